@@ -1,0 +1,135 @@
+//! `[data]`: which rows, in what format, split how, and which of their tokens are learned.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The rows and what is made of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["train"]))]
+pub struct DataSection {
+    /// How a row is read; `auto` tells by the columns.
+    pub format: Format,
+    /// What happens to a row that is longer than `model.max_length`.
+    pub overlong: Overlong,
+    /// Which part of a row is learned.
+    pub train_on: TrainOn,
+    /// Whether the end-of-sequence token after a learned part is learned as well.
+    pub train_on_eos: bool,
+    /// Share of the rows that is held out, 0 for none. Excluded by `val_every` and by `[[data.validation]]`.
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
+    pub val_size: f64,
+    /// n > 0: row i is held out when i is divisible by n. 0 = off.
+    pub val_every: usize,
+    /// Column whose value keeps rows together: rows that share it never straddle the split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<String>,
+    /// Whether several conversations share one row of a batch, with attention blocked between them.
+    pub packing: bool,
+    /// If not empty, the text to be learned of every row, trimmed, must be one of these.
+    pub labels: Vec<String>,
+    /// Files to learn from.
+    #[schemars(extend("minItems" = 1))]
+    pub train: Vec<Source>,
+    /// Files to hold out, instead of a part of the training files.
+    pub validation: Vec<Source>,
+}
+
+impl Default for DataSection {
+    fn default() -> Self {
+        Self {
+            format: Format::Auto,
+            overlong: Overlong::Error,
+            train_on: TrainOn::Assistant,
+            train_on_eos: true,
+            val_size: 0.1,
+            val_every: 0,
+            group_by: None,
+            packing: false,
+            labels: Vec::new(),
+            train: Vec::new(),
+            validation: Vec::new(),
+        }
+    }
+}
+
+impl DataSection {
+    /// Whether any row is held out for evaluation.
+    pub fn holds_out(&self) -> bool {
+        self.val_size > 0.0 || self.val_every > 0 || !self.validation.is_empty()
+    }
+}
+
+/// How a row is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Told by the columns.
+    #[default]
+    Auto,
+    /// `messages`: a list of `role` and `content`.
+    Messages,
+    /// `conversations`: a list of `from` and `value`.
+    Sharegpt,
+    /// `instruction`, `input`, `output`.
+    Alpaca,
+    /// `prompt`, `completion`.
+    PromptCompletion,
+    /// `text`.
+    Text,
+}
+
+/// What happens to a row that is longer than `model.max_length`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlong {
+    /// The run stops and names the row.
+    #[default]
+    Error,
+    /// The row is left out and counted.
+    Drop,
+    /// The start of the row is cut off.
+    TruncateLeft,
+    /// The end of the row is cut off.
+    TruncateRight,
+}
+
+/// Which part of a row is learned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainOn {
+    /// Every message of the assistant.
+    #[default]
+    Assistant,
+    /// The last message of the assistant.
+    LastAssistant,
+    /// The completion of a prompt/completion row.
+    Completion,
+    /// Everything.
+    All,
+}
+
+/// One file of rows: `.jsonl`, `.json`, `.csv`, `.parquet`, `.arrow` or `.txt`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["path"]))]
+pub struct Source {
+    /// The file, relative to the working directory.
+    #[schemars(extend("minLength" = 1))]
+    pub path: String,
+    /// Take at most this many rows, 0 for all.
+    pub max_samples: usize,
+    /// Column names of the file, by the name that `format` gives them: `{ prompt = "question" }`.
+    pub columns: BTreeMap<String, String>,
+    /// Template of the prompt; `{column}` stands for a column of the row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// Template of the completion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completion: Option<String>,
+    /// System message put before every conversation that has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+}

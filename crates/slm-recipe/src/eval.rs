@@ -1,0 +1,88 @@
+//! `[eval]`: what is measured on the base and on the tuned model.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The measurements after training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvalSection {
+    /// Use at most this many held-out rows for the loss, 0 for all.
+    pub max_samples: usize,
+    /// Whether the base is measured as well.
+    pub compare_base: bool,
+    /// The tasks.
+    pub task: Vec<EvalTask>,
+}
+
+impl Default for EvalSection {
+    fn default() -> Self {
+        Self {
+            max_samples: 0,
+            compare_base: true,
+            task: Vec::new(),
+        }
+    }
+}
+
+/// One task: rows, and how their answers are scored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["name", "output_type"]))]
+pub struct EvalTask {
+    /// Name in reports and of the folder under `eval/`; unique.
+    #[schemars(extend("minLength" = 1))]
+    pub name: String,
+    /// File of rows; without it, the held-out rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// How the model answers.
+    pub output_type: OutputType,
+    /// The possible answers of `multiple_choice`; empty = `data.labels`, or the distinct completions of the training rows.
+    pub choices: Vec<String>,
+    /// Longest answer of `generate_until`, in tokens.
+    #[schemars(extend("minimum" = 1))]
+    pub max_new_tokens: usize,
+    /// Sampling temperature of `generate_until`; 0 = greedy.
+    #[schemars(extend("minimum" = 0))]
+    pub temperature: f64,
+    /// Nucleus of `generate_until`: sample from the likeliest tokens that together have this probability.
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
+    pub top_p: f64,
+    /// Texts that end an answer of `generate_until`.
+    pub stop: Vec<String>,
+    /// Use at most this many rows, 0 for all.
+    pub max_samples: usize,
+    /// Rows that are answered together.
+    #[schemars(extend("minimum" = 1))]
+    pub batch_size: usize,
+}
+
+impl Default for EvalTask {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            path: None,
+            output_type: OutputType::GenerateUntil,
+            choices: Vec::new(),
+            max_new_tokens: 64,
+            temperature: 0.0,
+            top_p: 1.0,
+            stop: Vec::new(),
+            max_samples: 0,
+            batch_size: 16,
+        }
+    }
+}
+
+/// How the model answers, in the names of lm-evaluation-harness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputType {
+    /// The choice with the largest log-likelihood: accuracy.
+    MultipleChoice,
+    /// A generated text: exact match.
+    GenerateUntil,
+    /// The log-likelihood of the row's own answer: loss and perplexity.
+    Loglikelihood,
+}
