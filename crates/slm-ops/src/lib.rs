@@ -1,1 +1,18 @@
-//! (under construction)
+//! The operations that training lives on.
+//!
+//! Each file holds one operation: its mathematics with shapes, and the portable version made of burn's primitives,
+//! which is also the oracle of any fused version. Nothing here knows about models, recipes or files.
+
+pub mod attention;
+pub mod gated;
+pub mod lora_linear;
+pub mod loss;
+pub mod rms_norm;
+pub mod rotary;
+
+pub use attention::attention;
+pub use gated::swiglu;
+pub use lora_linear::{Adapter, lora_linear};
+pub use loss::{TokenLoss, linear_cross_entropy};
+pub use rms_norm::rms_norm;
+pub use rotary::{RotaryTable, rotary};

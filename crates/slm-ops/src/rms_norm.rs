@@ -1,0 +1,40 @@
+//! Root-mean-square normalisation.
+
+use burn::tensor::{DType, Tensor};
+
+/// `y = x / sqrt(mean(x²) + eps) * weight`, over the last dimension.
+///
+/// # Shapes
+/// - `x`: `[.., n]`, any float dtype; the statistics are computed in f32
+/// - `weight`: `[1, n]`
+///
+/// The normalised value is cast back to the dtype of `x` before it meets the weight, as HF's Llama does.
+pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<2>, eps: f64) -> Tensor<D> {
+    let dtype = x.dtype();
+    let x = x.cast(DType::F32);
+    let mean_square = x.clone().square().mean_dim(D - 1);
+    let normalised = x.div(mean_square.add_scalar(eps).sqrt());
+    normalised.cast(dtype).mul(weight.unsqueeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn divides_by_the_root_of_the_mean_square() {
+        let device = Device::flex();
+        let x = Tensor::<2>::from_floats([[3.0, 4.0], [0.0, 2.0]], &device);
+        let weight = Tensor::<2>::from_floats([[1.0, 10.0]], &device);
+        let y = rms_norm(x, weight, 0.0)
+            .into_data()
+            .try_to_vec::<f32>()
+            .unwrap();
+        // sqrt((9 + 16) / 2) = 3.5355339; sqrt(4 / 2) = 1.4142135
+        let expected = [3.0 / 3.535_534, 40.0 / 3.535_534, 0.0, 20.0 / 1.414_213_5];
+        for (got, want) in y.iter().zip(expected) {
+            assert!((got - want).abs() < 1e-5, "{got} is not {want}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Rotary position embedding, halves rotated (the convention of HF models, not burn's neighbouring pairs).
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+/// Cosines and sines of every position of one batch, in f32: `[batch, 1, time, head_dim / 2]`.
+#[derive(Clone, Debug)]
+pub struct RotaryTable {
+    cos: Tensor<4>,
+    sin: Tensor<4>,
+}
+
+impl RotaryTable {
+    /// The tables for `positions` (`[batch, time]`, row-major) under the inverse frequencies of a model.
+    ///
+    /// Angles are products in f32, as transformers computes them, so that long positions round alike.
+    /// `scale` multiplies both tables (1 except for YaRN-like scalings).
+    pub fn new(
+        positions: &[i32],
+        [batch, time]: [usize; 2],
+        inv_freq: &[f32],
+        scale: f32,
+        device: &Device,
+    ) -> Self {
+        let half = inv_freq.len();
+        let shape = [batch, 1, time, half];
+        let angles = || {
+            positions
+                .iter()
+                .flat_map(|&p| inv_freq.iter().map(move |f| p as f32 * f))
+        };
+        let table = |f: fn(f32) -> f32| {
+            let values: Vec<f32> = angles().map(|angle| f(angle) * scale).collect();
+            Tensor::<4>::from_data(TensorData::new(values, shape), (device, DType::F32))
+        };
+        Self {
+            cos: table(f32::cos),
+            sin: table(f32::sin),
+        }
+    }
+}
+
+/// Rotates the two halves of each head by the angle of its position.
+///
+/// # Shapes
+/// - `x`: `[batch, heads, time, head_dim]`
+/// - result: the same, `[x1·cos − x2·sin, x2·cos + x1·sin]` with `x1`, `x2` the halves
+pub fn rotary(x: Tensor<4>, table: &RotaryTable) -> Tensor<4> {
+    let half = x.dims()[3] / 2;
+    let dtype = x.dtype();
+    let (cos, sin) = (table.cos.clone().cast(dtype), table.sin.clone().cast(dtype));
+    let x1 = x.clone().narrow(3, 0, half);
+    let x2 = x.narrow(3, half, half);
+    let y1 = x1.clone().mul(cos.clone()).sub(x2.clone().mul(sin.clone()));
+    let y2 = x2.mul(cos).add(x1.mul(sin));
+    Tensor::cat(vec![y1, y2], 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn position_zero_changes_nothing_and_a_quarter_turn_swaps_the_halves() {
+        let device = Device::flex();
+        let quarter = std::f32::consts::FRAC_PI_2;
+        let table = RotaryTable::new(&[0, 1], [1, 2], &[quarter], 1.0, &device);
+        let x = Tensor::<4>::from_floats([[[[1.0, 2.0], [1.0, 2.0]]]], &device);
+        let y = rotary(x, &table).into_data().try_to_vec::<f32>().unwrap();
+        for (got, want) in y.iter().zip([1.0, 2.0, -2.0, 1.0]) {
+            assert!((got - want).abs() < 1e-6, "{got} is not {want}");
+        }
+    }
+}
