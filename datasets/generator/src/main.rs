@@ -1,1 +1,48 @@
-fn main() {}
+//! Writes the data sets under `datasets/`, and on demand the corpus of the base model.
+//!
+//! ```text
+//! cargo run --release -p slm-datasets              # write datasets/<domain>/ and the cards
+//! cargo run --release -p slm-datasets -- --check   # compare with what is committed
+//! ```
+
+mod card;
+mod domain;
+mod files;
+mod grammar;
+#[cfg(test)]
+mod promises;
+mod retail;
+mod rng;
+mod rows;
+
+use std::io::Write;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "usage: slm-datasets [--check]";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut out = std::io::stdout();
+    match arguments[..] {
+        [] => {
+            let files = files::committed()?;
+            files::write(&files::datasets_dir(), &files)?;
+            writeln!(out, "wrote {} files under `datasets/`", files.len())?;
+        }
+        ["--check"] => {
+            let files = files::committed()?;
+            let found = files::differences(&files::datasets_dir(), &files);
+            if !found.is_empty() {
+                bail!(
+                    "{}\n\nhint: `cargo run --release -p slm-datasets` writes them again",
+                    found.join("\n")
+                );
+            }
+            writeln!(out, "{} files are what the generator makes", files.len())?;
+        }
+        _ => bail!(USAGE),
+    }
+    Ok(())
+}

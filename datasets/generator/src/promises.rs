@@ -1,0 +1,212 @@
+//! What the cards promise, checked on the rows of every domain.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use serde_json::{Map, Value};
+
+use crate::domain::Domain;
+use crate::files::DOMAINS;
+use crate::grammar::Split;
+use crate::rows::{FIXED_ANSWERS, Row, TASKS, labels, row_count, rows};
+
+fn all() -> Vec<(&'static Domain, [Vec<Row>; 2])> {
+    DOMAINS
+        .iter()
+        .map(|&domain| (domain, rows(domain).unwrap()))
+        .collect()
+}
+
+fn of_task<'a>(rows: &'a [Row], task: &str) -> Vec<&'a Row> {
+    rows.iter().filter(|row| row.task == task).collect()
+}
+
+fn fields(row: &Row) -> Map<String, Value> {
+    serde_json::from_str(row.answer()).unwrap()
+}
+
+#[test]
+fn every_domain_has_the_rows_that_its_card_names() {
+    for (domain, splits) in all() {
+        for (rows, split) in splits.iter().zip([Split::Train, Split::Test]) {
+            for task in TASKS {
+                assert_eq!(
+                    of_task(rows, task).len(),
+                    row_count(task, split),
+                    "{}",
+                    domain.name
+                );
+            }
+        }
+        assert!(
+            splits[0].len() + splits[1].len() >= 1_500,
+            "{}",
+            domain.name
+        );
+    }
+}
+
+#[test]
+fn no_row_is_repeated_within_or_across_the_splits() {
+    for (domain, splits) in all() {
+        let mut seen = HashSet::new();
+        for row in splits.iter().flatten() {
+            assert!(
+                seen.insert(row.prompt().to_lowercase()),
+                "{}: {}",
+                domain.name,
+                row.prompt()
+            );
+        }
+    }
+}
+
+#[test]
+fn no_template_crosses_the_splits() {
+    for (domain, [train, test]) in all() {
+        let groups = |rows: &[Row]| {
+            rows.iter()
+                .map(|row| row.group.clone())
+                .collect::<BTreeSet<_>>()
+        };
+        assert!(
+            groups(&train).is_disjoint(&groups(&test)),
+            "{}",
+            domain.name
+        );
+        for intent in domain.intents {
+            assert!(
+                intent
+                    .held_out
+                    .iter()
+                    .all(|form| !intent.train.contains(form)),
+                "{}",
+                intent.label
+            );
+        }
+    }
+}
+
+#[test]
+fn every_value_stands_in_the_prompt_and_keys_have_one_order() {
+    for (domain, splits) in all() {
+        for row in splits
+            .iter()
+            .flatten()
+            .filter(|row| row.task == "extraction")
+        {
+            let object = fields(row);
+            for value in object.values() {
+                assert!(
+                    row.prompt().contains(value.as_str().unwrap()),
+                    "{}",
+                    row.prompt()
+                );
+            }
+            let keys: Vec<&str> = object.keys().map(String::as_str).collect();
+            assert!(
+                row.prompt().contains(&keys.join(", ")),
+                "{}: {}",
+                domain.name,
+                row.prompt()
+            );
+            assert!(
+                domain
+                    .extractions
+                    .iter()
+                    .any(|extraction| extraction.keys == keys)
+            );
+        }
+    }
+}
+
+#[test]
+fn no_value_of_a_test_extraction_occurs_in_training() {
+    for (domain, [train, test]) in all() {
+        let values = |rows: &[Row]| -> BTreeSet<String> {
+            let objects = of_task(rows, "extraction").into_iter().map(fields);
+            objects
+                .flat_map(|object| {
+                    object
+                        .into_iter()
+                        .map(|(_, value)| value.as_str().unwrap().to_owned())
+                })
+                .collect()
+        };
+        let (known, asked) = (values(&train), values(&test));
+        let shared: Vec<&String> = known.intersection(&asked).collect();
+        assert!(shared.is_empty(), "{}: {shared:?}", domain.name);
+        // A short number may stand inside a longer one; a longer value must not stand anywhere.
+        for value in asked.iter().filter(|value| value.len() > 6) {
+            let found = train
+                .iter()
+                .find(|row| row.prompt().contains(value.as_str()));
+            assert!(found.is_none(), "{}: `{value}` in {found:?}", domain.name);
+        }
+    }
+}
+
+#[test]
+fn labels_are_balanced_and_all_occur() {
+    for (domain, splits) in all() {
+        for rows in &splits {
+            let mut counts = BTreeMap::new();
+            for row in of_task(rows, "intent") {
+                *counts.entry(row.answer()).or_insert(0usize) += 1;
+            }
+            assert_eq!(counts.len(), labels(domain).len(), "{}", domain.name);
+            let (least, most) = (
+                counts.values().min().unwrap(),
+                counts.values().max().unwrap(),
+            );
+            assert!(most - least <= 1, "{}: {counts:?}", domain.name);
+        }
+    }
+}
+
+#[test]
+fn answers_are_spans_or_fixed_and_all_kinds_occur() {
+    for (domain, splits) in all() {
+        for rows in &splits {
+            let rows = of_task(rows, "answer");
+            for row in &rows {
+                let fixed = FIXED_ANSWERS.contains(&row.answer());
+                assert!(
+                    fixed || row.prompt().contains(row.answer()),
+                    "{}",
+                    row.prompt()
+                );
+            }
+            let share = |answer: &str| {
+                rows.iter().filter(|row| row.answer() == answer).count() * 100 / rows.len()
+            };
+            assert!(share("yes") < 25 && share("no") < 25, "{}", domain.name);
+            assert!(share("yes") > 2 && share("no") > 2, "{}", domain.name);
+        }
+    }
+}
+
+#[test]
+fn prompts_are_short() {
+    for (domain, splits) in all() {
+        let words: Vec<usize> = splits
+            .iter()
+            .flatten()
+            .map(|row| row.prompt().split_whitespace().count())
+            .collect();
+        let short = words.iter().filter(|&&n| n <= 50).count();
+        assert!(short * 100 >= words.len() * 98, "{}", domain.name);
+        assert!(words.iter().all(|&n| n < 80), "{}", domain.name);
+    }
+}
+
+#[test]
+fn the_same_rows_come_every_time() {
+    for &domain in DOMAINS {
+        assert_eq!(
+            rows(domain).unwrap(),
+            rows(domain).unwrap(),
+            "{}",
+            domain.name
+        );
+    }
+}
