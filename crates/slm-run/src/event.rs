@@ -1,0 +1,185 @@
+//! What a stage tells while it works.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a library sends its events; only the command line prints them.
+pub type Emit<'a> = &'a mut dyn FnMut(Event);
+
+/// Something a stage tells. Written as JSON with the kind under `event`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A stage began or ended.
+    Stage {
+        /// Name of the stage, as in `run.json`.
+        name: String,
+        /// What became of it.
+        status: StageStatus,
+    },
+    /// Something worth knowing.
+    Note {
+        /// One sentence without a full stop.
+        text: String,
+    },
+    /// Something the user should look at; also counted in the report.
+    Warning {
+        /// One sentence without a full stop.
+        text: String,
+    },
+    /// How far a stage is.
+    Progress {
+        /// Name of the stage.
+        stage: String,
+        /// Units done.
+        done: u64,
+        /// Units in all, 0 when unknown.
+        total: u64,
+        /// What is counted: `rows`, `tensors`, `bytes`.
+        unit: String,
+    },
+    /// An optimizer step was taken.
+    Step {
+        /// The step, counted from 1.
+        step: usize,
+        /// Steps of the whole run.
+        total_steps: usize,
+        /// Passes over the training rows so far.
+        epoch: f64,
+        /// Mean over the learned tokens of the step, in nats; NaN when it diverged.
+        #[serde(with = "number")]
+        loss: f64,
+        /// Learning rate of the step.
+        lr: f64,
+        /// Norm of the gradient before clipping.
+        #[serde(with = "number")]
+        grad_norm: f64,
+        /// Tokens of the step without padding.
+        tokens: usize,
+        /// Tokens of the step that are learned.
+        learned_tokens: usize,
+        /// Tokens per second over the last steps.
+        #[serde(with = "number")]
+        tokens_per_s: f64,
+        /// Seconds until the last step.
+        #[serde(with = "number")]
+        eta_s: f64,
+    },
+    /// The held-out rows were evaluated.
+    Eval {
+        /// Steps taken so far.
+        step: usize,
+        /// Mean over the learned tokens of the held-out rows, in nats.
+        #[serde(with = "number")]
+        loss: f64,
+        /// Whether no earlier loss was lower.
+        best: bool,
+    },
+    /// A checkpoint is complete.
+    Checkpoint {
+        /// Steps taken so far.
+        step: usize,
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// A file or folder is complete.
+    Wrote {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its size, with everything in it.
+        size_bytes: u64,
+    },
+}
+
+/// What became of a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageStatus {
+    /// It began, and has not ended; or the process was killed.
+    Started,
+    /// It ended, and its outputs are complete.
+    Done,
+    /// Its inputs did not change since it was done, so it was not run again.
+    Skipped,
+    /// It stopped at the user's request, after a checkpoint.
+    Interrupted,
+    /// It ended with an error.
+    Failed,
+}
+
+impl StageStatus {
+    /// The status as `run.json` writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Done => "done",
+            Self::Skipped => "skipped",
+            Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// JSON has no NaN and no infinity: both are written as `null` and read back as NaN.
+mod number {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )]
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        if value.is_finite() {
+            serializer.serialize_f64(*value)
+        } else {
+            serializer.serialize_none()
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diverged_loss_survives_json() {
+        let text = serde_json::to_string(&Event::Eval {
+            step: 3,
+            loss: f64::NAN,
+            best: false,
+        })
+        .unwrap();
+        assert_eq!(
+            text,
+            r#"{"event":"eval","step":3,"loss":null,"best":false}"#
+        );
+        let Event::Eval {
+            step: 3,
+            loss,
+            best: false,
+        } = serde_json::from_str(&text).unwrap()
+        else {
+            panic!("another event came back from {text}");
+        };
+        assert!(loss.is_nan());
+    }
+
+    #[test]
+    fn an_event_names_its_kind() {
+        let event = Event::Stage {
+            name: "data".into(),
+            status: StageStatus::Skipped,
+        };
+        let text = serde_json::to_string(&event).unwrap();
+        assert_eq!(
+            text,
+            r#"{"event":"stage","name":"data","status":"skipped"}"#
+        );
+        assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
+    }
+}
