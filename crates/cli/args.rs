@@ -1,0 +1,238 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Turn a small open language model and your own rows into a specialist that is measured and ready to ship.
+#[derive(Parser, Debug)]
+#[command(
+    name = "slm-tune",
+    version,
+    disable_help_subcommand = true,
+    after_help = EXIT_CODES
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    /// Print results and errors only
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Never use the network
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    a stage failed
+  2    fix the arguments, the recipe or the data
+  3    a gate failed
+  4    a gate could not decide
+  5    will not fit
+  6    an artifact does not match what was trained
+  130  interrupted after a checkpoint was written";
+
+/// One verb, one file under `commands/`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Verb {
+    /// Write a starter recipe and a few example rows
+    Init(InitArguments),
+    /// Show versions, backends, cores, memory and disk
+    Doctor(JsonArguments),
+    /// Validate a recipe, its data and its model without training
+    Check(RecipeArguments),
+    /// Print the JSON Schema of recipes
+    Schema,
+    /// Prepare rows and look at them as the model sees them
+    #[command(subcommand)]
+    Data(DataVerb),
+    /// Run a recipe from raw rows to exported files and a report
+    Train(TrainArguments),
+    /// Continue an interrupted run
+    Resume(RunArguments),
+    /// Measure a run, or the base model of a recipe, on the recipe's tasks
+    Eval(EvalArguments),
+    /// Write the artifacts of a run again
+    Export(RunArguments),
+    /// Talk to a run or to a model in a folder
+    Chat(ChatArguments),
+    /// Answer one prompt, from an argument or from stdin
+    Generate(GenerateArguments),
+    /// List and show runs
+    #[command(subcommand)]
+    Runs(RunsVerb),
+    /// List and copy the recipes that come with slm-tune
+    #[command(subcommand)]
+    Recipes(RecipesVerb),
+    /// Print a completion script
+    Completions {
+        /// The shell that will read it
+        shell: Shell,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum DataVerb {
+    /// Read, split, tokenize and write the rows
+    Prepare(RecipeArguments),
+    /// Print rows token by token, with the learned ones marked
+    Show(ShowArguments),
+    /// Count rows, tokens, learned tokens and lengths
+    Stats(RecipeArguments),
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum RunsVerb {
+    /// List the runs under a folder
+    Ls {
+        /// The folder
+        #[arg(default_value = "runs")]
+        folder: PathBuf,
+        #[command(flatten)]
+        output: JsonArguments,
+    },
+    /// Show one run: its stages, its losses and its files
+    Show(RunArguments),
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum RecipesVerb {
+    /// List the recipes that come with slm-tune
+    Ls(JsonArguments),
+    /// Copy a recipe, and what it extends
+    Cp {
+        /// Name as `recipes ls` prints it
+        name: String,
+        /// The file to write; the recipe's own name in this folder if it is not given
+        destination: Option<PathBuf>,
+    },
+}
+
+/// How results are printed.
+#[derive(Args, Debug, Clone, Copy)]
+pub(crate) struct JsonArguments {
+    /// Print JSON on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InitArguments {
+    /// Where to write
+    #[arg(default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// The base model: a folder in Hugging Face format or a hub name
+    #[arg(long)]
+    pub(crate) base: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RecipeArguments {
+    /// The recipe
+    pub(crate) recipe: PathBuf,
+    /// Keys that replace those of the recipe, such as `train.learning_rate=1e-4`
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: JsonArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TrainArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    /// Delete what an earlier recipe left in the run directory
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ShowArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    /// Number of the row, from 0, in the order of the files
+    #[arg(long)]
+    pub(crate) row: Option<usize>,
+    /// The rows that are learned from or those that are held out
+    #[arg(long, value_enum, default_value_t = Split::Train)]
+    pub(crate) split: Split,
+    /// How many rows
+    #[arg(long, default_value_t = 1, conflicts_with = "row")]
+    pub(crate) count: usize,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Split {
+    /// The rows that are learned from
+    Train,
+    /// The rows that are held out
+    Validation,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArguments {
+    /// The run directory
+    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) output: JsonArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct EvalArguments {
+    /// A run directory, or a recipe whose base is to be measured
+    pub(crate) target: PathBuf,
+    /// Keys that replace those of the recipe, such as `eval.max_samples=100`
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: JsonArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ChatArguments {
+    /// A run directory, or a folder with a model in Hugging Face format
+    pub(crate) model: PathBuf,
+    /// A system message for the whole conversation
+    #[arg(long)]
+    pub(crate) system: Option<String>,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GenerateArguments {
+    /// A run directory, or a folder with a model in Hugging Face format
+    pub(crate) model: PathBuf,
+    /// The prompt; read from stdin if it is not given
+    #[arg(long, short)]
+    pub(crate) prompt: Option<String>,
+    /// Continue the prompt as it is, without chat template and without the recipe's prompt template
+    #[arg(long)]
+    pub(crate) raw: bool,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArguments,
+    #[command(flatten)]
+    pub(crate) output: JsonArguments,
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct SamplingArguments {
+    /// 0 takes the likeliest token
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) temperature: f32,
+    /// Sample from the likeliest tokens that together have this probability
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) top_p: f32,
+    /// Seed of the sampling
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Longest answer, in tokens
+    #[arg(long, default_value_t = 256)]
+    pub(crate) max_new_tokens: usize,
+    /// `auto`, `cpu`, `libtorch:cpu`, `libtorch:cuda:N` or `libtorch:mps`
+    #[arg(long, default_value = "auto")]
+    pub(crate) device: String,
+}

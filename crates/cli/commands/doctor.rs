@@ -1,0 +1,49 @@
+//! `slm-tune doctor`: what this machine and this binary can do.
+
+use std::{io::Write, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::{
+    args::JsonArguments,
+    machine::Machine,
+    table::{Table, size},
+    terminal::Terminal,
+};
+
+pub(crate) fn run(output: JsonArguments, terminal: &mut Terminal) -> anyhow::Result<()> {
+    let machine = Machine::look(Path::new("."));
+    if output.json {
+        return terminal.json(&json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "features": machine.features,
+            "os": machine.os,
+            "cpu": machine.cpu,
+            "cores": machine.cores,
+            "memory_bytes": machine.memory_bytes,
+            "memory_available_bytes": machine.memory_available_bytes,
+            "disk_available_bytes": machine.disk_available_bytes,
+            "backends": Value::Null,
+        }));
+    }
+    let known = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), size);
+    let (free, all) = (machine.memory_available_bytes, machine.memory_bytes);
+    let disk = machine.disk_available_bytes;
+    let mut table = Table::new(&[]);
+    table.row(["slm-tune".into(), env!("CARGO_PKG_VERSION").into()]);
+    table.row(["features".into(), machine.features.join(", ")]);
+    table.row(["system".into(), machine.os]);
+    table.row(["processor".into(), machine.cpu]);
+    table.row(["cores".into(), machine.cores.to_string()]);
+    table.row([
+        "memory".into(),
+        format!("{} free of {}", known(free), known(all)),
+    ]);
+    table.row([
+        "disk".into(),
+        format!("{} free for this folder", known(disk)),
+    ]);
+    table.write(&mut terminal.out)?;
+    writeln!(terminal.out)?;
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! `slm-tune runs`: what has been trained here.
+
+use std::{io::Write, path::Path};
+
+use serde_json::json;
+use slm_run::{Event, RunDir, RunRecord, StageStatus, list_runs};
+
+use crate::{
+    args::{JsonArguments, RunArguments},
+    table::{Table, duration},
+    terminal::Terminal,
+};
+
+pub(crate) fn ls(
+    folder: &Path,
+    output: JsonArguments,
+    terminal: &mut Terminal,
+) -> anyhow::Result<()> {
+    let runs = list_runs(folder)?;
+    if output.json {
+        let list: Vec<_> = runs
+            .iter()
+            .map(|(path, record)| match record {
+                Ok(record) => json!({"run": path, "status": status(record), "record": record}),
+                Err(error) => json!({"run": path, "error": error.to_string()}),
+            })
+            .collect();
+        return terminal.json(&list);
+    }
+    if runs.is_empty() {
+        writeln!(terminal.out, "no runs under `{}`", folder.display())?;
+        return Ok(());
+    }
+    let mut table = Table::new(&["run", "status", "last stage", "time"]).right(&[3]);
+    for (path, record) in runs {
+        let name = path.display().to_string();
+        match record {
+            Ok(record) => table.row([name, status(&record), last(&record), time(&record)]),
+            Err(error) => table.row([name, error.to_string(), String::new(), String::new()]),
+        }
+    }
+    table.write(&mut terminal.out)?;
+    Ok(())
+}
+
+pub(crate) fn show(arguments: RunArguments, terminal: &mut Terminal) -> anyhow::Result<()> {
+    let run = RunDir::open(&arguments.run)?;
+    let (record, metrics) = (run.record(), run.metrics()?);
+    if arguments.output.json {
+        return terminal.json(&json!({
+            "run": run.root(), "status": status(record), "record": record, "metrics": metrics,
+        }));
+    }
+    writeln!(
+        terminal.out,
+        "{}: {}\n",
+        run.root().display(),
+        status(record)
+    )?;
+    let mut table = Table::new(&["stage", "status", "time", "files"]).right(&[2]);
+    for (name, stage) in by_start(record) {
+        let files: Vec<_> = stage.outputs.keys().map(String::as_str).collect();
+        let time = duration(stage.elapsed_s);
+        table.row([
+            name.into(),
+            stage.status.name().into(),
+            time,
+            files.join(", "),
+        ]);
+    }
+    table.write(&mut terminal.out)?;
+    let mut table = Table::new(&["step", "held-out loss"]).right(&[0, 1]);
+    for event in metrics {
+        if let Event::Eval { step, loss, best } = event {
+            let star = if best { " *" } else { "  " };
+            table.row([step.to_string(), format!("{loss:.4}{star}")]);
+        }
+    }
+    writeln!(terminal.out)?;
+    table.write(&mut terminal.out)?;
+    Ok(())
+}
+
+/// The stages in the order in which they began.
+fn by_start(record: &RunRecord) -> Vec<(&str, &slm_run::StageRecord)> {
+    let stages = record.stages.iter();
+    let mut stages: Vec<_> = stages.map(|(name, stage)| (name.as_str(), stage)).collect();
+    stages.sort_by_key(|(_, stage)| stage.started_unix_s);
+    stages
+}
+
+/// `done`, or what became of the stage that is not.
+fn status(record: &RunRecord) -> String {
+    let open = by_start(record)
+        .into_iter()
+        .rfind(|(_, stage)| stage.status != StageStatus::Done);
+    match open {
+        Some((_, stage)) => stage.status.name().into(),
+        None if record.stages.is_empty() => "empty".into(),
+        None => "done".into(),
+    }
+}
+
+fn last(record: &RunRecord) -> String {
+    by_start(record)
+        .last()
+        .map_or_else(String::new, |(name, _)| (*name).into())
+}
+
+fn time(record: &RunRecord) -> String {
+    duration(record.stages.values().map(|stage| stage.elapsed_s).sum())
+}

@@ -1,0 +1,260 @@
+//! Events as a person or a program wants to read them while a stage works.
+
+use std::{
+    collections::HashMap,
+    io::{self, IsTerminal, Write},
+    time::Instant,
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use slm_run::{Event, StageStatus};
+
+use crate::{
+    table::{duration, size, thousands},
+    terminal::Terminal,
+};
+
+/// Lines a long training leaves in a log, about.
+const STEP_LINES: usize = 20;
+
+/// Shows events on stderr, or as JSON lines on stdout.
+pub(crate) struct Reporter {
+    style: Style,
+    bar: Option<ProgressBar>,
+    started: HashMap<String, Instant>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Bars,
+    Lines,
+    Json,
+    Quiet,
+}
+
+impl Reporter {
+    pub(crate) fn new(terminal: &Terminal, json: bool) -> Self {
+        let style = match (terminal.quiet, json) {
+            (true, _) => Style::Quiet,
+            (false, true) => Style::Json,
+            (false, false) if io::stderr().is_terminal() => Style::Bars,
+            (false, false) => Style::Lines,
+        };
+        Self {
+            style,
+            bar: None,
+            started: HashMap::new(),
+        }
+    }
+
+    /// Shows one event.
+    pub(crate) fn show(&mut self, event: Event) {
+        match self.style {
+            Style::Quiet => {}
+            Style::Json => {
+                if let Ok(line) = serde_json::to_string(&event) {
+                    // Whoever reads the events may have gone; the work goes on.
+                    let _ = writeln!(io::stdout(), "{line}");
+                }
+            }
+            Style::Bars => self.draw(&event),
+            Style::Lines => self.print(&event),
+        }
+        self.keep_time(&event);
+    }
+
+    fn keep_time(&mut self, event: &Event) {
+        if let Event::Stage { name, status } = event
+            && *status == StageStatus::Started
+        {
+            self.started.insert(name.clone(), Instant::now());
+        }
+    }
+
+    fn draw(&mut self, event: &Event) {
+        match event {
+            Event::Progress {
+                stage,
+                done,
+                total,
+                unit,
+            } => {
+                let bar = self.bar(*total, stage);
+                bar.set_position(*done);
+                bar.set_message(unit.clone());
+            }
+            Event::Step {
+                step, total_steps, ..
+            } => {
+                let message = step_text(event);
+                let bar = self.bar(*total_steps as u64, "train");
+                bar.set_position(*step as u64);
+                bar.set_message(message);
+            }
+            Event::Stage { status, .. } => {
+                if *status != StageStatus::Started {
+                    self.clear();
+                }
+                self.print(event);
+            }
+            _ => self.print(event),
+        }
+    }
+
+    /// The bar for what is going on; a new one where the total differs from that of the last.
+    fn bar(&mut self, total: u64, name: &str) -> &ProgressBar {
+        let fits = |bar: &ProgressBar| bar.length() == Some(total) && bar.prefix() == name;
+        if !self.bar.as_ref().is_some_and(fits) {
+            self.clear();
+        }
+        self.bar.get_or_insert_with(|| {
+            let template = "{prefix:>8} {bar:24} {human_pos}/{human_len} {msg}";
+            let style = ProgressStyle::with_template(template);
+            let bar =
+                ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(8));
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_prefix(name.to_owned());
+            bar
+        })
+    }
+
+    fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn print(&self, event: &Event) {
+        let Some(line) = self.line(event) else { return };
+        match &self.bar {
+            Some(bar) => bar.suspend(|| write_line(&line)),
+            None => write_line(&line),
+        }
+    }
+
+    fn line(&self, event: &Event) -> Option<String> {
+        Some(match event {
+            Event::Stage { name, status } => self.stage_line(name, *status),
+            Event::Note { text } => format!("note: {text}"),
+            Event::Warning { text } => format!("warning: {text}"),
+            Event::Progress { .. } => return None,
+            Event::Step {
+                step, total_steps, ..
+            } => {
+                let every = (total_steps / STEP_LINES).max(1);
+                if !step.is_multiple_of(every) && step != total_steps {
+                    return None;
+                }
+                format!("step {step}/{total_steps}: {}", step_text(event))
+            }
+            Event::Eval { step, loss, best } => {
+                let best = if *best { ", the best so far" } else { "" };
+                format!("step {step}: held-out loss {loss:.4}{best}")
+            }
+            Event::Checkpoint { step, path } => {
+                format!("step {step}: checkpoint `{}`", path.display())
+            }
+            Event::Wrote { path, size_bytes } => {
+                format!("wrote `{}` ({})", path.display(), size(*size_bytes))
+            }
+        })
+    }
+
+    fn stage_line(&self, name: &str, status: StageStatus) -> String {
+        let took = self.started.get(name).map(Instant::elapsed);
+        match (status, took) {
+            (StageStatus::Skipped, _) => format!("{name}: skipped, its inputs did not change"),
+            (StageStatus::Started, _) | (_, None) => format!("{name}: {}", status.name()),
+            (_, Some(took)) => {
+                let took = duration(took.as_secs_f64());
+                format!("{name}: {} in {took}", status.name())
+            }
+        }
+    }
+}
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// `loss 1.2345, lr 2.00e-4, 1,234 tokens/s, 3m 05s left`
+fn step_text(event: &Event) -> String {
+    let Event::Step {
+        loss,
+        lr,
+        tokens_per_s,
+        eta_s,
+        ..
+    } = event
+    else {
+        return String::new();
+    };
+    let speed = thousands(tokens_per_s.max(0.0) as usize);
+    let left = if eta_s.is_finite() {
+        format!(", {} left", duration(*eta_s))
+    } else {
+        String::new()
+    };
+    format!("loss {loss:.4}, lr {lr:.2e}, {speed} tokens/s{left}")
+}
+
+fn write_line(line: &str) {
+    // Progress that cannot be shown is no reason to stop the work.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reporter() -> Reporter {
+        Reporter {
+            style: Style::Lines,
+            bar: None,
+            started: HashMap::new(),
+        }
+    }
+
+    fn step(step: usize, total_steps: usize) -> Event {
+        Event::Step {
+            step,
+            total_steps,
+            epoch: 0.5,
+            loss: 1.25,
+            lr: 2e-4,
+            grad_norm: 1.0,
+            tokens: 100,
+            learned_tokens: 10,
+            tokens_per_s: 1234.5,
+            eta_s: 185.0,
+        }
+    }
+
+    #[test]
+    fn a_step_is_told_with_speed_and_time_left() {
+        assert_eq!(
+            reporter().line(&step(10, 100)).unwrap(),
+            "step 10/100: loss 1.2500, lr 2.00e-4, 1,234 tokens/s, 3m 05s left"
+        );
+    }
+
+    #[test]
+    fn a_long_training_leaves_about_twenty_lines() {
+        let lines = (1..=1003).filter_map(|at| reporter().line(&step(at, 1003)));
+        assert_eq!(lines.count(), 21);
+    }
+
+    #[test]
+    fn a_skipped_stage_says_why() {
+        let event = Event::Stage {
+            name: "data".into(),
+            status: StageStatus::Skipped,
+        };
+        assert_eq!(
+            reporter().line(&event).unwrap(),
+            "data: skipped, its inputs did not change"
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! Aligned tables for people.
+
+use std::io::{self, Write};
+
+/// Rows of text in columns as wide as their widest cell.
+pub(crate) struct Table {
+    rows: Vec<Vec<String>>,
+    right: Vec<usize>,
+}
+
+impl Table {
+    /// A table whose first row is `header`; no header line if it is empty.
+    pub(crate) fn new(header: &[&str]) -> Self {
+        let header: Vec<String> = header.iter().map(|cell| cell.to_string()).collect();
+        Self {
+            rows: if header.is_empty() {
+                Vec::new()
+            } else {
+                vec![header]
+            },
+            right: Vec::new(),
+        }
+    }
+
+    /// Sets columns, counted from 0, flush right: those that hold numbers.
+    pub(crate) fn right(mut self, columns: &[usize]) -> Self {
+        self.right = columns.to_vec();
+        self
+    }
+
+    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.rows.push(cells.into());
+    }
+
+    /// Writes the table, two spaces between columns and none at the end of a line.
+    pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let widths = self.widths();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (column, cell) in row.iter().enumerate() {
+                let gap = " ".repeat(widths[column].saturating_sub(cell.chars().count()));
+                if self.right.contains(&column) {
+                    line += &format!("{gap}{cell}  ");
+                } else {
+                    line += &format!("{cell}{gap}  ");
+                }
+            }
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        (0..columns)
+            .map(|column| {
+                let cells = self.rows.iter().filter_map(|row| row.get(column));
+                cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+            })
+            .collect()
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// Bytes in the unit in which they have one to three digits before the point.
+pub(crate) fn size(size_bytes: u64) -> String {
+    let mut value = size_bytes as f64;
+    for unit in ["B", "KB", "MB", "GB"] {
+        if value < 1000.0 {
+            let decimals = usize::from(unit != "B" && value < 100.0);
+            return format!("{value:.decimals$} {unit}");
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.1} TB")
+}
+
+/// Seconds as `42s`, `3m 05s` or `2h 04m`.
+pub(crate) fn duration(elapsed_s: f64) -> String {
+    let seconds = elapsed_s.max(0.0).round() as u64;
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_align_and_lines_end_without_spaces() {
+        let mut table = Table::new(&["name", "rows"]).right(&[1]);
+        table.row(["a".into(), "10".into()]);
+        table.row(["größe".into(), "1,000".into()]);
+        let mut out = Vec::new();
+        table.write(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text, "name    rows\na         10\ngröße  1,000\n");
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(size(999), "999 B");
+        assert_eq!(size(1_500), "1.5 KB");
+        assert_eq!(size(8_123_456), "8.1 MB");
+        assert_eq!(size(812_345_678), "812 MB");
+        assert_eq!(duration(59.4), "59s");
+        assert_eq!(duration(185.0), "3m 05s");
+        assert_eq!(duration(7_440.0), "2h 04m");
+    }
+}
