@@ -1,0 +1,205 @@
+//! Chat templates: Jinja as transformers runs it.
+
+use std::fmt::Write;
+
+use chrono::{DateTime, Utc};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Value;
+use minijinja::{AutoEscape, Environment, Error, ErrorKind};
+use minijinja_contrib::pycompat::unknown_method_callback;
+
+use crate::TextError;
+use crate::python_json::tojson;
+
+/// The template for conversations without tools.
+const DEFAULT: &str = "default";
+/// The template that transformers prefers when tools are given and there is one of this name.
+const TOOL_USE: &str = "tool_use";
+/// Marks an error that the template raised on purpose.
+const RAISED: &str = "raised by the chat template: ";
+
+/// A compiled chat template.
+///
+/// The engine is set up as in transformers: `trim_blocks`, `lstrip_blocks`, loop controls, `raise_exception`,
+/// `strftime_now`, Python's `tojson` and methods on strings and mappings. `{% generation %}` blocks render as their body.
+#[derive(Debug)]
+pub(crate) struct ChatTemplate {
+    engine: Environment<'static>,
+    source: String,
+}
+
+impl ChatTemplate {
+    /// Compiles `source`, and `tool_use` where there is one.
+    ///
+    /// `origin` is the file's name, for errors; `now` is what `strftime_now` formats.
+    pub(crate) fn compile(
+        source: &str,
+        tool_use: Option<&str>,
+        origin: &str,
+        now: DateTime<Utc>,
+    ) -> Result<ChatTemplate, TextError> {
+        let mut engine = Environment::new();
+        let invalid = |error: Error| TextError::InvalidTemplate {
+            origin: origin.into(),
+            message: describe(&error),
+        };
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()
+            .map_err(invalid)?;
+        engine.set_syntax(syntax);
+        engine.set_auto_escape_callback(|_| AutoEscape::None);
+        engine.set_unknown_method_callback(unknown_method_callback);
+        engine.add_filter("tojson", tojson);
+        engine.add_function("raise_exception", raise_exception);
+        engine.add_function("strftime_now", move |format: &str| strftime(now, format));
+        for (name, text) in [(DEFAULT, Some(source)), (TOOL_USE, tool_use)] {
+            if let Some(text) = text {
+                engine
+                    .add_template_owned(name, without_generation_tags(text))
+                    .map_err(invalid)?;
+            }
+        }
+        Ok(ChatTemplate {
+            engine,
+            source: source.into(),
+        })
+    }
+
+    /// The template's text as it was found.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Renders with `variables` (a mapping that holds `messages` and what else a template may read).
+    pub(crate) fn render(&self, variables: Value, has_tools: bool) -> Result<String, TextError> {
+        let name = if has_tools && self.engine.get_template(TOOL_USE).is_ok() {
+            TOOL_USE
+        } else {
+            DEFAULT
+        };
+        let rendered = self
+            .engine
+            .get_template(name)
+            .and_then(|template| template.render(variables));
+        rendered.map_err(|error| {
+            match error
+                .detail()
+                .and_then(|detail| detail.strip_prefix(RAISED))
+            {
+                Some(message) => TextError::Refused {
+                    message: message.into(),
+                },
+                None => TextError::Render {
+                    message: describe(&error),
+                },
+            }
+        })
+    }
+}
+
+fn raise_exception(message: String) -> Result<Value, Error> {
+    Err(Error::new(
+        ErrorKind::InvalidOperation,
+        format!("{RAISED}{message}"),
+    ))
+}
+
+fn strftime(now: DateTime<Utc>, format: &str) -> Result<String, Error> {
+    let mut out = String::new();
+    write!(out, "{}", now.format(format)).map_err(|_| {
+        Error::new(
+            ErrorKind::InvalidOperation,
+            format!("`{format}` is not a date format"),
+        )
+    })?;
+    Ok(out)
+}
+
+fn describe(error: &Error) -> String {
+    let what = error
+        .detail()
+        .map_or_else(|| error.kind().to_string(), str::to_owned);
+    match error.line() {
+        Some(line) => format!("{what} (line {line})"),
+        None => what,
+    }
+}
+
+/// Turns `{% generation %}..{% endgeneration %}` into an `if` that always holds.
+///
+/// The tag is transformers' own extension, which marks the assistant's text. The `if` keeps the whitespace rules of
+/// a block tag, dashes included.
+fn without_generation_tags(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(at) = rest.find("{%") {
+        let (before, tag) = rest.split_at(at);
+        out.push_str(before);
+        let end = tag.find("%}").map_or(tag.len(), |end| end + 2);
+        let (tag, after) = tag.split_at(end);
+        let word = tag.trim_matches(|c: char| "{%}-+".contains(c) || c.is_whitespace());
+        match word {
+            "generation" => out.push_str(&tag.replacen("generation", "if true", 1)),
+            "endgeneration" => out.push_str(&tag.replacen("endgeneration", "endif", 1)),
+            _ => out.push_str(tag),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use minijinja::context;
+
+    use super::*;
+
+    fn render(source: &str, variables: Value) -> Result<String, TextError> {
+        let now = DateTime::from_timestamp(1_721_952_000, 0).unwrap(); // 2024-07-26
+        ChatTemplate::compile(source, Some("tools!"), "test.jinja", now)?.render(variables, false)
+    }
+
+    #[test]
+    fn renders_as_transformers_does() {
+        let source = "{%- for m in messages %}\n    {% generation %}\n{{ m.content.strip().upper() }}\n    {% endgeneration %}\n\
+                      {% if loop.last %}{% break %}{% endif %}\n{% endfor %}\n{{ strftime_now('%d %b %Y') }}{{ missing }}\n";
+        let text = render(
+            source,
+            context! { messages => vec![context! { content => " a<b " }] },
+        )
+        .unwrap();
+        assert_eq!(text, "A<B\n26 Jul 2024");
+    }
+
+    #[test]
+    fn tells_refusals_from_failures() {
+        let error = render("{{ raise_exception('no system role') }}", context! {}).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the chat template refuses the conversation: no system role"
+        );
+        let error = render("a\n{{ x.y.z }}", context! {}).unwrap_err();
+        assert!(
+            error.to_string().starts_with("the chat template failed: "),
+            "{error}"
+        );
+        let error = render("a\n{% if %}", context! {}).unwrap_err();
+        assert!(
+            error.to_string().contains("test.jinja") && error.to_string().contains("line 2"),
+            "{error}"
+        );
+        assert!(render("{{ strftime_now('%!') }}", context! {}).is_err());
+    }
+
+    #[test]
+    fn prefers_the_tool_template_when_tools_are_given() {
+        let template =
+            ChatTemplate::compile("plain", Some("tools!"), "test.jinja", DateTime::default())
+                .unwrap();
+        assert_eq!(template.render(context! {}, true).unwrap(), "tools!");
+        assert_eq!(template.render(context! {}, false).unwrap(), "plain");
+    }
+}

@@ -1,0 +1,103 @@
+//! Rows as ids, with the tokens that are learned from.
+
+use crate::turns::Turns;
+use crate::{ChatTokenizer, Conversation, TextError};
+
+/// A row as ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Encoded {
+    /// Token ids.
+    pub ids: Vec<u32>,
+    /// `learn[i]`: token `i` is a target, predicted from those before it.
+    pub learn: Vec<bool>,
+}
+
+/// Whose tokens of a conversation are learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learned {
+    /// Every assistant message.
+    Assistant,
+    /// The last assistant message.
+    LastAssistant,
+    /// Every token, headers included.
+    All,
+}
+
+/// What is learned of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrainOnSpec {
+    /// Whose tokens.
+    pub which: Learned,
+    /// Whether also the end-of-turn token right after an assistant message, so that the model learns to stop.
+    pub eos: bool,
+}
+
+impl Encoded {
+    /// How many tokens are learned.
+    pub fn learned(&self) -> usize {
+        self.learn.iter().filter(|learn| **learn).count()
+    }
+
+    fn push(&mut self, ids: &[u32], learn: bool) {
+        self.ids.extend_from_slice(ids);
+        self.learn.resize(self.ids.len(), learn);
+    }
+}
+
+impl ChatTokenizer {
+    /// Encodes a conversation as one text: rendered once, tokenized once.
+    ///
+    /// A token is learned if and only if its first byte lies in a learned span of the rendered text. An assistant
+    /// message's span starts where the prompt for it ends, so it is what the model would have to write; it ends with
+    /// the content, or, with `spec.eos`, with the end-of-turn token after it. What follows that token (a line break,
+    /// usually) is not learned.
+    ///
+    /// # Errors
+    /// There is no template, it refuses the messages, a message's place in the text is not certain, or with
+    /// `spec.eos` the template ends the last answer without a token that could end it.
+    pub fn encode_conversation(
+        &self,
+        conversation: &Conversation,
+        spec: TrainOnSpec,
+    ) -> Result<Encoded, TextError> {
+        let turns = Turns::render(self, conversation)?;
+        let spans = turns.learned(spec)?;
+        let (ids, ranges) = self.encode_with_ranges(&turns.text)?;
+        let learn = ranges.iter().map(|&(start, _)| {
+            let after = spans.partition_point(|span| span.end <= start);
+            spans.get(after).is_some_and(|span| span.contains(&start))
+        });
+        let learn = learn.collect();
+        Ok(Encoded { ids, learn })
+    }
+
+    /// Encodes a prompt and its completion, tokenized separately; needs no chat template.
+    ///
+    /// BOS comes first where the tokenizer adds one. Only the completion is learned, and with `eos` the EOS after it.
+    ///
+    /// # Errors
+    /// `eos` is set and the tokenizer names none.
+    pub fn encode_pair(
+        &self,
+        prompt: &str,
+        completion: &str,
+        eos: bool,
+    ) -> Result<Encoded, TextError> {
+        let mut encoded = Encoded::default();
+        encoded.push(self.prefix(), false);
+        encoded.push(&self.encode(prompt, false)?, false);
+        encoded.push(&self.encode(completion, false)?, true);
+        if eos {
+            encoded.push(&[self.require_eos()?], true);
+        }
+        Ok(encoded)
+    }
+
+    /// Encodes a plain text, all of it learned but the BOS before it.
+    ///
+    /// # Errors
+    /// `eos` is set and the tokenizer names none.
+    pub fn encode_text(&self, text: &str, eos: bool) -> Result<Encoded, TextError> {
+        self.encode_pair("", text, eos)
+    }
+}

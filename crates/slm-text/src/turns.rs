@@ -1,0 +1,223 @@
+//! Where the assistant's messages are in a rendered conversation.
+
+use std::ops::Range;
+
+use minijinja::value::{Serde, Value};
+
+use crate::encoded::{Learned, TrainOnSpec};
+use crate::{ChatTokenizer, Conversation, Message, TemplateArguments, TextError};
+
+/// A conversation as the template renders it, and where its assistant messages are.
+///
+/// Templates are programs, so a message's place is found by rendering, and every step is checked:
+///
+/// - it starts where the prompt for it ends: the messages before it, rendered with `add_generation_prompt`, have to be
+///   a prefix of the whole text. Where a template's prompt is no such prefix, it starts where a stand-in starts;
+/// - it ends where the text behind it starts: with the content replaced by a stand-in, the text after the stand-in has
+///   to be a suffix of the whole text;
+/// - the content's last word has to lie in between.
+pub(crate) struct Turns<'a> {
+    pub(crate) text: String,
+    tokenizer: &'a ChatTokenizer,
+    messages: &'a [Message],
+    values: Vec<Value>,
+    arguments: TemplateArguments,
+}
+
+/// Byte positions of one assistant message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Turn {
+    start: usize,
+    /// Where the message's own text ends.
+    content_end: usize,
+    /// Where the end-of-turn token after it ends, if there is one.
+    marker_end: Option<usize>,
+}
+
+impl<'a> Turns<'a> {
+    pub(crate) fn render(
+        tokenizer: &'a ChatTokenizer,
+        conversation: &'a Conversation,
+    ) -> Result<Turns<'a>, TextError> {
+        let values: Vec<Value> = conversation
+            .messages
+            .iter()
+            .map(|message| Value::from(Serde(message)))
+            .collect();
+        let arguments = TemplateArguments {
+            tools: conversation.tools.clone(),
+            ..TemplateArguments::default()
+        };
+        let text = tokenizer.render_values(values.clone(), &arguments)?;
+        Ok(Turns {
+            text,
+            tokenizer,
+            messages: &conversation.messages,
+            values,
+            arguments,
+        })
+    }
+
+    /// The spans that are learned, in order and apart from each other.
+    pub(crate) fn learned(&self, spec: TrainOnSpec) -> Result<Vec<Range<usize>>, TextError> {
+        let mut answers: Vec<usize> = (0..self.messages.len())
+            .filter(|&i| self.messages[i].is_assistant())
+            .collect();
+        if spec.which == Learned::LastAssistant {
+            answers.drain(..answers.len().saturating_sub(1));
+        }
+        if spec.which == Learned::All && spec.eos {
+            return Ok(std::iter::once(0..self.text.len()).collect());
+        }
+        let turns = answers
+            .iter()
+            .map(|&index| self.locate(index))
+            .collect::<Result<Vec<_>, _>>()?;
+        if spec.which == Learned::All {
+            return Ok(all_but_markers(&turns, self.text.len()));
+        }
+        let mut spans: Vec<Range<usize>> = Vec::new();
+        for (turn, &index) in turns.iter().zip(&answers) {
+            if spec.eos && turn.marker_end.is_none() && index + 1 == self.messages.len() {
+                return Err(self.no_end_of_turn(turn));
+            }
+            let end = turn
+                .marker_end
+                .filter(|_| spec.eos)
+                .unwrap_or(turn.content_end);
+            if spans.last().is_some_and(|last| last.end > turn.start) {
+                return Err(unlocated(index, "it overlaps the message before it"));
+            }
+            spans.push(turn.start..end);
+        }
+        Ok(spans)
+    }
+
+    fn locate(&self, index: usize) -> Result<Turn, TextError> {
+        let (before, behind) = self.around(index)?;
+        let Some(content_end) = self.text.strip_suffix(behind.as_str()).map(str::len) else {
+            return Err(unlocated(index, "the text after it depends on its content"));
+        };
+        let start = self.start(index, &before)?;
+        if start > content_end {
+            return Err(unlocated(index, "the template leaves it out"));
+        }
+        let last_word = self.messages[index]
+            .content
+            .split_whitespace()
+            .next_back()
+            .unwrap_or_default();
+        if !self.text[start..content_end].contains(last_word) {
+            return Err(unlocated(
+                index,
+                &format!("the template changes its content (`{last_word}` is gone)"),
+            ));
+        }
+        let gap = behind.len() - behind.trim_start().len();
+        let marker_end = self
+            .tokenizer
+            .end_token_at(&behind[gap..])
+            .map(|(token, _)| content_end + gap + token.len());
+        Ok(Turn {
+            start,
+            content_end,
+            marker_end,
+        })
+    }
+
+    /// The texts before and behind the content of message `index`.
+    fn around(&self, index: usize) -> Result<(String, String), TextError> {
+        let stand_in = (0..)
+            .map(|i| format!("standin{i}standin"))
+            .find(|word| !self.text.contains(word.as_str()))
+            .unwrap_or_default();
+        let mut values = self.values.clone();
+        values[index] = Value::from(Serde(Message::new(&self.messages[index].role, &stand_in)));
+        let text = self.tokenizer.render_values(values, &self.arguments)?;
+        match text.split(stand_in.as_str()).collect::<Vec<_>>()[..] {
+            [before, behind] => Ok((before.to_string(), behind.to_string())),
+            ref parts => Err(unlocated(
+                index,
+                &format!(
+                    "the template writes its content {} times",
+                    parts.len().saturating_sub(1)
+                ),
+            )),
+        }
+    }
+
+    /// Where what the model writes for message `index` starts; `before` is the text before its content.
+    fn start(&self, index: usize, before: &str) -> Result<usize, TextError> {
+        let head = |add_generation_prompt| {
+            let arguments = TemplateArguments {
+                add_generation_prompt,
+                ..self.arguments.clone()
+            };
+            self.tokenizer
+                .render_values(self.values[..index].to_vec(), &arguments)
+                .ok()
+        };
+        let prompt = head(true).filter(|prompt| self.text.starts_with(prompt.as_str()));
+        let content = self
+            .text
+            .starts_with(before)
+            .then(|| before.trim_end_matches(' ').len());
+        match (prompt, content) {
+            // A template that ignores `add_generation_prompt` writes the header itself: it is not the answer's.
+            (Some(prompt), Some(content))
+                if prompt.len() < content
+                    && !self.text[prompt.len()..content].trim().is_empty()
+                    && head(false).as_deref() == Some(prompt.as_str()) =>
+            {
+                Ok(content)
+            }
+            (Some(prompt), _) => Ok(prompt.len()),
+            (None, Some(content)) => Ok(content),
+            (None, None) => Err(unlocated(
+                index,
+                "the text before it depends on its content",
+            )),
+        }
+    }
+
+    fn no_end_of_turn(&self, turn: &Turn) -> TextError {
+        let found = match self.text[turn.content_end..].trim() {
+            "" => "nothing".into(),
+            text => format!("`{text}`"),
+        };
+        TextError::NoEndOfTurn {
+            found,
+            eos_token: self.tokenizer.eos_text().map(str::to_owned),
+        }
+    }
+}
+
+impl ChatTokenizer {
+    /// The token with which the chat template ends an answer.
+    pub(crate) fn end_of_turn(&self) -> Option<u32> {
+        let conversation = vec![Message::new("user", "a"), Message::new("assistant", "b")].into();
+        let turn = Turns::render(self, &conversation).ok()?.locate(1).ok()?;
+        let text = self.render(&conversation.messages, false).ok()?;
+        self.end_token_at(text.get(turn.content_end..turn.marker_end?)?.trim_start())
+            .map(|(_, id)| *id)
+    }
+}
+
+fn unlocated(index: usize, reason: &str) -> TextError {
+    TextError::UnlocatedMessage {
+        index,
+        reason: reason.into(),
+    }
+}
+
+/// Everything, but for the end-of-turn tokens.
+fn all_but_markers(turns: &[Turn], len: usize) -> Vec<Range<usize>> {
+    let mut spans = Vec::new();
+    let mut from = 0;
+    for turn in turns {
+        spans.push(from..turn.content_end);
+        from = turn.marker_end.unwrap_or(turn.content_end);
+    }
+    spans.push(from..len);
+    spans
+}
