@@ -1,0 +1,152 @@
+//! What can stop an evaluation.
+
+use std::path::PathBuf;
+
+use slm_run::RunError;
+use thiserror::Error;
+
+use crate::metrics::MetricName;
+
+/// Why a task could not be evaluated, compared, written or read.
+#[derive(Debug, Error)]
+pub enum EvalError {
+    /// Nothing to measure: an empty task never passes for a measured one.
+    #[error("task `{task}` has no items")]
+    NoItems {
+        /// The task.
+        task: String,
+    },
+    /// A multiple-choice task without choices.
+    #[error("task `{task}` has {found} choices, `multiple_choice` needs at least 2")]
+    TooFewChoices {
+        /// The task.
+        task: String,
+        /// Distinct choices found.
+        found: usize,
+    },
+    /// The same choice twice.
+    #[error("task `{task}` names the choice `{choice}` more than once")]
+    DuplicateChoice {
+        /// The task.
+        task: String,
+        /// The choice.
+        choice: String,
+    },
+    /// An item whose answer is none of the choices.
+    #[error("{id}: the answer `{target}` is none of the {n_choices} choices of task `{task}`")]
+    UnknownTarget {
+        /// The task.
+        task: String,
+        /// The item.
+        id: String,
+        /// Its answer.
+        target: String,
+        /// How many choices there are.
+        n_choices: usize,
+        /// The choice that looks most like it.
+        nearest: Option<String>,
+    },
+    /// Two items with one name: they could not be paired.
+    #[error("task `{task}` has two items named `{id}`")]
+    DuplicateItem {
+        /// The task.
+        task: String,
+        /// The name.
+        id: String,
+    },
+    /// An answer that encodes to no token.
+    #[error("{id}: the answer `{target}` of task `{task}` gives no token to score")]
+    EmptyTarget {
+        /// The task.
+        task: String,
+        /// The item.
+        id: String,
+        /// The answer.
+        target: String,
+    },
+    /// An item that the model cannot read.
+    #[error(
+        "{id}: task `{task}` needs {tokens} tokens for this item, the model reads at most {limit}"
+    )]
+    TooLong {
+        /// The task.
+        task: String,
+        /// The item.
+        id: String,
+        /// Tokens needed.
+        tokens: usize,
+        /// Tokens that fit.
+        limit: usize,
+    },
+    /// The model gave something that is not a number.
+    #[error("{id}: the model's log-likelihood is {value} in task `{task}`")]
+    NotFinite {
+        /// The task.
+        task: String,
+        /// The item.
+        id: String,
+        /// What it gave.
+        value: f64,
+    },
+    /// A figure that is not a number.
+    #[error("{} of task `{task}` is {value}", name.label())]
+    MetricNotFinite {
+        /// The task.
+        task: String,
+        /// The metric.
+        name: MetricName,
+        /// What came out.
+        value: f64,
+    },
+    /// Two reports that are not about the same items.
+    #[error("the reports of task `{task}` are not about the same items: {found}")]
+    NotPaired {
+        /// The task.
+        task: String,
+        /// The first difference.
+        found: String,
+    },
+    /// A file of an evaluation that cannot be read back.
+    #[error("`{}` line {line} is not part of an evaluation: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What serde says.
+        source: serde_json::Error,
+    },
+    /// A file could not be written or read.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl EvalError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoItems { .. } => Some(
+                "give the task rows with `path`, or hold rows out with `data.val_size`".into(),
+            ),
+            Self::TooFewChoices { .. } => Some(
+                "list the answers in the task's `choices` or in `data.labels`".into(),
+            ),
+            Self::DuplicateChoice { .. } => Some("remove one of the two".into()),
+            Self::UnknownTarget { nearest, .. } => Some(match nearest {
+                Some(nearest) => format!("did you mean `{nearest}`? every answer must be one of the choices"),
+                None => "add it to the task's `choices` or to `data.labels`".into(),
+            }),
+            Self::EmptyTarget { .. } => Some("remove the row, or give it an answer".into()),
+            Self::TooLong { .. } => Some(
+                "shorten the row, drop it (`data.overlong = \"drop\"` for held-out rows), or use a base with a longer context".into(),
+            ),
+            Self::NotFinite { .. } | Self::MetricNotFinite { .. } => Some(
+                "training has probably diverged: lower `train.learning_rate`, or evaluate an earlier checkpoint".into(),
+            ),
+            Self::NotPaired { .. } => Some("evaluate both models again on the same rows".into()),
+            Self::Unreadable { .. } => Some("delete the file and run the evaluation again".into()),
+            Self::Run(error) => error.hint(),
+            Self::DuplicateItem { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What a metric observes on each item, and how the observations become one figure with an interval.
+
+use serde::{Deserialize, Serialize};
+
+use super::macro_f1;
+use crate::statistics::{Interval, bootstrap, wilson};
+
+/// How an interval was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Wilson's score interval of a proportion.
+    Wilson,
+    /// The percentile bootstrap over items.
+    Bootstrap,
+    /// The percentile bootstrap over items, both models on the same resamples.
+    PairedBootstrap,
+}
+
+/// The observations of one metric, one per item.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Series {
+    /// Right or wrong; the figure is the share of right ones.
+    Proportion(Vec<bool>),
+    /// `[numerator, denominator]`; the figure is the ratio of the sums.
+    Ratio(Vec<[f64; 2]>),
+    /// As `Ratio`; the figure is `exp` of it.
+    ExpRatio(Vec<[f64; 2]>),
+    /// Label numbers; the figure is macro F1.
+    Labels {
+        /// The wanted label of each item.
+        truth: Vec<u32>,
+        /// The label that the model gave.
+        predicted: Vec<u32>,
+        /// How many labels there are.
+        n_labels: usize,
+    },
+}
+
+impl Series {
+    /// Number of items.
+    pub fn n(&self) -> usize {
+        match self {
+            Self::Proportion(right) => right.len(),
+            Self::Ratio(pairs) | Self::ExpRatio(pairs) => pairs.len(),
+            Self::Labels { truth, .. } => truth.len(),
+        }
+    }
+
+    /// The figure over the items of `draw`, each as often as it is named.
+    pub fn value_over(&self, draw: &[u32]) -> f64 {
+        match self {
+            Self::Proportion(right) => {
+                draw.iter().filter(|i| right[**i as usize]).count() as f64 / draw.len() as f64
+            }
+            Self::Ratio(pairs) => ratio(pairs, draw),
+            Self::ExpRatio(pairs) => ratio(pairs, draw).exp(),
+            Self::Labels {
+                truth,
+                predicted,
+                n_labels,
+            } => macro_f1(truth, predicted, *n_labels, draw),
+        }
+    }
+
+    /// The figure over all items; `NaN` without items.
+    pub fn value(&self) -> f64 {
+        self.value_over(&(0..self.n() as u32).collect::<Vec<_>>())
+    }
+
+    /// The 95 % interval of the figure, and how it was found.
+    pub fn interval(&self, seed: u64) -> (Interval, Method) {
+        match self {
+            Self::Proportion(right) => {
+                let successes = right.iter().filter(|right| **right).count();
+                (wilson(successes, right.len()), Method::Wilson)
+            }
+            _ => {
+                let interval = bootstrap(self.n(), seed, |draw| self.value_over(draw));
+                (interval, Method::Bootstrap)
+            }
+        }
+    }
+}
+
+fn ratio(pairs: &[[f64; 2]], draw: &[u32]) -> f64 {
+    let [numerator, denominator] = draw.iter().fold([0.0, 0.0], |[a, b], i| {
+        let [x, y] = pairs[*i as usize];
+        [a + x, b + y]
+    });
+    numerator / denominator
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_by_hand() {
+        let right = Series::Proportion(vec![true, false, true, true]);
+        assert_eq!(right.value(), 0.75);
+        assert_eq!(right.value_over(&[1, 1, 0, 2]), 0.5);
+        // 6 nats over 4 tokens: not the mean of 2/1 and 4/3.
+        let nats = vec![[2.0, 1.0], [4.0, 3.0]];
+        assert_eq!(Series::Ratio(nats.clone()).value(), 1.5);
+        assert_eq!(Series::ExpRatio(nats).value(), 1.5f64.exp());
+    }
+
+    #[test]
+    fn a_proportion_has_a_wilson_interval_and_all_else_a_bootstrap() {
+        let right = Series::Proportion(vec![true; 10]);
+        let (interval, method) = right.interval(1);
+        assert_eq!(method, Method::Wilson);
+        assert!((interval.low - 0.7224672001371106).abs() < 1e-12);
+        let nats = Series::Ratio((0..40).map(|i| [f64::from(i % 5), 1.0]).collect());
+        let (interval, method) = nats.interval(1);
+        assert_eq!(method, Method::Bootstrap);
+        assert!(interval.low < 2.0 && 2.0 < interval.high, "{interval:?}");
+    }
+}

@@ -1,0 +1,33 @@
+//! How sure a figure is: Wilson intervals for proportions, the bootstrap for everything else, McNemar's test for two models on the
+//! same items.
+
+mod bootstrap;
+mod mcnemar;
+mod wilson;
+
+pub use bootstrap::{RESAMPLES, bootstrap, quantile};
+pub use mcnemar::mcnemar_exact;
+use serde::{Deserialize, Serialize};
+pub use wilson::wilson;
+
+/// A two-sided 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+impl Interval {
+    /// Where nothing could be computed.
+    pub const NAN: Self = Self {
+        low: f64::NAN,
+        high: f64::NAN,
+    };
+
+    /// Whether `value` lies inside, ends included.
+    pub fn contains(&self, value: f64) -> bool {
+        self.low <= value && value <= self.high
+    }
+}

@@ -1,0 +1,155 @@
+//! What one model did on one task, and its two files: the figures as JSON, every sample as JSONL.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use slm_recipe::OutputType;
+use slm_run::{RunError, write_file_atomic};
+
+use crate::error::EvalError;
+use crate::metrics::{Metric, MetricName, measure};
+use crate::sample::Sample;
+
+/// One model on one task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskReport {
+    /// The task's name.
+    pub task: String,
+    /// How the model answered.
+    pub output_type: OutputType,
+    /// Items answered.
+    pub n: usize,
+    /// The choices, in the order of each sample's `logprobs`; empty for other tasks.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub choices: Vec<String>,
+    /// The figures.
+    pub metrics: Vec<Metric>,
+    /// Seconds that the answers took.
+    pub elapsed_s: f64,
+    /// Every item; in a file of its own.
+    #[serde(skip)]
+    pub samples: Vec<Sample>,
+}
+
+impl TaskReport {
+    /// The figures over answered items.
+    ///
+    /// # Errors
+    /// Without items, with two items of one name, and where a figure is not finite.
+    pub fn new(
+        task: &str,
+        output_type: OutputType,
+        choices: Vec<String>,
+        samples: Vec<Sample>,
+        seed: u64,
+        elapsed_s: f64,
+    ) -> Result<Self, EvalError> {
+        if samples.is_empty() {
+            return Err(EvalError::NoItems { task: task.into() });
+        }
+        let mut ids: Vec<&str> = samples.iter().map(|sample| sample.id.as_str()).collect();
+        ids.sort_unstable();
+        if let Some(twice) = ids.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(EvalError::DuplicateItem {
+                task: task.into(),
+                id: twice[0].into(),
+            });
+        }
+        let metrics = measure(&samples, seed);
+        if let Some(metric) = metrics.iter().find(|metric| !metric.is_finite()) {
+            return Err(EvalError::MetricNotFinite {
+                task: task.into(),
+                name: metric.name,
+                value: metric.value,
+            });
+        }
+        Ok(Self {
+            task: task.into(),
+            output_type,
+            n: samples.len(),
+            choices,
+            metrics,
+            elapsed_s,
+            samples,
+        })
+    }
+
+    /// The figure of this name, if the task has it.
+    pub fn metric(&self, name: MetricName) -> Option<&Metric> {
+        self.metrics.iter().find(|metric| metric.name == name)
+    }
+
+    /// Writes `scores.json` and `samples.jsonl` into a folder that exists. Returns their paths.
+    ///
+    /// # Errors
+    /// When the folder cannot be written; each file is there whole or not at all.
+    pub fn write(&self, folder: &Path) -> Result<[PathBuf; 2], EvalError> {
+        let [scores, samples] = paths(folder);
+        let unreadable = |path: &Path| {
+            let path = path.to_owned();
+            move |source| EvalError::Unreadable {
+                path,
+                line: 1,
+                source,
+            }
+        };
+        let mut lines = Vec::new();
+        for sample in &self.samples {
+            serde_json::to_writer(&mut lines, sample).map_err(unreadable(&samples))?;
+            lines.push(b'\n');
+        }
+        write_file_atomic(&samples, &lines)?;
+        let mut text = serde_json::to_vec_pretty(self).map_err(unreadable(&scores))?;
+        text.push(b'\n');
+        write_file_atomic(&scores, &text)?;
+        Ok([scores, samples])
+    }
+
+    /// Reads what [`TaskReport::write`] wrote.
+    ///
+    /// # Errors
+    /// When a file is missing or not an evaluation, or when samples are missing.
+    pub fn read(folder: &Path) -> Result<Self, EvalError> {
+        let [scores, samples] = paths(folder);
+        let mut report: Self = parse(&scores, 1, &read_text(&scores)?)?;
+        report.samples = read_text(&samples)?
+            .lines()
+            .enumerate()
+            .map(|(i, line)| parse(&samples, i + 1, line))
+            .collect::<Result<_, _>>()?;
+        if report.samples.len() != report.n {
+            return Err(EvalError::NotPaired {
+                task: report.task,
+                found: format!(
+                    "`{}` has {} samples, `scores.json` says {}",
+                    samples.display(),
+                    report.samples.len(),
+                    report.n
+                ),
+            });
+        }
+        Ok(report)
+    }
+}
+
+impl Metric {
+    fn is_finite(&self) -> bool {
+        self.value.is_finite() && self.low.is_finite() && self.high.is_finite()
+    }
+}
+
+fn paths(folder: &Path) -> [PathBuf; 2] {
+    [folder.join("scores.json"), folder.join("samples.jsonl")]
+}
+
+fn read_text(path: &Path) -> Result<String, EvalError> {
+    fs_err::read_to_string(path).map_err(|error| RunError::io(path, error).into())
+}
+
+fn parse<T: for<'a> Deserialize<'a>>(path: &Path, line: usize, text: &str) -> Result<T, EvalError> {
+    serde_json::from_str(text).map_err(|source| EvalError::Unreadable {
+        path: path.to_owned(),
+        line: line + source.line() - 1,
+        source,
+    })
+}

@@ -1,0 +1,190 @@
+//! From samples to figures, files and paired differences, without a model.
+
+use slm_eval::metrics::score_json;
+use slm_eval::{
+    EvalError, Finish, Method, MetricName, Sample, Score, TaskReport, Verdict, compare,
+};
+use slm_recipe::OutputType;
+
+fn choice(id: usize, target: &str, output: &str) -> Sample {
+    Sample {
+        id: format!("rows.jsonl:{id}"),
+        prompt: "<s>Query: where is my card?\nIntent:".into(),
+        target: target.into(),
+        output: output.into(),
+        prompt_tokens: 12,
+        output_tokens: 3,
+        score: Score::Choices {
+            correct: target == output,
+            output_norm: output.into(),
+            correct_norm: target == output,
+            logprobs: vec![-1.5, -2.0],
+            choice_tokens: vec![3, 4],
+        },
+    }
+}
+
+fn report(samples: Vec<Sample>, output_type: OutputType) -> TaskReport {
+    TaskReport::new("intent", output_type, Vec::new(), samples, 42, 1.0).expect("a report")
+}
+
+/// `n` items of which the first `right` are right.
+fn right(n: usize, right: usize) -> TaskReport {
+    let samples = (0..n)
+        .map(|i| choice(i, "a", if i < right { "a" } else { "b" }))
+        .collect();
+    report(samples, OutputType::MultipleChoice)
+}
+
+#[test]
+fn a_paired_comparison_counts_the_flips() {
+    let (base, tuned) = (right(200, 20), right(200, 120));
+    let rows = compare(&base, &tuned, 42).expect("same items");
+    let accuracy = &rows[0];
+    assert_eq!(accuracy.name, MetricName::Accuracy);
+    assert_eq!((accuracy.gained, accuracy.lost), (Some(100), Some(0)));
+    assert!((accuracy.difference - 0.5).abs() < 1e-12);
+    // 100 coins, all heads: 2 * 2^-100.
+    let p = accuracy.p_value.expect("a share of right items");
+    assert!((p / (2.0 * 0.5f64.powi(100)) - 1.0).abs() < 1e-9, "{p}");
+    // The difference of the pairs is 0 or 1 with share 0.5: binomial over 200, percentiles 86 and 114 (scipy 1.17.1,
+    // binom.ppf([.025, .975], 200, .5)).
+    assert!((accuracy.interval.low - 0.43).abs() < 1e-12);
+    assert!((accuracy.interval.high - 0.57).abs() < 1e-12);
+    assert_eq!(accuracy.method, Method::PairedBootstrap);
+    assert_eq!(accuracy.verdict, Verdict::Better);
+    let backwards = compare(&tuned, &base, 42).expect("same items");
+    assert_eq!(backwards[0].verdict, Verdict::Worse);
+    let same = compare(&tuned, &tuned, 42).expect("same items");
+    assert_eq!(
+        (same[0].verdict, same[0].p_value),
+        (Verdict::Unclear, Some(1.0))
+    );
+}
+
+#[test]
+fn a_lower_perplexity_is_better() {
+    let likelihood = |scale: f64| {
+        let samples = (0..50)
+            .map(|i| Sample {
+                output_tokens: 4,
+                score: Score::Likelihood {
+                    logprob: -scale * (4.0 + f64::from(i % 7)),
+                    target_bytes: 10,
+                    greedy: false,
+                },
+                ..choice(i as usize, "a", "a")
+            })
+            .collect();
+        report(samples, OutputType::Loglikelihood)
+    };
+    let (base, tuned) = (likelihood(2.0), likelihood(1.0));
+    let rows = compare(&base, &tuned, 42).expect("same items");
+    let names: Vec<_> = rows.iter().map(|row| row.name).collect();
+    assert_eq!(
+        names,
+        [
+            MetricName::ExactMatch,
+            MetricName::Loss,
+            MetricName::Perplexity,
+            MetricName::BytePerplexity
+        ]
+    );
+    // 50 items of 4 + (0..7 repeated seven times, then 0) = 200 + 147 nats over 200 tokens and over 500 bytes.
+    assert!((tuned.metrics[1].value - 347.0 / 200.0).abs() < 1e-12);
+    assert!((tuned.metrics[2].value - (347.0f64 / 200.0).exp()).abs() < 1e-12);
+    assert!((tuned.metrics[3].value - (347.0f64 / 500.0).exp()).abs() < 1e-12);
+    assert_eq!(rows[1].verdict, Verdict::Better);
+    assert!(rows[1].p_value.is_none());
+}
+
+#[test]
+fn generated_json_is_scored_by_field() {
+    let generated = |id: usize, target: &str, output: &str, finish| Sample {
+        score: Score::Generated {
+            correct: target == output,
+            finish,
+            json: score_json(output, target),
+        },
+        ..choice(id, target, output)
+    };
+    let object = r#"{"a": 1, "b": 2}"#;
+    let samples = vec![
+        generated(0, object, object, Finish::Stop),
+        generated(1, object, r#"{"a": 1}"#, Finish::Stop),
+        generated(2, object, r#"{"a": 1"#, Finish::Length),
+        generated(3, "text", "text", Finish::Stop),
+    ];
+    let report = report(samples, OutputType::GenerateUntil);
+    let value = |name| {
+        report
+            .metric(name)
+            .map(|metric| (metric.value, metric.n))
+            .expect("there")
+    };
+    assert_eq!(value(MetricName::ExactMatch), (0.5, 4));
+    assert_eq!(value(MetricName::JsonValid), (2.0 / 3.0, 3));
+    assert_eq!(value(MetricName::FieldAccuracy), (0.5, 3));
+    assert_eq!(value(MetricName::StopRate), (0.75, 4));
+}
+
+#[test]
+fn a_report_comes_back_from_its_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let report = right(5, 2);
+    let [scores, samples] = report.write(folder.path()).expect("written");
+    assert_eq!(TaskReport::read(folder.path()).expect("read"), report);
+    let lines = fs_err::read_to_string(&samples).expect("text");
+    assert_eq!(lines.lines().count(), 5);
+
+    fs_err::write(&samples, lines.lines().next().expect("a line")).expect("written");
+    let error = TaskReport::read(folder.path()).expect_err("samples are missing");
+    assert!(error.to_string().contains("has 1 samples"), "{error}");
+    fs_err::write(&scores, "{\n\"task\": 3}").expect("written");
+    let error = TaskReport::read(folder.path()).expect_err("not a report");
+    assert!(error.to_string().contains("scores.json` line 2"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_measured_is_an_error() {
+    let error = |samples| {
+        TaskReport::new(
+            "intent",
+            OutputType::MultipleChoice,
+            Vec::new(),
+            samples,
+            42,
+            1.0,
+        )
+        .expect_err("no report")
+    };
+    let empty = error(Vec::new());
+    assert_eq!(empty.to_string(), "task `intent` has no items");
+    assert!(empty.hint().is_some());
+    let twice = error(vec![choice(1, "a", "a"), choice(1, "a", "b")]);
+    assert!(matches!(twice, EvalError::DuplicateItem { .. }));
+    let mut broken = choice(1, "a", "a");
+    broken.score = Score::Likelihood {
+        logprob: f64::NAN,
+        target_bytes: 1,
+        greedy: false,
+    };
+    assert_eq!(
+        error(vec![broken]).to_string(),
+        "loss of task `intent` is NaN"
+    );
+}
+
+#[test]
+fn reports_of_other_items_are_not_compared() {
+    let base = right(5, 2);
+    let shorter = compare(&base, &right(4, 2), 42).expect_err("not paired");
+    assert_eq!(
+        shorter.to_string(),
+        "the reports of task `intent` are not about the same items: 5 against 4"
+    );
+    let mut relabelled = right(5, 2);
+    relabelled.samples[3].target = "c".into();
+    let error = compare(&base, &relabelled, 42).expect_err("not paired");
+    assert!(error.to_string().contains("`rows.jsonl:3` has two targets"));
+}
