@@ -1,1 +1,58 @@
-//! (under construction)
+//! GGUF bytes: reader, writer, block codecs.
+//!
+//! A GGUF file is a header (metadata and a table of tensors) followed by the tensors' bytes, each aligned. Format: version 3
+//! of `docs/gguf.md` in ggml-org/ggml, little-endian. What this crate knows ends at the bytes: which tensor a model needs and
+//! what it is called is decided by whoever writes one.
+//!
+//! ```no_run
+//! use slm_gguf::{Metadata, Reader, TensorSpec, TensorType, Writer, keys};
+//!
+//! # fn main() -> Result<(), slm_gguf::GgufError> {
+//! let mut metadata = Metadata::new();
+//! metadata.set(&keys::general::ARCHITECTURE, "llama".to_string());
+//! metadata.set(&keys::llm::BLOCK_COUNT.of("llama"), 1);
+//!
+//! // [out, in] in the source model is written as dims [in, out].
+//! let tensors = vec![TensorSpec::from_shape("output_norm.weight", &[576], TensorType::F32)];
+//! let mut writer = Writer::create("model.gguf", &metadata, tensors)?;
+//! writer.write_f32("output_norm.weight", &[1.0; 576])?;
+//! writer.finish()?;
+//!
+//! let reader = Reader::open("model.gguf")?;
+//! let blocks = reader.metadata().require(&keys::llm::BLOCK_COUNT.of("llama"))?;
+//! assert_eq!(blocks, 1);
+//! assert_eq!(reader.dequantize("output_norm.weight")?.len(), 576);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `tensor_type.rs` | what a tensor's elements are stored as, and how many bytes a block takes |
+//! | `codec.rs`, `codec/` | blocks to f32 and back, bit for bit what ggml computes; one file per type |
+//! | `value.rs`, `metadata.rs` | metadata values, and the ordered table of them |
+//! | `keys.rs` | the names of the metadata keys, with their types |
+//! | `header.rs`, `cursor.rs` | bytes to a checked header |
+//! | `reader.rs`, `mapping.rs` | a memory-mapped file |
+//! | `writer.rs`, `header_bytes.rs` | a file, tensor by tensor, that appears only when it is complete |
+
+pub mod codec;
+mod cursor;
+mod error;
+mod header;
+mod header_bytes;
+pub mod keys;
+mod mapping;
+mod metadata;
+mod reader;
+mod tensor_type;
+mod value;
+mod writer;
+
+pub use error::GgufError;
+pub use header::{Header, TensorInfo};
+pub use metadata::Metadata;
+pub use reader::Reader;
+pub use tensor_type::TensorType;
+pub use value::{Array, FieldType, Value, ValueType};
+pub use writer::{TensorSpec, Writer};
