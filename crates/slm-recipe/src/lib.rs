@@ -2,12 +2,20 @@
 //!
 //! One file per section of the recipe.
 
+mod combination;
 mod data;
+mod document;
 mod eval;
 mod export;
+mod loader;
 mod lora;
 mod model;
+mod names;
+mod problem;
+mod range;
 mod recipe;
+mod schema;
+mod shape;
 mod tokenizer;
 mod train;
 
@@ -16,6 +24,8 @@ pub use eval::{EvalSection, EvalTask, OutputType};
 pub use export::{ExportSection, GgufType};
 pub use lora::{LoraSection, TargetModules};
 pub use model::{Dtype, Init, ModelSection, ScratchConfig};
+pub use problem::{Place, RecipeError, RecipeErrors};
 pub use recipe::{Recipe, SCHEMA_VERSION};
+pub use schema::json_schema;
 pub use tokenizer::TokenizerSection;
 pub use train::{Method, Scheduler, TrainSection};
