@@ -8,12 +8,16 @@ use serde::Serialize;
 
 use crate::card::{self, Listed};
 use crate::domain::Domain;
+use crate::finance::FINANCE;
 use crate::grammar::capitalised;
+use crate::healthcare::HEALTHCARE;
+use crate::manufacturing::MANUFACTURING;
 use crate::retail::RETAIL;
 use crate::rows::{Row, TASKS, rows};
+use crate::telecom::TELECOM;
 
 /// The domains in alphabetical order.
-pub(crate) const DOMAINS: &[&Domain] = &[&RETAIL];
+pub(crate) const DOMAINS: &[&Domain] = &[&FINANCE, &HEALTHCARE, &MANUFACTURING, &RETAIL, &TELECOM];
 
 /// A file by its path under the folder of all data sets.
 pub(crate) struct Planned {

@@ -8,12 +8,16 @@
 mod card;
 mod domain;
 mod files;
+mod finance;
 mod grammar;
+mod healthcare;
+mod manufacturing;
 #[cfg(test)]
 mod promises;
 mod retail;
 mod rng;
 mod rows;
+mod telecom;
 
 use std::io::Write;
 
