@@ -1,0 +1,97 @@
+//! What can go wrong with a model.
+
+use std::path::PathBuf;
+
+/// A base, adapter or device that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    #[error("no model at `{path}`: {missing} is not there")]
+    NotAModel {
+        path: PathBuf,
+        missing: &'static str,
+    },
+    #[error("`{path}` is not valid JSON: {source}")]
+    Json {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("`{path}`: `model_type` is `{found}`, which slm-tune cannot run (it runs {known})")]
+    UnknownFamily {
+        path: PathBuf,
+        found: String,
+        known: String,
+    },
+    #[error("`{path}`: `{key}` is {found}, needed {needed}")]
+    Config {
+        path: PathBuf,
+        key: String,
+        found: String,
+        needed: String,
+    },
+    #[error("`{path}` is not a readable safetensors file: {reason}")]
+    Safetensors { path: PathBuf, reason: String },
+    #[error("`{path}` has no tensor `{name}`")]
+    MissingTensor { path: PathBuf, name: String },
+    #[error("tensor `{name}` of `{path}` has shape {found:?}, `config.json` needs {needed:?}")]
+    Shape {
+        path: PathBuf,
+        name: String,
+        found: Vec<usize>,
+        needed: Vec<usize>,
+    },
+    #[error("`{path}` holds tensors that `config.json` has no place for: {names}")]
+    Unexpected { path: PathBuf, names: String },
+    #[error("tensor `{name}` of `{path}` has dtype {found}, needed F32, F16 or BF16")]
+    Dtype {
+        path: PathBuf,
+        name: String,
+        found: String,
+    },
+    #[error("`lora.target_modules` names `{name}`, which no layer has")]
+    NoSuchModule {
+        name: String,
+        known: Vec<&'static str>,
+    },
+    #[error("`{path}`: {what}")]
+    Adapter { path: PathBuf, what: String },
+    #[error("device `{spec}` is not known")]
+    UnknownDevice { spec: String },
+    #[error("device `{spec}` is not built into this slm-tune")]
+    NotBuilt { spec: String },
+    #[error("device `{spec}` is not there: {why}")]
+    NoDevice { spec: String, why: String },
+    #[error("no model at `{name}`, and {why}")]
+    NotFound { name: String, why: String },
+    #[error("failed to download `{name}`: {reason}")]
+    Download { name: String, reason: String },
+}
+
+impl ModelError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NotAModel { .. } => {
+                "a model folder in Hugging Face format holds config.json, tokenizer.json and model.safetensors".into()
+            }
+            Self::UnknownFamily { .. } => "choose a base of one of these families".into(),
+            Self::Safetensors { .. } => "the file may be a partial download or a Git LFS pointer: fetch it again".into(),
+            Self::Shape { .. } | Self::MissingTensor { .. } | Self::Unexpected { .. } => {
+                "config.json and the weights may come from different models".into()
+            }
+            Self::NoSuchModule { known, .. } => format!("the linear layers are {}, or \"all-linear\"", known.join(", ")),
+            Self::UnknownDevice { .. } => "devices are auto, cpu, libtorch:cpu, libtorch:cuda:N, libtorch:mps".into(),
+            Self::NotBuilt { .. } => {
+                "build with `--features libtorch`, or set `model.device = \"cpu\"`; `slm-tune doctor` shows what is built".into()
+            }
+            Self::NoDevice { .. } => "`slm-tune doctor` shows the devices of this machine".into(),
+            Self::NotFound { .. } => "give the path of a model folder, or a hub name such as `owner/name`".into(),
+            Self::Download { .. } => {
+                "check the name and the network, or download the model elsewhere and give its path".into()
+            }
+            _ => return None,
+        };
+        Some(hint)
+    }
+}

@@ -1,0 +1,215 @@
+//! Text generation with a KV cache, batched.
+
+use burn::tensor::Tensor;
+use rand_chacha::ChaCha8Rng;
+
+use crate::{Decoder, KvCache, Tokens, random};
+
+/// How tokens are chosen, and when to stop.
+#[derive(Clone, Debug)]
+pub struct Sampling {
+    pub max_new_tokens: usize,
+    /// 0 takes the likeliest token.
+    pub temperature: f32,
+    /// The smallest set of tokens whose probability reaches this is drawn from; 1 draws from all.
+    pub top_p: f32,
+    pub seed: u64,
+    /// A row ends with any of these; the stop token is not part of the answer.
+    pub stop_ids: Vec<u32>,
+}
+
+/// What one prompt was continued with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Generated {
+    pub ids: Vec<u32>,
+    /// Ended by a stop token (or by `on_token`), not by the limit.
+    pub stopped: bool,
+}
+
+/// Continues every prompt; rows of one call are read together, padded on the left.
+///
+/// `on_token(row, id)` is told each token as it is chosen, and ends its row by returning false. The draws of a row
+/// depend on its seed and number alone.
+pub fn generate(
+    decoder: &Decoder,
+    prompts: &[Vec<u32>],
+    sampling: &Sampling,
+    on_token: &mut dyn FnMut(usize, u32) -> bool,
+) -> Vec<Generated> {
+    let decoder = decoder.inference();
+    let mut rows = Rows::new(prompts, sampling.seed);
+    let mut cache = KvCache::new();
+    let mut logits = rows.read_prompts(&decoder, prompts, &mut cache);
+    for _ in 0..sampling.max_new_tokens {
+        let vocab = decoder.config().vocab_size;
+        let values = logits.into_data().try_into_vec::<f32>().unwrap_or_default();
+        for (row, values) in values
+            .chunks(vocab)
+            .enumerate()
+            .filter(|(row, _)| !rows.stopped[*row])
+            .collect::<Vec<_>>()
+        {
+            let id = choose(values, sampling, &mut rows.draws[row]);
+            rows.last[row] = id as i32;
+            if sampling.stop_ids.contains(&id) {
+                rows.stopped[row] = true;
+            } else {
+                rows.answers[row].push(id);
+                rows.stopped[row] = !on_token(row, id);
+            }
+        }
+        if rows.stopped.iter().all(|&stopped| stopped) {
+            break;
+        }
+        logits = rows.read_last(&decoder, &mut cache);
+    }
+    rows.answers
+        .into_iter()
+        .zip(rows.stopped)
+        .map(|(ids, stopped)| Generated { ids, stopped })
+        .collect()
+}
+
+/// The state of a batch between steps.
+struct Rows {
+    /// Left padding per row.
+    pads: Vec<usize>,
+    last: Vec<i32>,
+    answers: Vec<Vec<u32>>,
+    stopped: Vec<bool>,
+    draws: Vec<ChaCha8Rng>,
+}
+
+impl Rows {
+    fn new(prompts: &[Vec<u32>], seed: u64) -> Self {
+        let n = prompts.len();
+        let time = prompts.iter().map(Vec::len).max().unwrap_or(0);
+        Self {
+            pads: prompts.iter().map(|prompt| time - prompt.len()).collect(),
+            last: vec![0; n],
+            answers: vec![Vec::new(); n],
+            stopped: vec![false; n],
+            draws: (0..n)
+                .map(|row| random::stream(seed, &format!("generate row {row}")))
+                .collect(),
+        }
+    }
+
+    /// Reads the prompts into the cache; logits of the next token of each row, `[rows, vocab]`.
+    fn read_prompts(
+        &self,
+        decoder: &Decoder,
+        prompts: &[Vec<u32>],
+        cache: &mut KvCache,
+    ) -> Tensor<2> {
+        let time = prompts.iter().map(Vec::len).max().unwrap_or(0);
+        let padded = prompts.iter().zip(&self.pads);
+        let ids: Vec<i32> = padded
+            .clone()
+            .flat_map(|(prompt, &pad)| {
+                std::iter::repeat_n(0, pad).chain(prompt.iter().map(|&id| id as i32))
+            })
+            .collect();
+        let positions = padded
+            .flat_map(|(_, &pad)| (0..time).map(move |t| t.saturating_sub(pad) as i32))
+            .collect();
+        let tokens = Tokens::with_sight(
+            &ids,
+            positions,
+            [prompts.len(), time],
+            time,
+            decoder.device(),
+            |r, q, k| k <= q && k >= self.pads[r],
+        );
+        let states = decoder.hidden(&tokens, Some(cache), None);
+        let [rows, _, hidden] = states.dims();
+        decoder.logits(states.narrow(1, time - 1, 1).reshape([rows, hidden]))
+    }
+
+    /// Reads the token just chosen of each row.
+    fn read_last(&self, decoder: &Decoder, cache: &mut KvCache) -> Tensor<2> {
+        let (n, seen) = (self.last.len(), cache.seen());
+        let positions = self.pads.iter().map(|&pad| (seen - pad) as i32).collect();
+        let tokens = Tokens::with_sight(
+            &self.last,
+            positions,
+            [n, 1],
+            seen + 1,
+            decoder.device(),
+            |r, _, k| k >= self.pads[r],
+        );
+        let states = decoder.hidden(&tokens, Some(cache), None);
+        let hidden = states.dims()[2];
+        decoder.logits(states.reshape([n, hidden]))
+    }
+}
+
+/// The next token from one row of logits.
+fn choose(logits: &[f32], sampling: &Sampling, draws: &mut ChaCha8Rng) -> u32 {
+    let best = argmax(logits);
+    if sampling.temperature <= 0.0 {
+        return best as u32;
+    }
+    let top = logits[best];
+    let mut weights: Vec<(usize, f32)> = logits
+        .iter()
+        .map(|l| ((l - top) / sampling.temperature).exp())
+        .enumerate()
+        .collect();
+    weights.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let total: f32 = weights.iter().map(|(_, w)| w).sum();
+    let mut kept = 0.0;
+    let cut = weights.iter().position(|(_, w)| {
+        kept += w / total;
+        kept >= sampling.top_p
+    });
+    weights.truncate(cut.map_or(weights.len(), |last| last + 1));
+    let mut draw = random::unit(draws) * weights.iter().map(|(_, w)| w).sum::<f32>();
+    let chosen = weights.iter().find(|(_, w)| {
+        draw -= w;
+        draw < 0.0
+    });
+    chosen.or(weights.last()).map_or(best, |(id, _)| *id) as u32
+}
+
+/// The first of the largest values.
+fn argmax(values: &[f32]) -> usize {
+    let mut best = 0;
+    for (i, value) in values.iter().enumerate() {
+        if value > &values[best] {
+            best = i;
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sampling(temperature: f32, top_p: f32) -> Sampling {
+        Sampling {
+            max_new_tokens: 1,
+            temperature,
+            top_p,
+            seed: 1,
+            stop_ids: vec![],
+        }
+    }
+
+    #[test]
+    fn greedy_takes_the_first_of_equals() {
+        let mut draws = random::stream(1, "test");
+        assert_eq!(choose(&[0.0, 2.0, 2.0], &sampling(0.0, 1.0), &mut draws), 1);
+    }
+
+    #[test]
+    fn top_p_leaves_the_tail_out() {
+        let mut draws = random::stream(1, "test");
+        // Probabilities 0.665, 0.245, 0.090: the first two reach 0.9.
+        let drawn: Vec<u32> = (0..200)
+            .map(|_| choose(&[2.0, 1.0, 0.0], &sampling(1.0, 0.9), &mut draws))
+            .collect();
+        assert!(drawn.contains(&0) && drawn.contains(&1) && !drawn.contains(&2));
+    }
+}

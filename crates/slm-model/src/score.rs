@@ -1,0 +1,168 @@
+//! Log-probabilities of given tokens.
+
+use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
+
+use crate::{Decoder, KvCache, Tokens};
+
+/// Tokens of which those from `from` on are scored, each given everything before it.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    pub ids: Vec<u32>,
+    /// At least 1: the first token has nothing before it.
+    pub from: usize,
+}
+
+/// One value per scored token.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scored {
+    /// Natural logarithm of the token's probability.
+    pub logprobs: Vec<f32>,
+    /// Whether the token was the likeliest.
+    pub greedy: Vec<bool>,
+}
+
+/// Scores sequences in batches of similar length; `done` is told how many are finished.
+///
+/// The answer keeps the order of `sequences` and does not depend on the batch size beyond rounding.
+pub fn score(
+    decoder: &Decoder,
+    sequences: &[Sequence],
+    batch_size: usize,
+    done: &mut dyn FnMut(usize),
+) -> Vec<Scored> {
+    let decoder = decoder.inference();
+    let mut order: Vec<usize> = (0..sequences.len()).collect();
+    order.sort_by_key(|&i| sequences[i].ids.len());
+    let mut scored = vec![Scored::default(); sequences.len()];
+    let mut finished = 0;
+    for batch in order.chunks(batch_size.max(1)) {
+        let rows: Vec<&Sequence> = batch.iter().map(|&i| &sequences[i]).collect();
+        for (&i, result) in batch.iter().zip(score_batch(&decoder, &rows)) {
+            scored[i] = result;
+        }
+        finished += batch.len();
+        done(finished);
+    }
+    scored
+}
+
+fn score_batch(decoder: &Decoder, rows: &[&Sequence]) -> Vec<Scored> {
+    let time = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
+    let shape = [rows.len(), time];
+    let mut ids = vec![0i32; rows.len() * time];
+    let mut segments = ids.clone();
+    for (r, row) in rows.iter().enumerate() {
+        for (t, &id) in row.ids.iter().enumerate() {
+            ids[r * time + t] = id as i32;
+            segments[r * time + t] = 1;
+        }
+    }
+    let positions: Vec<i32> = (0..rows.len()).flat_map(|_| 0..time as i32).collect();
+    let tokens = Tokens::new(&ids, &positions, &segments, shape, decoder.device());
+    let states = decoder.hidden(&tokens, None, None);
+    let places = rows.iter().enumerate().flat_map(|(r, row)| {
+        (row.from.max(1)..row.ids.len())
+            .map(move |t| ((r * time + t - 1) as i32, row.ids[t] as i32))
+    });
+    let (index, targets): (Vec<i32>, Vec<i32>) = places.unzip();
+    let flat = score_states(decoder, states, index, targets);
+    let mut flat = flat.into_iter();
+    rows.iter()
+        .map(|row| {
+            let (logprobs, greedy) = flat
+                .by_ref()
+                .take(row.ids.len().saturating_sub(row.from.max(1)))
+                .unzip();
+            Scored { logprobs, greedy }
+        })
+        .collect()
+}
+
+/// How many logits are held at a time.
+const CHUNK_ELEMENTS: usize = 16 << 20;
+
+/// `ln p` of `targets` from the states at `index` (into `[batch · time]`), and whether each was the argmax.
+fn score_states(
+    decoder: &Decoder,
+    states: Tensor<3>,
+    index: Vec<i32>,
+    targets: Vec<i32>,
+) -> Vec<(f32, bool)> {
+    let [batch, time, hidden] = states.dims();
+    let states = states.reshape([batch * time, hidden]);
+    let chunk = (CHUNK_ELEMENTS / decoder.config().vocab_size).max(1);
+    let mut scored = Vec::with_capacity(targets.len());
+    for (index, targets) in index.chunks(chunk).zip(targets.chunks(chunk)) {
+        let n = index.len();
+        let ints = |values: &[i32]| -> Tensor<1, Int> {
+            Tensor::from_data(TensorData::new(values.to_vec(), [n]), decoder.device())
+        };
+        let log_probs = log_softmax(decoder.logits(states.clone().select(0, ints(index))), 1);
+        let best = log_probs.clone().argmax(1).flatten::<1>(0, 1).into_data();
+        let taken = log_probs
+            .gather(1, ints(targets).unsqueeze_dim::<2>(1))
+            .flatten::<1>(0, 1)
+            .into_data();
+        let taken = taken.try_into_vec::<f32>().unwrap_or_default();
+        let greedy = best
+            .iter::<i64>()
+            .zip(targets)
+            .map(|(best, &target)| best == i64::from(target));
+        scored.extend(taken.into_iter().zip(greedy));
+    }
+    scored
+}
+
+/// Scores every choice after every prompt; the prompt is read once and its keys serve all choices.
+///
+/// Returns `ln p` by prompt, choice and token of the choice.
+pub fn score_choices(
+    decoder: &Decoder,
+    prompts: &[Vec<u32>],
+    choices: &[Vec<u32>],
+    done: &mut dyn FnMut(usize),
+) -> Vec<Vec<Vec<f32>>> {
+    let decoder = decoder.inference();
+    let mut scored = Vec::with_capacity(prompts.len());
+    for (n, prompt) in prompts.iter().enumerate() {
+        scored.push(score_prompt(&decoder, prompt, choices));
+        done(n + 1);
+    }
+    scored
+}
+
+/// All choices of one prompt as one row: each choice sees the prompt and itself, at the positions after the prompt.
+fn score_prompt(decoder: &Decoder, prompt: &[u32], choices: &[Vec<u32>]) -> Vec<Vec<f32>> {
+    let seen = prompt.len();
+    let mut ids: Vec<i32> = prompt.iter().map(|&id| id as i32).collect();
+    let mut positions: Vec<i32> = (0..seen as i32).collect();
+    let mut owners = vec![usize::MAX; seen];
+    let (mut index, mut targets) = (Vec::new(), Vec::new());
+    for (c, choice) in choices.iter().enumerate() {
+        let start = ids.len();
+        for (t, &id) in choice.iter().enumerate() {
+            index.push(if t == 0 { seen - 1 } else { start + t - 1 } as i32);
+            targets.push(id as i32);
+            ids.push(id as i32);
+            positions.push((seen + t) as i32);
+            owners.push(c);
+        }
+    }
+    let time = ids.len();
+    let tokens = Tokens::with_sight(
+        &ids,
+        positions,
+        [1, time],
+        time,
+        decoder.device(),
+        |_, query, key| key <= query && (owners[key] == usize::MAX || owners[key] == owners[query]),
+    );
+    let states = decoder.hidden(&tokens, None::<&mut KvCache>, None);
+    let mut flat = score_states(decoder, states, index, targets)
+        .into_iter()
+        .map(|(logprob, _)| logprob);
+    choices
+        .iter()
+        .map(|choice| flat.by_ref().take(choice.len()).collect())
+        .collect()
+}
