@@ -1,1 +1,35 @@
-//! (under construction)
+//! Rows to batches: read, split, encode, write as shards, and collate into plain integers.
+//!
+//! [`prepare`] turns the sources of a recipe into a folder of shards, [`Shards::open`] reads it back, [`batches`] plans the
+//! batches of an epoch. Nothing here knows a tensor.
+
+mod batch;
+mod encode;
+mod error;
+mod example;
+mod layout;
+mod manifest;
+mod origin;
+mod packing;
+mod prepare;
+mod random;
+mod reading;
+mod shard;
+mod source;
+mod split;
+mod stats;
+mod template;
+
+pub use batch::{Batch, BatchOptions, Batches, Sample, batches, collate, collate_packed};
+pub use error::DataError;
+pub use example::{Content, Example, HeldOut, Prompt};
+pub use manifest::{
+    Dropped, FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, ShardRecord, Side, SourceRecord,
+    SplitRecord,
+};
+pub use origin::{Origin, Place};
+pub use prepare::{input_digest, prepare};
+pub use reading::{load_examples, training_texts};
+pub use shard::Shards;
+pub use source::{Row, Rows, read_rows};
+pub use stats::{Bin, Lengths, SideStats, Stats};

@@ -1,0 +1,310 @@
+use std::fmt::Write;
+
+use serde_json::Value;
+use slm_recipe::TrainOn;
+
+use crate::origin::Origin;
+
+/// How many rows an error names before it only counts.
+const NAMED_ROWS: usize = 5;
+
+/// What keeps rows from becoming shards, or shards from being read.
+#[derive(Debug, thiserror::Error)]
+#[expect(
+    missing_docs,
+    reason = "the message of each variant says what its fields are"
+)]
+pub enum DataError {
+    #[error("data file `{path}` does not exist")]
+    Missing {
+        path: String,
+        nearest: Option<String>,
+    },
+    #[error("data file `{path}` is a folder, a file was needed")]
+    Folder { path: String },
+    #[error(transparent)]
+    Io { source: std::io::Error },
+    #[error("data file `{path}` has the unknown type `.{extension}`")]
+    UnknownKind { path: String, extension: String },
+    #[error("data file `{path}` is compressed (`.{extension}`), a plain file was needed")]
+    Compressed {
+        path: String,
+        extension: String,
+        command: &'static str,
+    },
+    #[error(
+        "data file `{path}` is compressed by `{codec}`, `none`, `snappy` or `zstd` was needed for Parquet and `none` for Arrow"
+    )]
+    Codec { path: String, codec: String },
+    #[error("data file `{path}` has no rows")]
+    Empty { path: String },
+    #[error("`{origin}` is not valid UTF-8: found byte 0x{byte:02x} at column {column}")]
+    Utf8 {
+        origin: Origin,
+        column: usize,
+        byte: u8,
+        utf16: bool,
+    },
+    #[error("`{origin}` is not valid JSON: {reason} at column {column}")]
+    Json {
+        origin: Origin,
+        column: usize,
+        reason: String,
+    },
+    #[error("`{origin}` holds {found}, an object with the columns of a row was needed")]
+    NotAnObject { origin: Origin, found: &'static str },
+    #[error(
+        "`{origin}` begins one object over several lines, a list of rows or one row per line was needed"
+    )]
+    OneObject {
+        origin: Origin,
+        list: Option<String>,
+    },
+    #[error("`{origin}` is not valid CSV: {reason}")]
+    Csv { origin: Origin, reason: String },
+    #[error("data file `{path}` is not a readable {kind} file: {reason}")]
+    Table {
+        path: String,
+        kind: &'static str,
+        reason: String,
+    },
+    #[error(
+        "`{origin}` has no column `{column}`, needed by {needed_by}; found {}",
+        list(found)
+    )]
+    MissingColumn {
+        origin: Origin,
+        column: String,
+        needed_by: String,
+        found: Vec<String>,
+    },
+    #[error("`{origin}`: column `{column}` holds {found}, {needed} was needed")]
+    WrongValue {
+        origin: Origin,
+        column: String,
+        found: String,
+        needed: String,
+    },
+    #[error(
+        "`{path}` has rows of no known format; found {}; needed {needed}",
+        list(found)
+    )]
+    UnknownFormat {
+        path: String,
+        found: Vec<String>,
+        needed: String,
+    },
+    #[error("`columns` of `{path}` renames `{name}`, which no format has")]
+    UnknownColumnName {
+        path: String,
+        name: String,
+        nearest: Option<String>,
+    },
+    #[error("template `{template}` is broken: {reason}")]
+    Template { template: String, reason: String },
+    #[error("`system` of `{path}` has no place in {format} rows")]
+    SystemWithoutMessages { path: String, format: &'static str },
+    #[error("`{path}` has conversations, but the tokenizer has no chat template")]
+    NoChatTemplate { path: String },
+    #[error("failed to encode `{origin}`")]
+    Encode {
+        origin: Origin,
+        #[source]
+        source: slm_text::TextError,
+    },
+    #[error("{} nothing to learn: {}", count(origins.len(), *rows, "row has", "rows have"), some(origins))]
+    NothingLearned {
+        origins: Vec<String>,
+        rows: usize,
+        train_on: TrainOn,
+    },
+    #[error("{} longer than `max_length` {max_length}: {}", count(origins.len(), *rows, "row is", "rows are"), some(origins))]
+    TooLong {
+        origins: Vec<String>,
+        rows: usize,
+        max_length: usize,
+        longest: usize,
+    },
+    #[error("{} a label outside `data.labels`: {}", count(origins.len(), *rows, "row has", "rows have"), some(origins))]
+    UnknownLabel {
+        origins: Vec<String>,
+        rows: usize,
+        nearest: Option<(String, String)>,
+    },
+    #[error("no rows are left to learn from: {rows} read, {held_out} held out, {dropped} dropped")]
+    NoTrainingRows {
+        rows: usize,
+        held_out: usize,
+        dropped: usize,
+    },
+    #[error("data in `{path}` is not usable: {reason}")]
+    Shards { path: String, reason: String },
+    #[error("failed to read the tokenizer")]
+    Tokenizer {
+        #[source]
+        source: slm_text::TextError,
+    },
+    #[error("failed to write the data")]
+    Write {
+        #[source]
+        source: slm_run::RunError,
+    },
+}
+
+fn list(columns: &[String]) -> String {
+    if columns.is_empty() {
+        return "no columns".into();
+    }
+    let quoted: Vec<_> = columns.iter().map(|column| format!("`{column}`")).collect();
+    quoted.join(", ")
+}
+
+fn count(count: usize, rows: usize, one: &str, many: &str) -> String {
+    format!("{count} of {rows} {}", if rows == 1 { one } else { many })
+}
+
+fn some(origins: &[String]) -> String {
+    let mut named = origins
+        .iter()
+        .take(NAMED_ROWS)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    if origins.len() > NAMED_ROWS {
+        let _ = write!(named, " and {} more", origins.len() - NAMED_ROWS);
+    }
+    named
+}
+
+/// What a JSON value is, with its article.
+pub(crate) fn json_kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+impl DataError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Missing { nearest: Some(nearest), .. } => format!("is it `{nearest}`?"),
+            Self::Missing { .. } => "paths in a recipe are relative to the working directory".into(),
+            Self::Folder { .. } => "give one `[[data.train]]` with its `path` for each file".into(),
+            Self::UnknownKind { .. } => {
+                "known are `.jsonl`, `.ndjson`, `.json`, `.csv`, `.tsv`, `.parquet`, `.arrow` and `.txt`; rename or convert it".into()
+            }
+            Self::Compressed { path, command, .. } => format!("unpack it first: `{command} {path}`"),
+            Self::Codec { path, .. } => format!(
+                "write it again, for example with `duckdb -c \"COPY (FROM '{path}') TO 'rows.parquet' (COMPRESSION zstd)\"`"
+            ),
+            Self::Empty { .. } => "a row is a line of JSON, a record after the header of a CSV, or a line of text".into(),
+            Self::Utf8 { origin, utf16: true, .. } => {
+                format!("it looks like UTF-16: `iconv -f UTF-16 -t UTF-8 {} > utf8-file`", origin.path)
+            }
+            Self::Utf8 { origin, .. } => format!(
+                "convert it to UTF-8; if it came from Windows: `iconv -f CP1252 -t UTF-8 {} > utf8-file`",
+                origin.path
+            ),
+            Self::Json { .. } => "every line has to be one complete JSON object, or the file one list of objects".into(),
+            Self::NotAnObject { .. } => "a row looks like {\"prompt\": \"..\", \"completion\": \"..\"}".into(),
+            Self::OneObject { list: Some(list), origin } => {
+                format!("to take the rows under `{list}`: `jq -c '.{list}[]' {} > rows.jsonl`", origin.path)
+            }
+            Self::OneObject { origin, .. } => {
+                format!("to take its values as rows: `jq -c '.[]' {} > rows.jsonl`", origin.path)
+            }
+            Self::Csv { .. } => {
+                "a cell that holds a comma, a quote or a line break is written in double quotes, a quote in it doubled".into()
+            }
+            Self::Table { .. } => "it may be cut off, or of another type than its extension says".into(),
+            Self::MissingColumn { column, found, .. } => match nearest(column, found.iter().map(|f| untyped(f))) {
+                Some(other) => format!("is it `{other}`? `columns = {{ {column} = \"{other}\" }}` renames a column"),
+                None => format!("`columns = {{ {column} = \"..\" }}` renames a column"),
+            },
+            Self::WrongValue { .. } => return None,
+            Self::UnknownFormat { found, .. } => {
+                let first = found.first().map_or("question", |column| untyped(column));
+                let last = found.last().map_or("answer", |column| untyped(column));
+                format!("say what is asked and answered: `prompt = \"{{{first}}}\"` and `completion = \"{{{last}}}\"` beside `path`")
+            }
+            Self::UnknownColumnName { nearest: Some(nearest), .. } => format!("is it `{nearest}`?"),
+            Self::UnknownColumnName { .. } => format!("names are {}", crate::layout::NAMES.join(", ")),
+            Self::Template { .. } => "`{column}` takes a column, `{{` and `}}` stand for braces".into(),
+            Self::SystemWithoutMessages { .. } => {
+                "put it into the `prompt` template, or set `data.format = \"messages\"` to make conversations of the rows".into()
+            }
+            Self::NoChatTemplate { .. } => {
+                "name one with `model.chat_template`, or use `prompt` and `completion` instead of messages".into()
+            }
+            Self::Encode { source, .. } | Self::Tokenizer { source } => return source.hint(),
+            Self::NothingLearned { train_on: TrainOn::All, .. } => {
+                "a row needs at least two tokens: one to read and one to learn".into()
+            }
+            Self::NothingLearned { .. } => {
+                "learned are the messages of the role `assistant` (`gpt` in ShareGPT rows): look at the roles of these rows and at `data.train_on`".into()
+            }
+            Self::TooLong { longest, .. } => format!(
+                "set `model.max_length` to {longest}, or choose with `data.overlong`: `drop`, `truncate_left` or `truncate_right` (each is counted)"
+            ),
+            Self::UnknownLabel { nearest: Some((label, nearest)), .. } => format!("is `{label}` meant to be `{nearest}`?"),
+            Self::UnknownLabel { .. } => "add it to `data.labels`, or correct the rows".into(),
+            Self::NoTrainingRows { .. } => "lower `data.val_size`, raise `model.max_length`, or give more rows".into(),
+            Self::Shards { .. } => "prepare the data again with `slm-tune data prepare`".into(),
+            Self::Write { source } => return source.hint(),
+            Self::Io { .. } => return None,
+        })
+    }
+}
+
+/// A column without the type that a table declares for it.
+fn untyped(column: &str) -> &str {
+    column.split(": ").next().unwrap_or(column)
+}
+
+/// The candidate most like `name`, if any is alike.
+pub(crate) fn nearest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    let alike = candidates
+        .into_iter()
+        .map(|other| (strsim::jaro_winkler(name, other), other));
+    let best = alike
+        .filter(|(alike, _)| *alike > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    best.map(|(_, other)| other.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_rows_are_named_up_to_five_and_counted() {
+        let origins: Vec<_> = (1..=7).map(|line| format!("`a.jsonl:{line}`")).collect();
+        let error = DataError::TooLong {
+            origins,
+            rows: 10,
+            max_length: 8,
+            longest: 12,
+        };
+        assert_eq!(
+            error.to_string(),
+            "7 of 10 rows are longer than `max_length` 8: `a.jsonl:1`, `a.jsonl:2`, `a.jsonl:3`, `a.jsonl:4`, `a.jsonl:5` and 2 more"
+        );
+    }
+
+    #[test]
+    fn nearest_is_none_where_nothing_is_alike() {
+        assert_eq!(
+            nearest("complet", ["completion", "prompt"]),
+            Some("completion".into())
+        );
+        assert_eq!(nearest("xyz", ["completion", "prompt"]), None);
+    }
+}

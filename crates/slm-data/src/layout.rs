@@ -1,0 +1,426 @@
+//! How the rows of a source are read: which columns hold what.
+
+mod chat;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use slm_recipe::{Format, Source};
+use slm_text::{Conversation, Message};
+
+use self::chat::ChatColumns;
+use crate::error::{DataError, json_kind, nearest};
+use crate::example::Content;
+use crate::source::{Row, Rows};
+use crate::template::Template;
+
+/// The names that `columns` of a source can give to columns of its file.
+pub(crate) const NAMES: [&str; 12] = [
+    "messages",
+    "role",
+    "content",
+    "system",
+    "tools",
+    "prompt",
+    "completion",
+    "instruction",
+    "input",
+    "output",
+    "history",
+    "text",
+];
+
+/// Longest text of a column that tells results apart.
+const SLICE_BYTES: usize = 64;
+
+/// How the rows of one source are read.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    shape: Shape,
+    system: Option<String>,
+    names: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug)]
+enum Shape {
+    Chat(ChatColumns),
+    Alpaca {
+        chat: bool,
+    },
+    Pair {
+        prompt: Side,
+        completion: Side,
+        chat: bool,
+    },
+    Text,
+}
+
+/// One side of a prompt/completion row.
+#[derive(Clone, Debug)]
+enum Side {
+    Column(String),
+    Template(Template),
+}
+
+impl Layout {
+    /// Settles how rows are read, by the first of them where the recipe leaves it open.
+    ///
+    /// `has_template`: whether conversations can be rendered; decides what Alpaca rows become.
+    pub(crate) fn resolve(
+        source: &Source,
+        format: Format,
+        file: &Rows,
+        has_template: bool,
+    ) -> Result<Self, DataError> {
+        for name in source.columns.keys() {
+            if !NAMES.contains(&name.as_str()) {
+                let (path, name) = (source.path.clone(), name.clone());
+                return Err(DataError::UnknownColumnName {
+                    path,
+                    nearest: nearest(&name, NAMES),
+                    name,
+                });
+            }
+        }
+        let found = Found {
+            file,
+            names: &source.columns,
+        };
+        let format = match format {
+            Format::Auto if source.prompt.is_some() || source.completion.is_some() => {
+                Format::PromptCompletion
+            }
+            Format::Auto => found.format()?,
+            given => given,
+        };
+        let templates = source.prompt.is_some() || source.completion.is_some();
+        let bare_pair = format == Format::Messages
+            && !found.has("messages")
+            && found.has("prompt")
+            && found.has("completion");
+        let shape = match format {
+            _ if templates || bare_pair => Shape::pair(source, &found, format == Format::Messages)?,
+            Format::Messages | Format::Sharegpt => {
+                Shape::Chat(ChatColumns::resolve(&found, format)?)
+            }
+            Format::Alpaca => {
+                found.need(&["instruction", "output"], "format `alpaca`")?;
+                Shape::Alpaca { chat: has_template }
+            }
+            Format::Text => {
+                found.need(&["text"], "format `text`")?;
+                Shape::Text
+            }
+            Format::PromptCompletion | Format::Auto => Shape::pair(source, &found, false)?,
+        };
+        let layout = Self {
+            shape,
+            system: source.system.clone(),
+            names: source.columns.clone(),
+        };
+        match (&layout.system, layout.without_messages()) {
+            (Some(_), Some(format)) => Err(DataError::SystemWithoutMessages {
+                path: source.path.clone(),
+                format,
+            }),
+            _ => Ok(layout),
+        }
+    }
+
+    fn without_messages(&self) -> Option<&'static str> {
+        match &self.shape {
+            Shape::Text => Some("text"),
+            Shape::Pair { chat: false, .. } => Some("prompt/completion"),
+            Shape::Alpaca { chat: false } => Some("Alpaca (the tokenizer has no chat template)"),
+            _ => None,
+        }
+    }
+
+    /// What the rows are read as.
+    pub(crate) fn format(&self) -> Format {
+        match &self.shape {
+            Shape::Chat(columns) => columns.format(),
+            Shape::Alpaca { .. } => Format::Alpaca,
+            Shape::Pair { .. } => Format::PromptCompletion,
+            Shape::Text => Format::Text,
+        }
+    }
+
+    /// Whether rows become conversations, which need a chat template.
+    pub(crate) fn makes_conversations(&self) -> bool {
+        self.without_messages().is_none()
+    }
+
+    /// What a row says.
+    pub(crate) fn content(&self, row: &Row) -> Result<Content, DataError> {
+        let cells = Cells {
+            row,
+            names: &self.names,
+        };
+        let mut content = match &self.shape {
+            Shape::Chat(columns) => Content::Chat(columns.conversation(&cells)?),
+            Shape::Alpaca { chat } => alpaca(&cells, *chat)?,
+            Shape::Pair {
+                prompt,
+                completion,
+                chat,
+            } => {
+                let (prompt, completion) = (
+                    prompt.text(&cells, "prompt")?,
+                    completion.text(&cells, "completion")?,
+                );
+                match chat {
+                    true => Content::user_and_assistant(prompt, completion),
+                    false => Content::Pair { prompt, completion },
+                }
+            }
+            Shape::Text => Content::Text(cells.text("text", "format `text`")?.to_owned()),
+        };
+        if let Content::Chat(chat) = &mut content {
+            let own = cells.optional_text("system")?.map(str::to_owned);
+            if let Some(system) = own.or_else(|| self.system.clone())
+                && chat
+                    .messages
+                    .first()
+                    .is_none_or(|first| first.role != "system")
+            {
+                chat.messages.insert(0, Message::new("system", system));
+            }
+        }
+        Ok(content)
+    }
+
+    /// Short columns that the prompt does not use.
+    pub(crate) fn slices(&self, row: &Row) -> BTreeMap<String, String> {
+        let used = self.prompt_columns();
+        let short = row
+            .fields
+            .iter()
+            .filter(|(column, _)| !used.contains(column.as_str()))
+            .filter_map(|(column, value)| {
+                let text = match value {
+                    Value::String(text) => text.clone(),
+                    Value::Bool(_) | Value::Number(_) => value.to_string(),
+                    _ => return None,
+                };
+                (text.len() <= SLICE_BYTES).then(|| (column.clone(), text))
+            });
+        short.collect()
+    }
+
+    fn prompt_columns(&self) -> BTreeSet<&str> {
+        let named = |name: &'static str| self.names.get(name).map_or(name, String::as_str);
+        match &self.shape {
+            Shape::Chat(_) => [named("system")].into(),
+            Shape::Alpaca { .. } => ["instruction", "input", "system"].map(named).into(),
+            Shape::Pair {
+                prompt: Side::Column(column),
+                ..
+            } => [column.as_str()].into(),
+            Shape::Pair {
+                prompt: Side::Template(template),
+                ..
+            } => template.columns().collect(),
+            Shape::Text => [named("text")].into(),
+        }
+    }
+}
+
+impl Shape {
+    fn pair(source: &Source, found: &Found, chat: bool) -> Result<Self, DataError> {
+        let side = |template: &Option<String>, name: &'static str| -> Result<Side, DataError> {
+            let Some(template) = template else {
+                found.need(&[name], "format `prompt_completion`")?;
+                return Ok(Side::Column(found.name(name).to_owned()));
+            };
+            let template = Template::parse(template)?;
+            for column in template.columns() {
+                found.need_column(column, &format!("the `{name}` template"))?;
+            }
+            Ok(Side::Template(template))
+        };
+        Ok(Self::Pair {
+            prompt: side(&source.prompt, "prompt")?,
+            completion: side(&source.completion, "completion")?,
+            chat,
+        })
+    }
+}
+
+impl Side {
+    fn text(&self, cells: &Cells, name: &'static str) -> Result<String, DataError> {
+        match self {
+            Self::Column(_) => Ok(cells.text(name, "format `prompt_completion`")?.to_owned()),
+            Self::Template(template) => template.fill(&cells.row.fields).map_err(|column| {
+                match cells.row.fields.get(column) {
+                    Some(value) => {
+                        cells.wrong(column, json_kind(value), "a value for the template")
+                    }
+                    None => cells.missing(column, &format!("the `{name}` template")),
+                }
+            }),
+        }
+    }
+}
+
+/// An Alpaca row: a conversation, or the text of the original Stanford Alpaca (`train.py`, `PROMPT_DICT`).
+fn alpaca(cells: &Cells, chat: bool) -> Result<Content, DataError> {
+    let needed_by = "format `alpaca`";
+    let instruction = cells.text("instruction", needed_by)?;
+    let input = cells.optional_text("input")?.unwrap_or("");
+    let output = cells.text("output", needed_by)?.to_owned();
+    let history = chat::history(cells)?;
+    if chat {
+        let question = if input.is_empty() {
+            instruction.to_owned()
+        } else {
+            format!("{instruction}\n{input}")
+        };
+        let mut messages = history;
+        messages.extend([
+            Message::new("user", question),
+            Message::new("assistant", output),
+        ]);
+        return Ok(Content::Chat(Conversation::from(messages)));
+    }
+    if !history.is_empty() {
+        return Err(cells.wrong(
+            cells.name("history"),
+            "earlier turns",
+            "a tokenizer with a chat template",
+        ));
+    }
+    let prompt = if input.is_empty() {
+        format!(
+            "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n\
+             ### Instruction:\n{instruction}\n\n### Response:"
+        )
+    } else {
+        format!(
+            "Below is an instruction that describes a task, paired with an input that provides further context. \
+             Write a response that appropriately completes the request.\n\n\
+             ### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:"
+        )
+    };
+    Ok(Content::Pair {
+        prompt,
+        completion: output,
+    })
+}
+
+/// The columns of a file, as its first row has them.
+struct Found<'a> {
+    file: &'a Rows,
+    names: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Found<'a> {
+    fn name<'b>(&'b self, name: &'b str) -> &'b str {
+        self.names.get(name).map_or(name, String::as_str)
+    }
+
+    fn first(&self) -> &'a Row {
+        &self.file.rows[0]
+    }
+
+    fn get(&self, column: &str) -> Option<&'a Value> {
+        self.first().fields.get(column)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.get(self.name(name)).is_some()
+    }
+
+    fn need(&self, names: &[&str], needed_by: &str) -> Result<(), DataError> {
+        names
+            .iter()
+            .try_for_each(|name| self.need_column(self.name(name), needed_by))
+    }
+
+    fn need_column(&self, column: &str, needed_by: &str) -> Result<(), DataError> {
+        if self.get(column).is_some() {
+            return Ok(());
+        }
+        Err(DataError::MissingColumn {
+            origin: self.first().origin.clone(),
+            column: column.to_owned(),
+            needed_by: needed_by.to_owned(),
+            found: self.file.columns.clone(),
+        })
+    }
+
+    fn format(&self) -> Result<Format, DataError> {
+        let list = |name| self.get(self.name(name)).is_some_and(Value::is_array);
+        if list("messages") || list("conversations") {
+            return Ok(ChatColumns::format_of(self));
+        }
+        let formats = [
+            (Format::Alpaca, ["instruction", "output"].as_slice()),
+            (Format::PromptCompletion, &["prompt", "completion"]),
+            (Format::Text, &["text"]),
+        ];
+        let known = formats
+            .iter()
+            .find(|(_, names)| names.iter().all(|name| self.has(name)));
+        known.map(|(format, _)| *format).ok_or_else(|| DataError::UnknownFormat {
+            path: self.file.path.to_string(),
+            found: self.file.columns.clone(),
+            needed: "`messages`, `conversations`, `instruction` and `output`, `prompt` and `completion`, or `text`".into(),
+        })
+    }
+}
+
+/// The cells of a row by the names that formats give them.
+struct Cells<'a> {
+    row: &'a Row,
+    names: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Cells<'a> {
+    fn name(&self, name: &'a str) -> &'a str {
+        self.names.get(name).map_or(name, String::as_str)
+    }
+
+    fn get(&self, name: &'a str) -> Option<&'a Value> {
+        self.row
+            .fields
+            .get(self.name(name))
+            .filter(|value| !value.is_null())
+    }
+
+    fn text(&self, name: &'a str, needed_by: &str) -> Result<&'a str, DataError> {
+        let column = self.name(name);
+        match self.row.fields.get(column) {
+            Some(Value::String(text)) => Ok(text),
+            Some(other) => Err(self.wrong(column, json_kind(other), "a text")),
+            None => Err(self.missing(column, needed_by)),
+        }
+    }
+
+    fn optional_text(&self, name: &'a str) -> Result<Option<&'a str>, DataError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+            Some(other) => Err(self.wrong(self.name(name), json_kind(other), "a text")),
+        }
+    }
+
+    fn wrong(&self, column: &str, found: &str, needed: &str) -> DataError {
+        let (column, found, needed) = (column.into(), found.into(), needed.into());
+        DataError::WrongValue {
+            origin: self.row.origin.clone(),
+            column,
+            found,
+            needed,
+        }
+    }
+
+    fn missing(&self, column: &str, needed_by: &str) -> DataError {
+        DataError::MissingColumn {
+            origin: self.row.origin.clone(),
+            column: column.to_owned(),
+            needed_by: needed_by.to_owned(),
+            found: self.row.fields.keys().cloned().collect(),
+        }
+    }
+}

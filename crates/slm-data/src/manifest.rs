@@ -1,0 +1,163 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use slm_recipe::Format;
+
+use crate::error::DataError;
+
+/// Version of the folder that [`crate::prepare`] writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Name of the file that is written last.
+pub const MANIFEST: &str = "manifest.json";
+
+/// What is in a folder of shards, and how it came about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this format.
+    pub format_version: u32,
+    /// Digest of everything that the shards depend on, see [`crate::input_digest`].
+    pub input_digest: String,
+    /// The seed of the split and of samples.
+    pub seed: u64,
+    /// The longest row that was allowed.
+    pub max_length: usize,
+    /// The files, in the order of the recipe.
+    pub sources: Vec<SourceRecord>,
+    /// Rows to learn from.
+    pub train: SplitRecord,
+    /// Rows that are held out.
+    pub validation: SplitRecord,
+    /// Held-out rows that say exactly what a training row says.
+    pub leaked: usize,
+    /// How often each target text occurs in the training rows, as it stands; empty where there are more than
+    /// [`MAX_TARGETS`].
+    pub targets: BTreeMap<String, usize>,
+    /// Distinct target texts of the training rows.
+    pub distinct_targets: usize,
+    /// The files of the folder.
+    pub shards: Vec<ShardRecord>,
+}
+
+/// Distinct targets up to which they are taken for labels and counted one by one.
+pub const MAX_TARGETS: usize = 1000;
+
+/// The two sides of a split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// Learned from.
+    Train,
+    /// Held out.
+    Validation,
+}
+
+/// A file that rows came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SourceRecord {
+    /// As the recipe writes it.
+    pub path: String,
+    /// Of its bytes, in hex.
+    pub sha256: String,
+    /// Of the file.
+    pub size_bytes: u64,
+    /// Given under `data.train` or `data.validation`.
+    pub given_as: Side,
+    /// What its rows were read as.
+    pub format: Format,
+    /// Rows in the file.
+    pub rows: usize,
+    /// Rows that `max_samples` left out.
+    pub not_sampled: usize,
+}
+
+/// What became of the rows of one side.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SplitRecord {
+    /// Rows that fell on this side.
+    pub read: usize,
+    /// Rows left out, by reason.
+    pub dropped: Dropped,
+    /// Rows that were cut to `max_length` and kept.
+    pub truncated: usize,
+    /// Rows in the shards.
+    pub rows: usize,
+    /// Their tokens.
+    pub tokens: usize,
+    /// Those of them that a model is asked to predict.
+    pub learned_tokens: usize,
+}
+
+/// Rows left out, by reason.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Longer than `max_length`, with `overlong = "drop"`.
+    pub overlong: usize,
+    /// Nothing to learn was left after truncation.
+    pub nothing_left_to_learn: usize,
+}
+
+impl Dropped {
+    /// Rows left out for any reason.
+    pub fn total(&self) -> usize {
+        self.overlong + self.nothing_left_to_learn
+    }
+}
+
+/// A file of encoded rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShardRecord {
+    /// Name in the folder.
+    pub file: String,
+    /// Which side its rows are on.
+    pub side: Side,
+    /// Rows in it.
+    pub rows: usize,
+    /// Of its bytes, in hex.
+    pub sha256: String,
+    /// Of the file.
+    pub size_bytes: u64,
+}
+
+impl Manifest {
+    /// Reads the manifest of a folder of shards.
+    ///
+    /// # Errors
+    /// When there is none, which means that the folder is not complete, or when another version wrote it.
+    pub fn read(dir: &Path) -> Result<Self, DataError> {
+        let unusable = |reason: String| DataError::Shards {
+            path: dir.display().to_string(),
+            reason,
+        };
+        let text = fs_err::read(dir.join(MANIFEST)).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                unusable(format!("found no `{MANIFEST}`, which is written last"))
+            }
+            _ => DataError::Io { source: error },
+        })?;
+        let broken =
+            |error: serde_json::Error| unusable(format!("`{MANIFEST}` is broken: {error}"));
+        let version: Version = serde_json::from_slice(&text).map_err(broken)?;
+        if version.format_version != FORMAT_VERSION {
+            let found = version.format_version;
+            return Err(unusable(format!(
+                "it has format version {found}, {FORMAT_VERSION} was needed"
+            )));
+        }
+        serde_json::from_slice(&text).map_err(broken)
+    }
+
+    /// The record of one side.
+    pub fn side(&self, side: Side) -> &SplitRecord {
+        match side {
+            Side::Train => &self.train,
+            Side::Validation => &self.validation,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Version {
+    format_version: u32,
+}

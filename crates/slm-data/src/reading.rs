@@ -1,0 +1,203 @@
+//! The rows of all sources as examples, and which side each is on.
+
+use rayon::prelude::*;
+use serde_json::Value;
+use slm_recipe::{DataSection, Format, Source};
+use slm_text::{ChatTokenizer, Message};
+
+use crate::error::{DataError, nearest};
+use crate::example::{Content, Example, HeldOut};
+use crate::layout::Layout;
+use crate::manifest::{Side, SourceRecord};
+use crate::source::{Row, read_rows};
+use crate::split::{Split, sample};
+
+/// Everything that the sources of a recipe say.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) sources: Vec<SourceRecord>,
+    pub(crate) train: Vec<Example>,
+    pub(crate) validation: Vec<Example>,
+}
+
+/// Reads the sources of a section and splits their rows.
+///
+/// `has_template`: whether conversations can be rendered.
+pub(crate) fn read(
+    section: &DataSection,
+    seed: u64,
+    has_template: bool,
+) -> Result<Reading, DataError> {
+    let split = Split::new(section, seed);
+    let mut reading = Reading {
+        sources: Vec::new(),
+        train: Vec::new(),
+        validation: Vec::new(),
+    };
+    let given = section.train.iter().map(|source| (source, Side::Train));
+    let given = given.chain(
+        section
+            .validation
+            .iter()
+            .map(|source| (source, Side::Validation)),
+    );
+    let mut first_row = 0;
+    for (source, given_as) in given {
+        let group_by = section
+            .group_by
+            .as_deref()
+            .filter(|_| given_as == Side::Train);
+        let (record, examples) = read_source(
+            source,
+            section.format,
+            group_by,
+            given_as,
+            first_row,
+            seed,
+            has_template,
+        )?;
+        first_row += record.rows;
+        reading.sources.push(record);
+        for example in examples {
+            match given_as == Side::Validation || split.holds_out(&example) {
+                true => reading.validation.push(example),
+                false => reading.train.push(example),
+            }
+        }
+    }
+    check_labels(section, &reading)?;
+    Ok(reading)
+}
+
+fn read_source(
+    source: &Source,
+    format: Format,
+    group_by: Option<&str>,
+    given_as: Side,
+    first_row: usize,
+    seed: u64,
+    has_template: bool,
+) -> Result<(SourceRecord, Vec<Example>), DataError> {
+    let file = read_rows(&source.path)?;
+    let layout = Layout::resolve(source, format, &file, has_template)?;
+    if layout.makes_conversations() && !has_template {
+        return Err(DataError::NoChatTemplate {
+            path: source.path.clone(),
+        });
+    }
+    let taken = sample(file.rows.len(), source.max_samples, &source.path, seed);
+    let record = SourceRecord {
+        path: source.path.clone(),
+        sha256: file.sha256.clone(),
+        size_bytes: file.size_bytes,
+        given_as,
+        format: layout.format(),
+        rows: file.rows.len(),
+        not_sampled: file.rows.len() - taken.len(),
+    };
+    let example = |at: &usize| -> Result<Example, DataError> {
+        let row = &file.rows[*at];
+        Ok(Example {
+            row: first_row + at,
+            origin: row.origin.clone(),
+            content: layout.content(row)?,
+            group: group_by.map(|column| group(row, column)).transpose()?,
+            slices: layout.slices(row),
+        })
+    };
+    // Collected as results first: of several errors, the first in the file is told.
+    let examples: Vec<_> = taken.par_iter().map(example).collect();
+    Ok((record, examples.into_iter().collect::<Result<_, _>>()?))
+}
+
+fn group(row: &Row, column: &str) -> Result<String, DataError> {
+    match row.fields.get(column) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(value) if !value.is_null() => Ok(value.to_string()),
+        Some(_) => Err(DataError::WrongValue {
+            origin: row.origin.clone(),
+            column: column.to_owned(),
+            found: "null".into(),
+            needed: "a value for `data.group_by`".into(),
+        }),
+        None => Err(DataError::MissingColumn {
+            origin: row.origin.clone(),
+            column: column.to_owned(),
+            needed_by: "`data.group_by`".into(),
+            found: row.fields.keys().cloned().collect(),
+        }),
+    }
+}
+
+fn check_labels(section: &DataSection, reading: &Reading) -> Result<(), DataError> {
+    if section.labels.is_empty() {
+        return Ok(());
+    }
+    let labels: std::collections::HashSet<&str> =
+        section.labels.iter().map(String::as_str).collect();
+    let mut rows: Vec<&Example> = reading.train.iter().chain(&reading.validation).collect();
+    rows.sort_by_key(|example| example.row);
+    let count = rows.len();
+    rows.retain(|example| !labels.contains(example.content.target().trim()));
+    let Some(first) = rows.first() else {
+        return Ok(());
+    };
+    let label = first.content.target().trim().to_owned();
+    let nearest = nearest(&label, labels.iter().copied()).map(|nearest| (label, nearest));
+    let origins = rows
+        .iter()
+        .map(|row| format!("`{}` (`{}`)", row.origin, row.content.target().trim()))
+        .collect();
+    Err(DataError::UnknownLabel {
+        origins,
+        rows: count,
+        nearest,
+    })
+}
+
+/// Reads the rows of one file as what a model is given and what it should say, without encoding them: the tasks of an
+/// evaluation.
+///
+/// `tokenizer`: Alpaca rows become conversations where it has a chat template; without one they become text.
+///
+/// # Errors
+/// As for the sources of a recipe, with file and line.
+pub fn load_examples(
+    source: &Source,
+    format: Format,
+    seed: u64,
+    tokenizer: Option<&ChatTokenizer>,
+) -> Result<Vec<HeldOut>, DataError> {
+    let has_template = tokenizer.is_some_and(ChatTokenizer::has_template);
+    let (_, examples) = read_source(
+        source,
+        format,
+        None,
+        Side::Validation,
+        0,
+        seed,
+        has_template,
+    )?;
+    Ok(examples.into_iter().map(HeldOut::from).collect())
+}
+
+/// The texts of the rows to learn from, held-out ones left out: what a tokenizer of one's own is trained on.
+///
+/// # Errors
+/// As for [`crate::prepare`], up to encoding.
+pub fn training_texts(section: &DataSection, seed: u64) -> Result<Vec<String>, DataError> {
+    let reading = read(section, seed, true)?;
+    let mut texts = Vec::new();
+    for example in reading.train {
+        match example.content {
+            Content::Chat(chat) => texts.extend(
+                chat.messages
+                    .into_iter()
+                    .map(|message: Message| message.content),
+            ),
+            Content::Pair { prompt, completion } => texts.extend([prompt, completion]),
+            Content::Text(text) => texts.push(text),
+        }
+    }
+    Ok(texts)
+}

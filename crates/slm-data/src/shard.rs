@@ -1,0 +1,249 @@
+//! Encoded rows on disk: Parquet files of ids, with the texts of held-out rows beside theirs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, AsArray, BooleanBuilder, ListBuilder, RecordBatch, StringArray, UInt32Builder,
+    UInt64Array,
+};
+use arrow::datatypes::{UInt32Type, UInt64Type};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use slm_run::{RunError, sha256_file};
+
+use crate::batch::Sample;
+use crate::error::DataError;
+use crate::example::HeldOut;
+use crate::manifest::{Manifest, ShardRecord, Side};
+
+/// Rows of one file, so that no reader needs more than one of them in memory.
+const SHARD_ROWS: usize = 65_536;
+
+/// Encoded rows and what held-out ones say, as [`crate::prepare`] left them.
+#[derive(Clone, Debug)]
+pub struct Shards {
+    manifest: Manifest,
+    train: Vec<Sample>,
+    validation: Vec<Sample>,
+    held_out: Vec<HeldOut>,
+}
+
+impl Shards {
+    /// Reads a folder of shards and checks every file against its digest.
+    ///
+    /// # Errors
+    /// When the folder is not complete, or a file is not the one that was written.
+    pub fn open(dir: &Path) -> Result<Self, DataError> {
+        let manifest = Manifest::read(dir)?;
+        let mut shards = Self {
+            train: Vec::new(),
+            validation: Vec::new(),
+            held_out: Vec::new(),
+            manifest,
+        };
+        for record in &shards.manifest.shards {
+            let path = dir.join(&record.file);
+            let unusable = |reason: String| DataError::Shards {
+                path: path.display().to_string(),
+                reason,
+            };
+            if sha256_file(&path).map_err(|error| unusable(error.to_string()))? != record.sha256 {
+                return Err(unusable(
+                    "its digest is not the one in `manifest.json`".into(),
+                ));
+            }
+            let samples = match record.side {
+                Side::Train => &mut shards.train,
+                Side::Validation => &mut shards.validation,
+            };
+            read_shard(&path, record.side, samples, &mut shards.held_out)
+                .map_err(|error| unusable(error.to_string()))?;
+        }
+        Ok(shards)
+    }
+
+    /// What is in the folder, and how it came about.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Rows to learn from.
+    pub fn train(&self) -> &[Sample] {
+        &self.train
+    }
+
+    /// Rows that are held out, encoded; the same ones as [`Self::held_out`], in the same order.
+    pub fn validation(&self) -> &[Sample] {
+        &self.validation
+    }
+
+    /// Rows that are held out, as texts: to render the prompt and compare the answer.
+    pub fn held_out(&self) -> &[HeldOut] {
+        &self.held_out
+    }
+
+    /// The distinct targets of the training rows as they stand (with their leading space), or none where there are too many
+    /// to be labels.
+    pub fn targets(&self) -> impl Iterator<Item = &str> {
+        self.manifest.targets.keys().map(String::as_str)
+    }
+}
+
+/// Writes the rows of one side into as many files as they need.
+///
+/// `held_out`: what the rows say, in the same order; empty for rows to learn from.
+pub(crate) fn write_side(
+    dir: &Path,
+    side: Side,
+    samples: &[Sample],
+    origins: &[String],
+    held_out: &[HeldOut],
+) -> Result<Vec<ShardRecord>, DataError> {
+    let name = match side {
+        Side::Train => "train",
+        Side::Validation => "validation",
+    };
+    let mut records = Vec::new();
+    for (number, samples) in samples.chunks(SHARD_ROWS).enumerate() {
+        let start = number * SHARD_ROWS;
+        let end = start + samples.len();
+        let file = format!("{name}-{number:05}.parquet");
+        let path = dir.join(&file);
+        let texts = held_out.get(start..end).unwrap_or_default();
+        write_shard(&path, samples, &origins[start..end], texts)
+            .map_err(|error| write_failed(&path, error))?;
+        let sha256 = sha256_file(&path).map_err(|source| DataError::Write { source })?;
+        let size_bytes = fs_err::metadata(&path)
+            .map_err(|source| DataError::Io { source })?
+            .len();
+        records.push(ShardRecord {
+            file,
+            side,
+            rows: samples.len(),
+            sha256,
+            size_bytes,
+        });
+    }
+    Ok(records)
+}
+
+/// A full disk arrives inside the Parquet error: it is told apart again.
+fn write_failed(path: &Path, error: ParquetError) -> DataError {
+    let error = match error {
+        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
+            Ok(io) => *io,
+            Err(other) => std::io::Error::other(other),
+        },
+        other => std::io::Error::other(other),
+    };
+    DataError::Write {
+        source: RunError::io(path, error),
+    }
+}
+
+fn write_shard(
+    path: &Path,
+    samples: &[Sample],
+    origins: &[String],
+    texts: &[HeldOut],
+) -> Result<(), ParquetError> {
+    let mut ids = ListBuilder::new(UInt32Builder::new());
+    let mut learn = ListBuilder::new(BooleanBuilder::new());
+    for sample in samples {
+        ids.values().append_slice(&sample.ids);
+        ids.append(true);
+        learn.values().append_slice(&sample.learn);
+        learn.append(true);
+    }
+    let mut columns: Vec<(&str, ArrayRef)> = vec![
+        (
+            "row",
+            Arc::new(UInt64Array::from_iter_values(
+                samples.iter().map(|sample| sample.row as u64),
+            )),
+        ),
+        ("origin", Arc::new(StringArray::from_iter_values(origins))),
+        ("ids", Arc::new(ids.finish())),
+        ("learn", Arc::new(learn.finish())),
+    ];
+    if !texts.is_empty() {
+        let json = |text: Result<String, serde_json::Error>| {
+            text.map_err(|error| ParquetError::External(error.into()))
+        };
+        let prompts: Vec<_> = texts
+            .iter()
+            .map(|row| json(serde_json::to_string(&row.prompt)))
+            .collect::<Result<_, _>>()?;
+        let slices: Vec<_> = texts
+            .iter()
+            .map(|row| json(serde_json::to_string(&row.slices)))
+            .collect::<Result<_, _>>()?;
+        columns.push(("prompt", Arc::new(StringArray::from_iter_values(prompts))));
+        columns.push((
+            "target",
+            Arc::new(StringArray::from_iter_values(
+                texts.iter().map(|row| &row.target),
+            )),
+        ));
+        columns.push(("slices", Arc::new(StringArray::from_iter_values(slices))));
+    }
+    let batch = RecordBatch::try_from_iter(columns)?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .build();
+    let (file, _) = fs_err::File::create(path)?.into_parts();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties))?;
+    writer.write(&batch)?;
+    writer.close()?;
+    Ok(())
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn read_shard(
+    path: &Path,
+    side: Side,
+    samples: &mut Vec<Sample>,
+    held_out: &mut Vec<HeldOut>,
+) -> Result<(), Failure> {
+    let (file, _) = fs_err::File::open(path)?.into_parts();
+    for batch in ParquetRecordBatchReaderBuilder::try_new(file)?.build()? {
+        let batch = batch?;
+        let column = |name: &str| {
+            batch
+                .column_by_name(name)
+                .ok_or_else(|| format!("it has no column `{name}`"))
+        };
+        let rows = column("row")?.as_primitive::<UInt64Type>();
+        let ids = column("ids")?.as_list::<i32>();
+        let learn = column("learn")?.as_list::<i32>();
+        for at in 0..batch.num_rows() {
+            samples.push(Sample {
+                row: rows.value(at) as usize,
+                ids: ids.value(at).as_primitive::<UInt32Type>().values().to_vec(),
+                learn: learn.value(at).as_boolean().values().iter().collect(),
+            });
+        }
+        if side == Side::Train {
+            continue;
+        }
+        let [origins, prompts, targets, slices] =
+            ["origin", "prompt", "target", "slices"].map(column);
+        let (origins, prompts) = (origins?.as_string::<i32>(), prompts?.as_string::<i32>());
+        let (targets, slices) = (targets?.as_string::<i32>(), slices?.as_string::<i32>());
+        for at in 0..batch.num_rows() {
+            held_out.push(HeldOut {
+                row: rows.value(at) as usize,
+                origin: origins.value(at).to_owned(),
+                prompt: serde_json::from_str(prompts.value(at))?,
+                target: targets.value(at).to_owned(),
+                slices: serde_json::from_str(slices.value(at))?,
+            });
+        }
+    }
+    Ok(())
+}

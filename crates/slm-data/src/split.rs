@@ -1,0 +1,156 @@
+use std::collections::HashSet;
+
+use slm_recipe::DataSection;
+
+use crate::example::Example;
+use crate::random::{bits, fraction};
+
+/// Which rows are held out, decided for each row by itself: adding rows moves none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Split {
+    val_size: f64,
+    val_every: usize,
+    seed: u64,
+}
+
+impl Split {
+    pub(crate) fn new(section: &DataSection, seed: u64) -> Self {
+        // Files to hold out were given: nothing else is.
+        let val_size = if section.validation.is_empty() {
+            section.val_size
+        } else {
+            0.0
+        };
+        Self {
+            val_size,
+            val_every: section.val_every,
+            seed,
+        }
+    }
+
+    /// By the row's number with `val_every`, else by the hash of its group, or of its content where it has none, so that
+    /// equal rows are never on both sides.
+    pub(crate) fn holds_out(&self, example: &Example) -> bool {
+        if self.val_every > 0 {
+            return example.row.is_multiple_of(self.val_every);
+        }
+        if self.val_size <= 0.0 {
+            return false;
+        }
+        let key = match &example.group {
+            Some(group) => group.as_bytes().to_vec(),
+            None => example.content.key(),
+        };
+        fraction("split", self.seed, &[&key]) < self.val_size
+    }
+}
+
+/// How many held-out rows say exactly what a training row says.
+pub(crate) fn leaked(train: &[Example], held_out: &[Example]) -> usize {
+    if held_out.is_empty() {
+        return 0;
+    }
+    let key = |example: &Example| bits("leak", 0, &[&example.content.key()]);
+    let known: HashSet<u64> = train.iter().map(key).collect();
+    held_out
+        .iter()
+        .filter(|example| known.contains(&key(example)))
+        .count()
+}
+
+/// The places in `0..rows` of a seeded sample of at most `max_samples` (0 = all), in order. A larger sample of the same rows
+/// contains the smaller one.
+pub(crate) fn sample(rows: usize, max_samples: usize, path: &str, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..rows).collect();
+    if max_samples == 0 || max_samples >= rows {
+        return order;
+    }
+    order.sort_by_cached_key(|row| {
+        bits(
+            "sample",
+            seed,
+            &[path.as_bytes(), &(*row as u64).to_le_bytes()],
+        )
+    });
+    order.truncate(max_samples);
+    order.sort_unstable();
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example::Content;
+    use crate::origin::Origin;
+
+    fn example(row: usize, text: &str, group: Option<&str>) -> Example {
+        Example {
+            row,
+            origin: Origin::line(&"a".into(), row + 1),
+            content: Content::Text(text.into()),
+            group: group.map(str::to_owned),
+            slices: Default::default(),
+        }
+    }
+
+    fn split(val_size: f64, val_every: usize, seed: u64) -> Split {
+        Split {
+            val_size,
+            val_every,
+            seed,
+        }
+    }
+
+    #[test]
+    fn every_third_row_from_the_first() {
+        let held_out: Vec<_> = (0..7)
+            .filter(|row| split(0.0, 3, 1).holds_out(&example(*row, "x", None)))
+            .collect();
+        assert_eq!(held_out, [0, 3, 6]);
+    }
+
+    #[test]
+    fn the_share_is_about_right_and_the_place_does_not_matter() {
+        let by_content = split(0.2, 0, 7);
+        let held_out =
+            |row: usize, i: usize| by_content.holds_out(&example(row, &format!("row {i}"), None));
+        let count = (0..5000).filter(|i| held_out(*i, *i)).count();
+        assert!((900..1100).contains(&count), "{count}");
+        assert!((0..5000).all(|i| held_out(i, i) == held_out(i + 17, i)));
+        let other_seed = (0..5000).filter(|i| {
+            split(0.2, 0, 8).holds_out(&example(0, &format!("row {i}"), None)) != held_out(0, *i)
+        });
+        assert!(other_seed.count() > 1000);
+    }
+
+    #[test]
+    fn a_group_never_straddles() {
+        let by_group = split(0.5, 0, 1);
+        for group in ["a", "b", "c", "d", "e", "f"] {
+            let sides: HashSet<bool> = (0..50)
+                .map(|i| by_group.holds_out(&example(i, &i.to_string(), Some(group))))
+                .collect();
+            assert_eq!(sides.len(), 1, "{group}");
+        }
+    }
+
+    #[test]
+    fn samples_nest_and_keep_the_order() {
+        let small = sample(100, 10, "a", 1);
+        let large = sample(100, 30, "a", 1);
+        assert_eq!(small.len(), 10);
+        assert!(small.is_sorted() && large.is_sorted());
+        assert!(small.iter().all(|row| large.contains(row)));
+        assert_ne!(small, sample(100, 10, "a", 2));
+        assert_eq!(sample(3, 0, "a", 1), [0, 1, 2]);
+        assert_eq!(sample(3, 5, "a", 1), [0, 1, 2]);
+    }
+
+    #[test]
+    fn leaks_are_counted_by_held_out_row() {
+        let rows = |texts: &[&str]| -> Vec<Example> {
+            texts.iter().map(|text| example(0, text, None)).collect()
+        };
+        assert_eq!(leaked(&rows(&["a", "b", "a"]), &rows(&["a", "c", "a"])), 2);
+    }
+}
