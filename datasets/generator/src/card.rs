@@ -3,8 +3,8 @@
 use sha2::{Digest, Sha256};
 
 use crate::domain::Domain;
-use crate::grammar::Split;
 use crate::rows::{Row, TASKS, labels, row_count, title};
+use crate::words::Split;
 
 /// SHA-256 in hexadecimal.
 pub(crate) fn digest(bytes: &[u8]) -> String {
@@ -99,6 +99,37 @@ fn splits_text(domain: &Domain) -> String {
         domain.notes_held_out.len(),
     )
 }
+
+/// `datasets/base/README.md`.
+pub(crate) fn base_card(files: &[Listed]) -> String {
+    format!("{BASE_INTRO}{}{BASE_END}", file_table(files))
+}
+
+const BASE_INTRO: &str = "# Corpus of the base model\n\n\
+What the project's own small base model is trained on: simple English about everyday life and the five domains. It is not \
+committed; the generator writes it, the same bytes each time:\n\n    \
+cargo run --release -p slm-datasets -- base --out runs/base-corpus\n\n\
+Licence: CC0-1.0, no rights reserved. Every row is invented.\n\n## Files\n\n";
+
+const BASE_END: &str = "\nThe generator's tests and `--check` make the files again and compare these digests.\n\n\
+## Columns\n\n\
+`train.jsonl` and `validation.jsonl` have `text`: domain facts 24 %, customer messages with replies 18 %, stories 18 %, \
+statements 8 %, questions and answers 10 %, records and JSON 12 %, lists 6 %, explained words 4 %.\n\n\
+`chat.jsonl` and `chat_validation.jsonl` have `messages` (some with a system turn) and `task`:\n\n\
+| task | share | what |\n|---|---:|---|\n\
+| copy_fields | 26 % | everyday fields out of a text into JSON, keys as asked |\n\
+| read_note | 22 % | an everyday note and a question |\n\
+| choose_topic | 12 % | one label out of a list in the prompt |\n\
+| choose_area | 8 % | which domain a message belongs to, out of a list in the prompt |\n\
+| copy_words | 8 % | repeat, first word, last word, the code in a text |\n\
+| use_list | 8 % | count, first, last, next, in the list or not, as JSON |\n\
+| small_talk | 7 % | greetings and the like |\n\
+| explain | 5 % | what a word of a domain means |\n\
+| count | 4 % | sums up to 40 |\n\n\
+## What it shares with the data sets\n\n\
+The wording of the *training* messages of the five domains occurs here without labels, and so do their training words. No \
+template, no row and no held-out name of a test occurs. The three tasks of the domains (classify the intent, extract the \
+fields of a domain, answer from a domain note) do not occur; a model has to learn them by fine-tuning.\n";
 
 const LIMITS: &str = "## Limits\n\n\
 - English only, short, and written by one hand: real messages are longer, messier and more varied. A score here says \

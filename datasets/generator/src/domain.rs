@@ -1,6 +1,6 @@
 //! What one domain consists of, and the words that all of them share.
 
-use crate::grammar::{Kind, Slots};
+use crate::words::{Kind, Slots};
 
 /// One of the five domains: material for the three tasks, and for the corpus of the base model.
 pub(crate) struct Domain {

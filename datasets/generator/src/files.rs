@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::card::{self, Listed};
+use crate::corpus;
 use crate::domain::Domain;
 use crate::finance::FINANCE;
 use crate::grammar::capitalised;
@@ -28,7 +29,7 @@ pub(crate) struct Planned {
 
 impl Planned {
     /// A file with one JSON object a line.
-    pub(crate) fn json_lines<T: Serialize>(path: &str, rows: &[&T]) -> Result<Self> {
+    pub(crate) fn json_lines<T: Serialize>(path: &str, rows: &[T]) -> Result<Self> {
         let mut bytes = Vec::new();
         for row in rows {
             serde_json::to_writer(&mut bytes, row).context("a row as JSON")?;
@@ -80,6 +81,9 @@ pub(crate) fn committed() -> Result<Vec<Planned>> {
     }
     index.push_str(INDEX_END);
     all.push(Planned::text("README.md", index));
+    let base = corpus::files()?;
+    let listed: Vec<Listed> = base.iter().map(Planned::listed).collect();
+    all.push(Planned::text("base/README.md", card::base_card(&listed)));
     Ok(all)
 }
 
@@ -140,7 +144,8 @@ Small data sets that this project made itself, to learn and to measure with. All
 public domain (CC0-1.0). Each folder has a card with origin, columns, splits, labels, digests and limits.\n\n\
 | data set | train rows | test rows | intents |\n|---|---:|---:|---:|\n";
 
-const INDEX_END: &str = "\nThree tasks each: intent classification, field extraction to JSON, short answers from a note.\n\n\
+const INDEX_END: &str = "\nThree tasks each: intent classification, field extraction to JSON, short answers from a note.\n\
+[base](base/README.md) is the corpus of the project's own base model; it is made on demand.\n\n\
     cargo run --release -p slm-datasets              # writes all of this again\n    \
     cargo run --release -p slm-datasets -- --check   # fails where a committed file differs\n";
 

@@ -1,8 +1,8 @@
 //! Finance: the help desk of a retail bank.
 
 use crate::domain::{Domain, Extraction, Intent, Note};
-use crate::grammar::Kind::{Code, Money, Number, Rule, Words};
-use crate::grammar::Slots;
+use crate::words::Kind::{Code, Money, Number, Rule, Words};
+use crate::words::Slots;
 
 pub(crate) const FINANCE: Domain = Domain {
     name: "finance",

@@ -9,50 +9,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 
-use crate::rng::{Rng, stable_hash};
+use crate::rng::Rng;
+use crate::words::{Kind, Slots, Split};
 
-/// Which half of the material a text may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Split {
-    Train,
-    Test,
-}
-
-impl Split {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Split::Train => "train",
-            Split::Test => "test",
-        }
-    }
-}
-
-/// What stands behind a slot's name.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
-    /// A template, expanded anew each time.
-    Rule(&'static str),
-    /// `"a, b, c / x, y"`: words for training, then words held out for the test; without `/` both splits share them.
-    Words(&'static str),
-    /// `"RO-#####|@@-###"`: alternatives with `#` a digit and `@` a capital letter.
-    Code(&'static str),
-    /// A whole number from the first to the second.
-    Number(usize, usize),
-    /// Dollars from the first to the second, with or without cents.
-    Money(usize, usize),
-    Date,
-    Time,
-    /// First and last name.
-    Person,
-}
-
-/// Slots by name.
-pub(crate) type Slots = &'static [(&'static str, Kind)];
-
-const MONTHS: &str =
-    "January,February,March,April,May,June,July,August,September,October,November,December";
-/// Of the generated values (codes, numbers, dates), one in this many belongs to the test alone.
-const HELD_OUT_ONE_IN: u64 = 4;
 /// Draws until a value fits; a slot that needs more has too few values.
 const MAX_DRAWS: usize = 2_000;
 
@@ -124,9 +83,8 @@ impl<'a> Scene<'a> {
             return self.expand(body);
         }
         for _ in 0..MAX_DRAWS {
-            let value = self.draw(kind);
-            let fits = !is_generated(kind) || is_held_out(&value) == (self.split == Split::Test);
-            if fits && !self.is_taken(name, &value) {
+            let value = kind.draw(self.rng, self.split);
+            if let Some(value) = value.filter(|value| !self.is_taken(name, value)) {
                 self.bound.insert(slot.to_owned(), value.clone());
                 return Ok(value);
             }
@@ -140,111 +98,6 @@ impl<'a> Scene<'a> {
             .iter()
             .any(|(slot, bound)| same_slot(slot) && bound == value)
     }
-
-    fn draw(&mut self, kind: Kind) -> String {
-        match kind {
-            Kind::Rule(body) => body.to_owned(),
-            Kind::Words(words) => (*self.rng.pick(&words_of(words, self.split))).to_owned(),
-            Kind::Code(patterns) => self.code(patterns),
-            Kind::Number(low, high) => self.rng.between(low, high).to_string(),
-            Kind::Money(low, high) => {
-                let dollars = self.rng.between(low, high);
-                match self.rng.below(2) {
-                    0 => format!("${dollars}"),
-                    _ => format!("${dollars}.{:02}", self.rng.below(100)),
-                }
-            }
-            Kind::Date => self.date(),
-            Kind::Time => {
-                let minutes = *self
-                    .rng
-                    .pick(&["00", "05", "10", "15", "20", "30", "40", "45", "50"]);
-                match self.rng.below(3) {
-                    0 => format!(
-                        "{} {}",
-                        self.rng.between(1, 12),
-                        self.rng.pick(&["am", "pm"])
-                    ),
-                    _ => format!("{}:{minutes}", self.rng.between(6, 22)),
-                }
-            }
-            Kind::Person => {
-                let first = *self.rng.pick(&words_of(FIRST_NAMES, self.split));
-                let last = *self.rng.pick(&words_of(LAST_NAMES, self.split));
-                format!("{first} {last}")
-            }
-        }
-    }
-
-    fn code(&mut self, patterns: &str) -> String {
-        let patterns: Vec<&str> = patterns.split('|').collect();
-        let pattern = *self.rng.pick(&patterns);
-        // No 0, O, 1 or I: readers of codes mix them up.
-        let letters = b"ABCDEFGHJKLMNPQRSTUVWXYZ";
-        pattern
-            .chars()
-            .map(|mark| match mark {
-                '#' => char::from(b'0' + self.rng.below(10) as u8),
-                '@' => char::from(*self.rng.pick(letters)),
-                other => other,
-            })
-            .collect()
-    }
-
-    fn date(&mut self) -> String {
-        let months: Vec<&str> = MONTHS.split(',').collect();
-        let number = self.rng.below(12);
-        let (month, day, year) = (
-            months[number],
-            self.rng.between(1, 28),
-            self.rng.between(2024, 2028),
-        );
-        match self.rng.below(4) {
-            0 => format!("{day} {month}"),
-            1 => format!("{month} {day}"),
-            2 => format!("{day} {month} {year}"),
-            _ => format!("{year}-{:02}-{day:02}", number + 1),
-        }
-    }
-}
-
-/// Invented people; after the `/` those of the test.
-const FIRST_NAMES: &str = "Mara, Tobin, Elise, Jonas, Priya, Owen, Lena, Marcus, Noor, Felix, Greta, Ivan, Rosa, Samir, \
-    Tess, Victor, Wanda, Yusuf, Carla, Dario, Edith, Hugo, Nina, Paolo, Ruth, Simon, Alma, Bruno, Kira, Leon, Mina, Oscar, \
-    Amara, Colin, Daphne, Emil, Farah, Gavin, Helen, Igor / Imogen, Rafael, Sunita, Theo, Bridget, Kenji, Olga, Walter, \
-    Zara, Anton, Celia, Dmitri";
-const LAST_NAMES: &str = "Oakfield, Brennick, Castellan, Dunmore, Eastley, Farrow, Grimwald, Hartwell, Ingleby, Jarrold, \
-    Kestrel, Lindqvist, Marlowe, Norwick, Ormond, Pellman, Quillan, Rosedale, Stanwick, Thornby, Underhay, Vandermeer, \
-    Westcott, Yardley, Abara, Bellini, Corbray, Delacour, Emsworth, Fontane, Garrick, Holmgren, Joshi, Kowal, Mbeki \
-    / Zimmerlin, Ashdown, Blackmere, Okonjo, Petrosyan, Sandoval, Tremayne, Wolfhart, Castwell, Harrowgate, Nakata, Rookwood";
-
-/// The entries of a word list that `split` may use.
-pub(crate) fn words_of(list: &'static str, split: Split) -> Vec<&'static str> {
-    let half = match (list.split_once(" / "), split) {
-        (Some((train, _)), Split::Train) => train,
-        (Some((_, test)), Split::Test) => test,
-        (None, _) => list,
-    };
-    half.split(',').map(str::trim).collect()
-}
-
-fn is_generated(kind: Kind) -> bool {
-    !matches!(kind, Kind::Rule(_) | Kind::Words(_) | Kind::Person)
-}
-
-/// Whether a generated value belongs to the test. A date counts without its year, so that `3 May` in one split and
-/// `3 May 2026` in the other cannot be.
-fn is_held_out(value: &str) -> bool {
-    let year = value.len().checked_sub(5).and_then(|at| value.get(at..));
-    let dated = year.is_some_and(|year| year.starts_with(" 20"));
-    let key = if dated {
-        &value[..value.len() - 5]
-    } else {
-        value
-    };
-    stable_hash(key)
-        .rotate_right(17)
-        .is_multiple_of(HELD_OUT_ONE_IN)
 }
 
 /// The inside of the bracket that `text` opens with, and what follows it.

@@ -1,8 +1,8 @@
 //! Healthcare: the front desk of a group of clinics.
 
 use crate::domain::{Domain, Extraction, Intent, Note};
-use crate::grammar::Kind::{Code, Money, Number, Rule, Words};
-use crate::grammar::Slots;
+use crate::words::Kind::{Code, Money, Number, Rule, Words};
+use crate::words::Slots;
 
 pub(crate) const HEALTHCARE: Domain = Domain {
     name: "healthcare",

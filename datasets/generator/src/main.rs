@@ -3,10 +3,14 @@
 //! ```text
 //! cargo run --release -p slm-datasets              # write datasets/<domain>/ and the cards
 //! cargo run --release -p slm-datasets -- --check   # compare with what is committed
+//! cargo run --release -p slm-datasets -- base --out runs/base-corpus
 //! ```
 
 mod card;
+mod chat;
+mod corpus;
 mod domain;
+mod everyday;
 mod files;
 mod finance;
 mod grammar;
@@ -18,12 +22,14 @@ mod retail;
 mod rng;
 mod rows;
 mod telecom;
+mod words;
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str = "usage: slm-datasets [--check]";
+const USAGE: &str = "usage: slm-datasets [--check | base --out FOLDER]";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -45,6 +51,11 @@ fn main() -> Result<()> {
                 );
             }
             writeln!(out, "{} files are what the generator makes", files.len())?;
+        }
+        ["base", "--out", folder] => {
+            let files = corpus::files()?;
+            files::write(Path::new(folder), &files)?;
+            writeln!(out, "wrote {} files under `{folder}`", files.len())?;
         }
         _ => bail!(USAGE),
     }

@@ -1,8 +1,8 @@
 //! Manufacturing: the shop floor of a plant that makes machine parts.
 
 use crate::domain::{Domain, Extraction, Intent, Note};
-use crate::grammar::Kind::{Code, Number, Rule, Words};
-use crate::grammar::Slots;
+use crate::words::Kind::{Code, Number, Rule, Words};
+use crate::words::Slots;
 
 pub(crate) const MANUFACTURING: Domain = Domain {
     name: "manufacturing",

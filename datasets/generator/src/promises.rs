@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::domain::Domain;
 use crate::files::DOMAINS;
-use crate::grammar::Split;
 use crate::rows::{FIXED_ANSWERS, Row, TASKS, labels, row_count, rows};
+use crate::words::Split;
 
 fn all() -> Vec<(&'static Domain, [Vec<Row>; 2])> {
     DOMAINS

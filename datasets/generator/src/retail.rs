@@ -1,8 +1,8 @@
 //! Retail: an online shop with a few stores.
 
 use crate::domain::{Domain, Extraction, Intent, Note};
-use crate::grammar::Kind::{Code, Money, Number, Rule, Words};
-use crate::grammar::Slots;
+use crate::words::Kind::{Code, Money, Number, Rule, Words};
+use crate::words::Slots;
 
 pub(crate) const RETAIL: Domain = Domain {
     name: "retail",

@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::domain::{COMMON, Domain, Extraction, Intent, Note};
-use crate::grammar::{Scene, Split, capitalised};
+use crate::grammar::{Scene, capitalised};
 use crate::rng::Rng;
+use crate::words::Split;
 
 /// The tasks, in the order of the cards.
 pub(crate) const TASKS: [&str; 3] = ["intent", "extraction", "answer"];

@@ -1,8 +1,8 @@
 //! Telecom: the support line of a phone and internet provider.
 
 use crate::domain::{Domain, Extraction, Intent, Note};
-use crate::grammar::Kind::{Code, Money, Number, Rule, Words};
-use crate::grammar::Slots;
+use crate::words::Kind::{Code, Money, Number, Rule, Words};
+use crate::words::Slots;
 
 pub(crate) const TELECOM: Domain = Domain {
     name: "telecom",
