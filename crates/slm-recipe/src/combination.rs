@@ -6,7 +6,7 @@ use crate::document::Node;
 use crate::{EvalTask, Format, Init, Method, OutputType, Place, Recipe, RecipeError, Source};
 
 /// Looks at a recipe whose keys are each fine.
-pub(crate) struct Combinations<'a> {
+struct Combinations<'a> {
     recipe: &'a Recipe,
     document: &'a Node,
     bad_keys: &'a [String],

@@ -53,6 +53,8 @@ pub(crate) fn parse_file(file: &Path, text: &str) -> Result<Node, Vec<(Place, Re
     };
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut problems: Vec<_> = errors.iter().map(|error| source.syntax(error)).collect();
+    // The rest of a line after its first error means nothing.
+    problems.dedup_by_key(|(place, _)| place.line());
     let whole = Place::File { file: file.into() };
     let value = Value::Table(source.table(table.into_inner(), &mut problems));
     if problems.is_empty() {

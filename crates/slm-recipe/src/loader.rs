@@ -1,5 +1,6 @@
 //! From files and overrides to one document, and from the document to a recipe.
 
+use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
@@ -37,12 +38,21 @@ fn read(path: &Path) -> Result<Node, Errors> {
 }
 
 fn read_chain(path: &Path, asked_at: Place, chain: &mut Vec<PathBuf>) -> Result<Node, Errors> {
-    let unreadable = |error: std::io::Error| {
+    let unreadable = |error: Error| {
         let reason = match error.kind() {
-            std::io::ErrorKind::NotFound => format!("`{}` does not exist", path.display()),
+            ErrorKind::NotFound => "it does not exist".into(),
+            ErrorKind::InvalidData => "it is not UTF-8".into(),
+            ErrorKind::IsADirectory => "it is a folder".into(),
+            ErrorKind::PermissionDenied => "permission denied".into(),
             _ => error.to_string(),
         };
-        vec![(asked_at.clone(), RecipeError::Unreadable { reason })]
+        vec![(
+            asked_at.clone(),
+            RecipeError::Unreadable {
+                file: path.into(),
+                reason,
+            },
+        )]
     };
     let canonical = fs_err::canonicalize(path).map_err(unreadable)?;
     if chain.contains(&canonical) {

@@ -27,6 +27,17 @@ pub enum Place {
     },
 }
 
+impl Place {
+    /// The line, where there is one.
+    pub(crate) fn line(&self) -> Option<usize> {
+        if let Self::Position { line, .. } = self {
+            Some(*line)
+        } else {
+            None
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -44,8 +55,10 @@ impl fmt::Display for Place {
 #[non_exhaustive]
 pub enum RecipeError {
     /// The file cannot be read.
-    #[error("cannot be read: {reason}")]
+    #[error("cannot read `{}`: {reason}", file.display())]
     Unreadable {
+        /// The file.
+        file: PathBuf,
         /// What the system said.
         reason: String,
     },
@@ -180,11 +193,10 @@ impl RecipeErrors {
 impl fmt::Display for RecipeErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let recipe = self.recipe.display();
-        if let [(Place::File { file }, error @ RecipeError::Unreadable { .. })] =
+        if let [(Place::File { .. }, RecipeError::Unreadable { reason, .. })] =
             self.errors.as_slice()
-            && *file == self.recipe
         {
-            return write!(f, "recipe `{recipe}` {error}");
+            return write!(f, "cannot read recipe `{recipe}`: {reason}");
         }
         let count = self.errors.len();
         write!(

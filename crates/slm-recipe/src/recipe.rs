@@ -65,3 +65,129 @@ impl Recipe {
         toml::to_string(self).expect("a recipe holds only what TOML can write")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::schema::Schema;
+    use crate::{EvalTask, ScratchConfig, Source};
+
+    fn reference() -> PathBuf {
+        PathBuf::from(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../recipes/reference.toml"
+        ))
+    }
+
+    /// The reference with the keys switched on that `#` without a space switches off.
+    fn reference_with_everything() -> toml::Table {
+        let text = fs_err::read_to_string(reference()).unwrap();
+        let switched_on = |line: &str| match line.strip_prefix('#') {
+            Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => rest.to_owned(),
+            _ => line.to_owned(),
+        };
+        text.lines()
+            .map(switched_on)
+            .collect::<Vec<_>>()
+            .join("\n")
+            .parse()
+            .unwrap()
+    }
+
+    /// Dotted keys of a table; elements of lists without a number.
+    fn keys(prefix: &str, table: &toml::Table, into: &mut BTreeSet<String>) {
+        for (name, value) in table {
+            let key = crate::names::join(prefix, name);
+            into.insert(key.clone());
+            let tables = match value {
+                toml::Value::Table(table) => vec![table],
+                toml::Value::Array(items) => {
+                    items.iter().filter_map(toml::Value::as_table).collect()
+                }
+                _ => Vec::new(),
+            };
+            tables.into_iter().for_each(|table| keys(&key, table, into));
+        }
+    }
+
+    fn keys_of(table: &toml::Table) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        keys("", table, &mut found);
+        found
+    }
+
+    #[test]
+    fn the_reference_holds_the_defaults() {
+        let loaded = Recipe::load(&reference(), &[]).unwrap();
+        let mut expected = Recipe {
+            name: "reference".into(),
+            output_dir: "runs/reference".into(),
+            ..Recipe::default()
+        };
+        expected
+            .model
+            .base_model
+            .clone_from(&loaded.model.base_model);
+        expected.data.train = vec![Source {
+            path: loaded.data.train[0].path.clone(),
+            ..Source::default()
+        }];
+        assert_eq!(loaded, expected);
+    }
+
+    #[test]
+    fn the_reference_has_every_key_of_the_schema() {
+        let found = keys_of(&reference_with_everything());
+        let schema = crate::json_schema();
+        for key in Schema::new(&schema).unwrap().keys() {
+            // The same type as `[[data.train]]`, which has all keys.
+            let same = key.replace("data.validation.", "data.train.");
+            assert!(
+                found.contains(&key) || found.contains(&same),
+                "`{key}` is not in recipes/reference.toml"
+            );
+        }
+    }
+
+    #[test]
+    fn the_reference_switches_off_only_what_has_no_default() {
+        let written = keys_of(
+            &fs_err::read_to_string(reference())
+                .unwrap()
+                .parse()
+                .unwrap(),
+        );
+        let resolved = keys_of(
+            &Recipe::load(&reference(), &[])
+                .unwrap()
+                .to_toml()
+                .parse()
+                .unwrap(),
+        );
+        let off: Vec<_> = resolved.difference(&written).collect();
+        assert_eq!(
+            off,
+            ["data.validation", "eval.task"],
+            "lists that are empty by default, shown with an element"
+        );
+    }
+
+    #[test]
+    fn what_the_reference_switches_off_shows_the_defaults_too() {
+        let mut everything = reference_with_everything();
+        everything.remove("extends");
+        let everything: Recipe = everything.try_into().unwrap();
+        assert_eq!(everything.model.config, Some(ScratchConfig::default()));
+        assert_eq!(everything.tokenizer, Some(TokenizerSection::default()));
+        let task = &everything.eval.task[0];
+        let expected = EvalTask {
+            name: task.name.clone(),
+            path: task.path.clone(),
+            ..EvalTask::default()
+        };
+        assert_eq!(*task, expected);
+    }
+}

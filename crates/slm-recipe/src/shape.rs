@@ -38,13 +38,7 @@ impl Shape {
                 Value::Boolean(value) => Some(Json::Bool(*value)),
                 _ => self.wrong_type(path, node, "`true` or `false`"),
             },
-            Kind::Either(schemas) => {
-                let list = matches!(node.value, Value::Array(_));
-                let fitting = schemas
-                    .into_iter()
-                    .find(|it| matches!(it.kind(), Some(Kind::List(_))) == list)?;
-                self.value(path, node, fitting, root)
-            }
+            Kind::Either(schemas) => self.either(path, node, &schemas, root),
         };
         if json.is_none() {
             self.bad_keys.push(path.into());
@@ -186,10 +180,26 @@ impl Shape {
                 self.errors.push((node.place.clone(), error));
                 None
             }
-            _ => {
-                let names: Vec<_> = allowed.iter().map(|name| format!("`\"{name}\"`")).collect();
-                self.wrong_type(path, node, &names.join(" or "))
-            }
+            _ => self.wrong_type(path, node, "a string"),
+        }
+    }
+
+    /// A text or a list: what is neither is told both.
+    fn either(
+        &mut self,
+        path: &str,
+        node: &Node,
+        schemas: &[Schema<'_>],
+        root: Schema<'_>,
+    ) -> Option<Json> {
+        let fits = |schema: &&Schema<'_>| match schema.kind() {
+            Some(Kind::List(_)) => matches!(node.value, Value::Array(_)),
+            Some(Kind::Choice(_)) => matches!(node.value, Value::String(_)),
+            _ => false,
+        };
+        match schemas.iter().find(fits) {
+            Some(schema) => self.value(path, node, *schema, root),
+            None => self.wrong_type(path, node, "a string or a list"),
         }
     }
 

@@ -1,0 +1,515 @@
+//! What a user reads when a recipe is wrong: every message, with its place.
+
+use slm_recipe::{Recipe, RecipeErrors};
+
+/// A recipe that is right, three lines long; what follows it begins on line 4.
+const RIGHT: &str = "model.base_model = \"base\"\n[[data.train]]\npath = \"rows.jsonl\"\n";
+
+fn load(text: &str, overrides: &[&str]) -> Result<Recipe, RecipeErrors> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("r.toml");
+    fs_err::write(&path, text).unwrap();
+    let overrides: Vec<_> = overrides.iter().map(ToString::to_string).collect();
+    Recipe::load(&path, &overrides)
+}
+
+/// The lines of the message without the heading; columns of places are squeezed.
+fn problems(text: &str, overrides: &[&str]) -> Vec<String> {
+    let Err(errors) = load(text, overrides) else {
+        return Vec::new();
+    };
+    let folder = errors.recipe.parent().unwrap().display().to_string() + "/";
+    let text = errors.to_string().replace(&folder, "");
+    let (heading, lines) = text.split_once('\n').unwrap();
+    let lines: Vec<_> = lines
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    let plural = if lines.len() == 1 { "" } else { "s" };
+    assert_eq!(
+        heading,
+        format!("recipe `r.toml` has {} problem{plural}", lines.len())
+    );
+    lines
+}
+
+/// Checks `RIGHT` with more lines.
+#[track_caller]
+fn assert_problems(more: &str, expected: &[&str]) {
+    assert_eq!(
+        problems(&format!("{RIGHT}{more}"), &[]),
+        expected,
+        "for:\n{more}"
+    );
+}
+
+#[test]
+fn the_right_one_is_right() {
+    assert_problems("", &[]);
+}
+
+#[test]
+fn the_message_as_a_whole() {
+    let text = "[model]\nbase_model = \"b\"\n[[data.train]]\npath = \"p\"\n[lora]\nrank = 8\n[train]\nlearning_rate = \"1e-4\"\n";
+    let errors = load(text, &[]).unwrap_err();
+    let folder = errors.recipe.parent().unwrap().display().to_string() + "/";
+    assert_eq!(
+        errors.to_string().replace(&folder, ""),
+        "recipe `r.toml` has 2 problems\n\
+         \x20 r.toml:6:1  unknown key `lora.rank`; did you mean `lora.r`?\n\
+         \x20 r.toml:8:17 `train.learning_rate` is a string, needs a number"
+    );
+    assert_eq!(
+        errors.hint().as_deref(),
+        Some("`recipes/reference.toml` has every key with its default")
+    );
+}
+
+#[test]
+fn unknown_keys() {
+    assert_problems(
+        "[lora]\nalpha = 3",
+        &["r.toml:5:1 unknown key `lora.alpha`; did you mean `lora.lora_alpha`?"],
+    );
+    assert_problems(
+        "[train]\nlearning_rat = 1",
+        &["r.toml:5:1 unknown key `train.learning_rat`; did you mean `train.learning_rate`?"],
+    );
+    assert_problems(
+        "[train]\nlr = 1",
+        &["r.toml:5:1 unknown key `train.lr`; did you mean `train.learning_rate`?"],
+    );
+    assert_problems(
+        "[train]\n  packing = true",
+        &["r.toml:5:3 unknown key `train.packing`; did you mean `data.packing`?"],
+    );
+    assert_problems(
+        "[training]",
+        &["r.toml:4:2 unknown key `training`; did you mean `train`?"],
+    );
+    assert_problems("[quantum]\nfoam = 1", &["r.toml:4:2 unknown key `quantum`"]);
+    assert_problems(
+        "max_sample = 1",
+        &[
+            "r.toml:4:1 unknown key `data.train.0.max_sample`; did you mean `data.train.max_samples`?",
+        ],
+    );
+    assert_problems(
+        "[model.config.x]",
+        &[
+            "r.toml:4:8 missing key `model.config.hidden_size`",
+            "r.toml:4:8 missing key `model.config.intermediate_size`",
+            "r.toml:4:8 missing key `model.config.num_hidden_layers`",
+            "r.toml:4:8 missing key `model.config.num_attention_heads`",
+            "r.toml:4:8 missing key `model.config.num_key_value_heads`",
+            "r.toml:4:8 `model.config` is the shape of a new model; it needs `model.init = \"scratch\"`",
+            "r.toml:4:15 unknown key `model.config.x`",
+        ],
+    );
+}
+
+#[test]
+fn wrong_types() {
+    assert_problems(
+        "[lora]\nr = 1.5",
+        &["r.toml:5:5 `lora.r` is a float, needs an integer"],
+    );
+    assert_problems(
+        "[lora]\nr = true",
+        &["r.toml:5:5 `lora.r` is a boolean, needs an integer"],
+    );
+    assert_problems(
+        "[lora]\nlora_alpha = []",
+        &["r.toml:5:14 `lora.lora_alpha` is a list, needs a number"],
+    );
+    assert_problems(
+        "[lora]\ntarget_modules = 3",
+        &["r.toml:5:18 `lora.target_modules` is an integer, needs a string or a list"],
+    );
+    assert_problems(
+        "[lora]\ntarget_modules = [\"q\", 3]",
+        &["r.toml:5:24 `lora.target_modules.1` is an integer, needs a string"],
+    );
+    assert_problems(
+        "[data]\npacking = 1",
+        &["r.toml:5:11 `data.packing` is an integer, needs `true` or `false`"],
+    );
+    assert_problems(
+        "[data]\nformat = 1",
+        &["r.toml:5:10 `data.format` is an integer, needs a string"],
+    );
+    assert_problems(
+        "[eval]\ntask = 1",
+        &["r.toml:5:8 `eval.task` is an integer, needs a list of `[[eval.task]]`"],
+    );
+    assert_problems(
+        "columns = 1",
+        &[
+            "r.toml:4:11 `data.train.0.columns` is an integer, needs a table such as `{ prompt = \"question\" }`",
+        ],
+    );
+    assert_problems(
+        "columns = { prompt = 1 }",
+        &["r.toml:4:22 `data.train.0.columns.prompt` is an integer, needs a string"],
+    );
+    assert_eq!(
+        problems(&format!("lora = 1\nname = 2020-01-01\n{RIGHT}"), &[]),
+        [
+            "r.toml:1:8 `lora` is an integer, needs a section `[lora]`",
+            "r.toml:2:8 `name` is a date, needs a string",
+        ]
+    );
+    assert_eq!(
+        problems(&format!("extends = 1\n{RIGHT}"), &[]),
+        ["r.toml:1:11 `extends` is an integer, needs a string"]
+    );
+}
+
+#[test]
+fn values_that_are_not_allowed() {
+    assert_problems(
+        "[data]\noverlong = \"truncate\"",
+        &[
+            "r.toml:5:12 `data.overlong` is `truncate`, needs one of `error`, `drop`, `truncate_left`, `truncate_right`; \
+         did you mean `truncate_left`?",
+        ],
+    );
+    assert_problems(
+        "[export]\ngguf = [\"q8_0\", \"Q4_K_M\"]",
+        &[
+            "r.toml:5:9 `export.gguf.0` is `q8_0`, needs one of `F32`, `F16`, `BF16`, `Q8_0`; did you mean `Q8_0`?",
+            "r.toml:5:17 `export.gguf.1` is `Q4_K_M`, needs one of `F32`, `F16`, `BF16`, `Q8_0`",
+        ],
+    );
+    assert_problems(
+        "[lora]\ntarget_modules = \"all_linear\"",
+        &[
+            "r.toml:5:18 `lora.target_modules` is `all_linear`, needs one of `all-linear`; did you mean `all-linear`?",
+        ],
+    );
+}
+
+#[test]
+fn numbers_out_of_range() {
+    for (line, expected) in [
+        ("[lora]\nr = 0", "`lora.r` is 0, needs at least 1"),
+        (
+            "[lora]\nlora_alpha = 0",
+            "`lora.lora_alpha` is 0, needs more than 0",
+        ),
+        (
+            "[lora]\nlora_dropout = 1",
+            "`lora.lora_dropout` is 1, needs at least 0 and less than 1",
+        ),
+        (
+            "[train]\nwarmup_ratio = 1.5",
+            "`train.warmup_ratio` is 1.5, needs at least 0 and at most 1",
+        ),
+        (
+            "[train]\nlearning_rate = nan",
+            "`train.learning_rate` is NaN, needs more than 0",
+        ),
+        (
+            "[train]\nlearning_rate = inf",
+            "`train.learning_rate` is inf, needs more than 0",
+        ),
+        (
+            "[train]\nmax_steps = -3",
+            "`train.max_steps` is -3, needs at least 0",
+        ),
+        (
+            "[data]\nval_size = 1.0",
+            "`data.val_size` is 1, needs at least 0 and less than 1",
+        ),
+        (
+            "[data]\ntrain = []",
+            "`data.train` is empty, needs at least one element",
+        ),
+        (
+            "[model]\ndevice = \"\"",
+            "`model.device` is empty, needs a text",
+        ),
+    ] {
+        let text = if line.contains("train = []") {
+            format!("model.base_model = \"b\"\n{line}")
+        } else {
+            line.into()
+        };
+        let lines = problems(&text, &[]);
+        assert!(
+            lines.iter().any(|line| line.ends_with(expected)),
+            "{expected} is not in {lines:#?}"
+        );
+    }
+    assert_eq!(
+        problems(&format!("schema_version = 2\n{RIGHT}"), &[]),
+        ["r.toml:1:18 `schema_version` is 2, needs 1"]
+    );
+    assert_eq!(
+        problems(&format!("seed = 99999999999999999999\n{RIGHT}"), &[]),
+        ["r.toml:1:8 `99999999999999999999` does not fit into 64 bits",]
+    );
+}
+
+#[test]
+fn missing_keys() {
+    assert_eq!(
+        problems("", &[]),
+        [
+            "r.toml missing key `data.train`",
+            "r.toml missing key `model.base_model`: a folder in Hugging Face format, or a hub name",
+        ]
+    );
+    assert_eq!(
+        problems("[data]\n[model]\n", &[]),
+        [
+            "r.toml:1:2 missing key `data.train`",
+            "r.toml:2:2 missing key `model.base_model`: a folder in Hugging Face format, or a hub name",
+        ]
+    );
+    assert_problems(
+        "[[data.train]]\nmax_samples = 1\n[[eval.task]]\nname = \"x\"",
+        &[
+            "r.toml:4:1 missing key `data.train.1.path`",
+            "r.toml:6:1 missing key `eval.task.0.output_type`",
+        ],
+    );
+}
+
+#[test]
+fn what_is_no_toml() {
+    assert_eq!(
+        problems("seed = \nname = = 3\n", &[]).len(),
+        2,
+        "all syntax errors at once"
+    );
+    assert_eq!(
+        problems("a = 1\na = 2\n", &[]),
+        ["r.toml:2:1 duplicate key"]
+    );
+}
+
+#[test]
+fn contradictions() {
+    for (lines, expected) in [
+        (
+            "[data]\nval_every = 5\nval_size = 0.2",
+            "r.toml:5:1 `data.val_every` and `data.val_size` both say what is held out; needs one of them",
+        ),
+        (
+            "[data]\nval_every = 1",
+            "r.toml:5:1 `data.val_every` is 1 and holds out every row; needs 0 or at least 2",
+        ),
+        (
+            "[data]\nval_every = 5\ngroup_by = \"x\"",
+            "r.toml:6:1 `data.group_by` keeps rows together in a split by `data.val_size`, and there is none",
+        ),
+        (
+            "[data]\nval_size = 0.2\n[[data.validation]]\npath = \"v\"",
+            "r.toml:5:1 `data.val_size` and `data.validation` both say what is held out; needs one of them",
+        ),
+        (
+            "[data]\nlabels = [\"a\", \"b\", \" a\"]",
+            "r.toml:5:1 `data.labels` has `a` twice",
+        ),
+        (
+            "prompt = \"{q}\"",
+            "r.toml:4:1 missing key `data.train.0.completion`: a template of the prompt needs one of the completion",
+        ),
+        (
+            "completion = \"{a}\"",
+            "r.toml:4:1 missing key `data.train.0.prompt`: a template of the completion needs one of the prompt",
+        ),
+        (
+            "prompt = \"{q}\"\ncompletion = \"{a}\"\n[data]\nformat = \"messages\"",
+            "r.toml:4:1 `data.train.0.prompt` makes prompt and completion; it needs `data.format = \"prompt_completion\"`",
+        ),
+        (
+            "[train]\nnum_train_epochs = 0",
+            "r.toml:5:1 `train.num_train_epochs` and `train.max_steps` are both 0; needs one of them",
+        ),
+        (
+            "[train]\nmax_steps = 5\nwarmup_steps = 6",
+            "r.toml:6:1 `train.warmup_steps` is 6, more than `train.max_steps`, which is 5",
+        ),
+        (
+            "[train]\nmethod = \"full\"\n[export]\npeft_adapter = true",
+            "r.toml:7:1 `export.peft_adapter` needs an adapter, and `train.method = \"full\"` makes none",
+        ),
+        (
+            "[export]\ngguf = [\"F16\", \"F16\"]",
+            "r.toml:5:1 `export.gguf` has `F16` twice",
+        ),
+        (
+            "[data]\nval_size = 0\n[train]\nload_best_model_at_end = true",
+            "r.toml:7:1 `train.load_best_model_at_end` needs held-out rows: `data.val_size`, `data.val_every` or `[[data.validation]]`",
+        ),
+        (
+            "[data]\nval_size = 0\n[train]\nearly_stopping_patience = 2",
+            "r.toml:7:1 `train.early_stopping_patience` needs held-out rows: `data.val_size`, `data.val_every` or `[[data.validation]]`",
+        ),
+        (
+            "[data]\nval_size = 0\n[[eval.task]]\nname = \"x\"\noutput_type = \"generate_until\"",
+            "r.toml:6:1 task `x` needs a `path`, because no rows are held out",
+        ),
+        (
+            "[[eval.task]]\nname = \"x/y\"\noutput_type = \"generate_until\"",
+            "r.toml:5:1 `eval.task.0.name` is `x/y`, needs a name without `/` that can be a folder's",
+        ),
+        (
+            "[[eval.task]]\nname = \"x\"\noutput_type = \"loglikelihood\"\ntemperature = 0.5",
+            "r.toml:7:1 `eval.task.0.temperature` is only read with `output_type = \"generate_until\"`",
+        ),
+        (
+            "[[eval.task]]\nname = \"x\"\noutput_type = \"multiple_choice\"\nchoices = [\"a\"]",
+            "r.toml:7:1 task `x` has one choice; needs at least two",
+        ),
+        (
+            "[tokenizer]",
+            "r.toml:4:2 `tokenizer` trains a new tokenizer; it needs `model.init = \"scratch\"`",
+        ),
+    ] {
+        assert_problems(lines, &[expected]);
+    }
+    let twice = "[[eval.task]]\nname = \"x\"\noutput_type = \"loglikelihood\"\n".repeat(2);
+    assert_problems(&twice, &["r.toml:8:1 two tasks have the name `x`"]);
+    assert_eq!(
+        problems(&format!("name = \"a/b\"\n{RIGHT}"), &[]),
+        ["r.toml:1:1 `name` is `a/b`, needs a name without `/` that can be a folder's"]
+    );
+}
+
+#[test]
+fn contradictions_of_a_new_model() {
+    let scratch = |config: &str, more: &str| {
+        let text = format!(
+            "train.method = \"full\"\n[[data.train]]\npath = \"rows\"\n[model]\ninit = \"scratch\"\n[model.config]\n\
+             intermediate_size = 32\nnum_hidden_layers = 1\n{config}\n{more}"
+        );
+        problems(&text, &[])
+    };
+    let sizes = |hidden, heads, kv| {
+        format!(
+            "hidden_size = {hidden}\nnum_attention_heads = {heads}\nnum_key_value_heads = {kv}\n"
+        )
+    };
+    let tokenizer = "[tokenizer]\nvocab_size = 300";
+    assert!(scratch(&sizes(16, 4, 2), tokenizer).is_empty());
+    assert_eq!(
+        scratch(&sizes(18, 4, 2), tokenizer),
+        [
+            "r.toml:9:1 `model.config.hidden_size` is 18, needs a multiple of 8: every one of 4 heads has an even size",
+        ]
+    );
+    assert_eq!(
+        scratch(&sizes(12, 4, 2), tokenizer).len(),
+        1,
+        "heads of 3 cannot be rotated"
+    );
+    assert_eq!(
+        scratch(&sizes(16, 4, 3), tokenizer),
+        [
+            "r.toml:11:1 `model.config.num_key_value_heads` is 3, needs a divisor of `model.config.num_attention_heads`, which is 4",
+        ]
+    );
+    assert_eq!(
+        scratch(
+            &(sizes(16, 4, 4) + "max_position_embeddings = 512"),
+            tokenizer
+        ),
+        [
+            "r.toml:12:1 `model.max_length` is 1024, more than `model.config.max_position_embeddings`, which is 512",
+        ]
+    );
+    assert_eq!(
+        scratch(&sizes(16, 4, 4), ""),
+        [
+            "r.toml:5:1 `model.init = \"scratch\"` needs one tokenizer: a new one by `[tokenizer]`, or that of `model.base_model`",
+        ]
+    );
+    assert_problems("[model]\ninit = \"scratch\"", &["r.toml:4:2 duplicate key"]);
+    assert_eq!(
+        problems(
+            "[[data.train]]\npath = \"p\"\n[model]\nbase_model = \"b\"\ninit = \"scratch\"",
+            &[]
+        ),
+        [
+            "r.toml:5:1 missing key `model.config`: `model.init = \"scratch\"` needs the shape of the model",
+            "r.toml:5:1 random weights are no base for an adapter: `model.init = \"scratch\"` needs `train.method = \"full\"`",
+        ]
+    );
+}
+
+#[test]
+fn what_is_wrong_by_itself_is_not_reported_twice() {
+    assert_problems(
+        "[data]\nval_every = \"5\"\nval_size = 0.5",
+        &["r.toml:5:13 `data.val_every` is a string, needs an integer"],
+    );
+    assert_problems(
+        "[train]\nmax_steps = -1\nnum_train_epochs = 0",
+        &["r.toml:5:13 `train.max_steps` is -1, needs at least 0"],
+    );
+}
+
+#[test]
+fn overrides() {
+    let wrong = |text: &str| problems(RIGHT, &[text]);
+    assert_eq!(
+        wrong("train.learning_rate=fast"),
+        ["override `train.learning_rate=fast` `train.learning_rate` is a string, needs a number"]
+    );
+    assert_eq!(
+        wrong("lora.rank=4"),
+        ["override `lora.rank=4` unknown key `lora.rank`; did you mean `lora.r`?"]
+    );
+    assert_eq!(
+        wrong("lora.r"),
+        ["override `lora.r` has no `=`, needs `key=value`"]
+    );
+    assert_eq!(
+        wrong("lora..r=1"),
+        ["override `lora..r=1` has an empty key, needs `section.key=value`"]
+    );
+    assert_eq!(
+        wrong("extends=x"),
+        ["override `extends=x` `extends` belongs into the recipe"]
+    );
+    assert_eq!(
+        wrong("data.train.1.path=x"),
+        ["override `data.train.1.path=x` `1` is no element: the list has 1, counted from 0"]
+    );
+    assert_eq!(
+        wrong("model.base_model.x=1"),
+        ["override `model.base_model.x=1` `x` is below a value that is no table"]
+    );
+    assert_eq!(
+        wrong("train.max_steps=-1"),
+        ["override `train.max_steps=-1` `train.max_steps` is -1, needs at least 0"]
+    );
+    assert_eq!(
+        wrong("data.val_every=1"),
+        [
+            "override `data.val_every=1` `data.val_every` is 1 and holds out every row; needs 0 or at least 2"
+        ]
+    );
+    assert_eq!(wrong("data.labels=[1").len(), 1);
+}
+
+#[test]
+fn a_recipe_that_cannot_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("r.toml");
+    let errors = Recipe::load(&missing, &[]).unwrap_err();
+    assert_eq!(
+        errors.to_string(),
+        format!(
+            "cannot read recipe `{}`: it does not exist",
+            missing.display()
+        )
+    );
+    assert!(errors.hint().is_some());
+    fs_err::write(&missing, b"name = \"\xff\"").unwrap();
+    let errors = Recipe::load(&missing, &[]).unwrap_err();
+    assert!(errors.to_string().contains("it is not UTF-8"), "{errors}");
+}
