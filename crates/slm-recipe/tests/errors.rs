@@ -442,6 +442,10 @@ fn contradictions_of_a_new_model() {
 
 #[test]
 fn what_is_wrong_by_itself_is_not_reported_twice() {
+    assert_eq!(
+        problems("model = 1\n[[data.train]]\npath = \"p\"", &[]),
+        ["r.toml:1:9 `model` is an integer, needs a section `[model]`"]
+    );
     assert_problems(
         "[data]\nval_every = \"5\"\nval_size = 0.5",
         &["r.toml:5:13 `data.val_every` is a string, needs an integer"],

@@ -1,0 +1,107 @@
+//! Which rows are held out, and what needs that some are.
+
+use std::collections::BTreeSet;
+
+use super::Combinations;
+use crate::{Format, Source};
+
+impl Combinations<'_> {
+    pub(super) fn split(&mut self) {
+        let data = &self.recipe.data;
+        let (by_share, by_row, by_file) = (
+            data.val_size > 0.0,
+            data.val_every > 0,
+            !data.validation.is_empty(),
+        );
+        if data.val_every == 1 {
+            self.conflict(
+                &["data.val_every"],
+                "`data.val_every` is 1 and holds out every row; needs 0 or at least 2",
+            );
+        }
+        for (both, keys) in [
+            (by_row && by_share, ["data.val_every", "data.val_size"]),
+            (by_row && by_file, ["data.val_every", "data.validation"]),
+            (by_share && by_file, ["data.val_size", "data.validation"]),
+        ] {
+            if both {
+                let [one, other] = keys;
+                self.conflict(
+                    &keys,
+                    format!("`{one}` and `{other}` both say what is held out; needs one of them"),
+                );
+            }
+        }
+        if data.group_by.is_some() && !by_share {
+            let reason = "`data.group_by` keeps rows together in a split by `data.val_size`, and there is none";
+            self.conflict(&["data.group_by", "data.val_size"], reason);
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = data.labels.iter().find(|label| !seen.insert(label.trim())) {
+            self.conflict(
+                &["data.labels"],
+                format!("`data.labels` has `{}` twice", twice.trim()),
+            );
+        }
+    }
+
+    pub(super) fn sources(&mut self) {
+        let data = &self.recipe.data;
+        let (train, validation) = (&data.train, &data.validation);
+        for (key, sources) in [("data.train", train), ("data.validation", validation)] {
+            for (index, source) in sources.iter().enumerate() {
+                self.source(&format!("{key}.{index}"), source);
+            }
+        }
+    }
+
+    fn source(&mut self, key: &str, source: &Source) {
+        let (prompt, completion) = (format!("{key}.prompt"), format!("{key}.completion"));
+        match (&source.prompt, &source.completion) {
+            (Some(_), None) => self.missing(
+                &completion,
+                &prompt,
+                "a template of the prompt needs one of the completion",
+            ),
+            (None, Some(_)) => self.missing(
+                &prompt,
+                &completion,
+                "a template of the completion needs one of the prompt",
+            ),
+            (Some(_), Some(_))
+                if !matches!(
+                    self.recipe.data.format,
+                    Format::Auto | Format::PromptCompletion
+                ) =>
+            {
+                let reason = format!(
+                    "`{prompt}` makes prompt and completion; it needs `data.format = \"prompt_completion\"`"
+                );
+                self.conflict(&[&prompt, "data.format"], reason);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn held_out_rows(&mut self) {
+        if self.recipe.data.holds_out() {
+            return;
+        }
+        let train = &self.recipe.train;
+        for (key, used) in [
+            ("train.load_best_model_at_end", train.load_best_model_at_end),
+            (
+                "train.early_stopping_patience",
+                train.early_stopping_patience > 0,
+            ),
+            ("train.eval_steps", train.eval_steps > 0),
+        ] {
+            if used {
+                let reason = format!(
+                    "`{key}` needs held-out rows: `data.val_size`, `data.val_every` or `[[data.validation]]`"
+                );
+                self.conflict(&[key, "data.val_size"], reason);
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Tasks whose keys are not read, or that have no rows.
+
+use std::collections::BTreeSet;
+
+use super::{Combinations, is_file_name};
+use crate::{EvalTask, OutputType};
+
+impl Combinations<'_> {
+    pub(super) fn tasks(&mut self) {
+        let mut names = BTreeSet::new();
+        for (index, task) in self.recipe.eval.task.iter().enumerate() {
+            let key = format!("eval.task.{index}");
+            let name_key = format!("{key}.name");
+            if !names.insert(&task.name) {
+                self.conflict(
+                    &[&name_key],
+                    format!("two tasks have the name `{}`", task.name),
+                );
+            }
+            if !is_file_name(&task.name) {
+                let reason = format!(
+                    "`{name_key}` is `{}`, needs a name without `/` that can be a folder's",
+                    task.name
+                );
+                self.conflict(&[&name_key], reason);
+            }
+            self.task(&key, task);
+        }
+    }
+
+    fn task(&mut self, key: &str, task: &EvalTask) {
+        if task.path.is_none() && !self.recipe.data.holds_out() {
+            let reason = format!(
+                "task `{}` needs a `path`, because no rows are held out",
+                task.name
+            );
+            self.conflict(&[key, "data.val_size"], reason);
+        }
+        let output_type = format!("{key}.output_type");
+        if task.choices.len() == 1 {
+            self.conflict(
+                &[&format!("{key}.choices")],
+                format!("task `{}` has one choice; needs at least two", task.name),
+            );
+        }
+        for (name, used, needed, read_by) in [
+            (
+                "choices",
+                !task.choices.is_empty(),
+                OutputType::MultipleChoice,
+                "multiple_choice",
+            ),
+            (
+                "stop",
+                !task.stop.is_empty(),
+                OutputType::GenerateUntil,
+                "generate_until",
+            ),
+            (
+                "temperature",
+                task.temperature > 0.0,
+                OutputType::GenerateUntil,
+                "generate_until",
+            ),
+            (
+                "top_p",
+                task.top_p < 1.0,
+                OutputType::GenerateUntil,
+                "generate_until",
+            ),
+        ] {
+            if used && task.output_type != needed {
+                let reason =
+                    format!("`{key}.{name}` is only read with `output_type = \"{read_by}\"`");
+                self.conflict(&[&format!("{key}.{name}"), &output_type], reason);
+            }
+        }
+    }
+}
