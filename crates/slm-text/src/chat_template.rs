@@ -10,6 +10,7 @@ use minijinja_contrib::pycompat::unknown_method_callback;
 
 use crate::TextError;
 use crate::python_json::tojson;
+use crate::tokenizer_files::TemplateText;
 
 /// The template for conversations without tools.
 const DEFAULT: &str = "default";
@@ -29,18 +30,11 @@ pub(crate) struct ChatTemplate {
 }
 
 impl ChatTemplate {
-    /// Compiles `source`, and `tool_use` where there is one.
-    ///
-    /// `origin` is the file's name, for errors; `now` is what `strftime_now` formats.
-    pub(crate) fn compile(
-        source: &str,
-        tool_use: Option<&str>,
-        origin: &str,
-        now: DateTime<Utc>,
-    ) -> Result<ChatTemplate, TextError> {
+    /// Compiles `text`.
+    pub(crate) fn compile(text: &TemplateText) -> Result<ChatTemplate, TextError> {
         let mut engine = Environment::new();
         let invalid = |error: Error| TextError::InvalidTemplate {
-            origin: origin.into(),
+            origin: text.origin.clone(),
             message: describe(&error),
         };
         let syntax = SyntaxConfig::builder()
@@ -53,18 +47,13 @@ impl ChatTemplate {
         engine.set_unknown_method_callback(unknown_method_callback);
         engine.add_filter("tojson", tojson);
         engine.add_function("raise_exception", raise_exception);
-        engine.add_function("strftime_now", move |format: &str| strftime(now, format));
-        for (name, text) in [(DEFAULT, Some(source)), (TOOL_USE, tool_use)] {
-            if let Some(text) = text {
-                engine
-                    .add_template_owned(name, without_generation_tags(text))
-                    .map_err(invalid)?;
-            }
+        let tool_use = text.tool_use.iter().map(|source| (TOOL_USE, source));
+        for (name, source) in std::iter::once((DEFAULT, &text.text)).chain(tool_use) {
+            let source = without_generation_tags(&with_line_feeds(source));
+            engine.add_template_owned(name, source).map_err(invalid)?;
         }
-        Ok(ChatTemplate {
-            engine,
-            source: source.into(),
-        })
+        let source = text.text.clone();
+        Ok(ChatTemplate { engine, source })
     }
 
     /// The template's text as it was found.
@@ -106,6 +95,11 @@ fn raise_exception(message: String) -> Result<Value, Error> {
     ))
 }
 
+/// The `strftime_now` function of a template, for a given time.
+pub(crate) fn strftime_at(now: DateTime<Utc>) -> Value {
+    Value::from_function(move |format: &str| strftime(now, format))
+}
+
 fn strftime(now: DateTime<Utc>, format: &str) -> Result<String, Error> {
     let mut out = String::new();
     write!(out, "{}", now.format(format)).map_err(|_| {
@@ -125,6 +119,11 @@ fn describe(error: &Error) -> String {
         Some(line) => format!("{what} (line {line})"),
         None => what,
     }
+}
+
+/// Line ends as Jinja reads them, which knows only `\n` whatever the file has.
+fn with_line_feeds(source: &str) -> String {
+    source.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 /// Turns `{% generation %}..{% endgeneration %}` into an `if` that always holds.
@@ -157,18 +156,28 @@ mod tests {
 
     use super::*;
 
+    fn compile(source: &str) -> Result<ChatTemplate, TextError> {
+        ChatTemplate::compile(&TemplateText {
+            origin: "test.jinja".into(),
+            text: source.into(),
+            tool_use: Some("tools!".into()),
+        })
+    }
+
     fn render(source: &str, variables: Value) -> Result<String, TextError> {
-        let now = DateTime::from_timestamp(1_721_952_000, 0).unwrap(); // 2024-07-26
-        ChatTemplate::compile(source, Some("tools!"), "test.jinja", now)?.render(variables, false)
+        compile(source)?.render(variables, false)
     }
 
     #[test]
     fn renders_as_transformers_does() {
-        let source = "{%- for m in messages %}\n    {% generation %}\n{{ m.content.strip().upper() }}\n    {% endgeneration %}\n\
-                      {% if loop.last %}{% break %}{% endif %}\n{% endfor %}\n{{ strftime_now('%d %b %Y') }}{{ missing }}\n";
+        let source = "{%- for m in messages %}\r\n    {% generation %}\n{{ m.content.strip().upper() }}\n    {% endgeneration %}\n\
+                      {% if loop.last %}{% break %}{% endif %}\n{% endfor %}\n{{ missing }}{{ strftime_now('%d %b %Y') }}\n";
         let text = render(
             source,
-            context! { messages => vec![context! { content => " a<b " }] },
+            context! {
+                messages => vec![context! { content => " a<b " }],
+                strftime_now => strftime_at(DateTime::from_timestamp(1_721_952_000, 0).unwrap()),
+            },
         )
         .unwrap();
         assert_eq!(text, "A<B\n26 Jul 2024");
@@ -191,14 +200,13 @@ mod tests {
             error.to_string().contains("test.jinja") && error.to_string().contains("line 2"),
             "{error}"
         );
-        assert!(render("{{ strftime_now('%!') }}", context! {}).is_err());
+        let now = strftime_at(DateTime::default());
+        assert!(render("{{ strftime_now('%!') }}", context! { strftime_now => now }).is_err());
     }
 
     #[test]
     fn prefers_the_tool_template_when_tools_are_given() {
-        let template =
-            ChatTemplate::compile("plain", Some("tools!"), "test.jinja", DateTime::default())
-                .unwrap();
+        let template = compile("plain").unwrap();
         assert_eq!(template.render(context! {}, true).unwrap(), "tools!");
         assert_eq!(template.render(context! {}, false).unwrap(), "plain");
     }

@@ -62,13 +62,15 @@ impl ChatTokenizer {
     ) -> Result<Encoded, TextError> {
         let turns = Turns::render(self, conversation)?;
         let spans = turns.learned(spec)?;
-        let (ids, ranges) = self.encode_with_ranges(&turns.text)?;
-        let learn = ranges.iter().map(|&(start, _)| {
-            let after = spans.partition_point(|span| span.end <= start);
-            spans.get(after).is_some_and(|span| span.contains(&start))
-        });
-        let learn = learn.collect();
-        Ok(Encoded { ids, learn })
+        let mut encoded = Encoded::default();
+        for (id, range) in self.encode_with_ranges(&turns.text)? {
+            let next = spans.partition_point(|span| span.end <= range.start);
+            let learn = spans
+                .get(next)
+                .is_some_and(|span| span.contains(&range.start));
+            encoded.push(&[id], learn);
+        }
+        Ok(encoded)
     }
 
     /// Encodes a prompt and its completion, tokenized separately; needs no chat template.
@@ -84,7 +86,7 @@ impl ChatTokenizer {
         eos: bool,
     ) -> Result<Encoded, TextError> {
         let mut encoded = Encoded::default();
-        encoded.push(self.prefix(), false);
+        encoded.push(&self.special.prefix, false);
         encoded.push(&self.encode(prompt, false)?, false);
         encoded.push(&self.encode(completion, false)?, true);
         if eos {

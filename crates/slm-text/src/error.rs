@@ -55,14 +55,14 @@ pub enum TextError {
     },
 
     /// Two files disagree about an id.
-    #[error("`tokenizer_config.json` gives `{token}` the id {config_id}, `tokenizer.json` {}", found.as_deref().unwrap_or("gives it no id"))]
+    #[error("`tokenizer_config.json` gives `{token}` the id {config_id}, `tokenizer.json` {found}")]
     AddedTokenMismatch {
         /// The token's text.
         token: String,
         /// The id in `added_tokens_decoder`.
         config_id: u32,
         /// What `tokenizer.json` has instead.
-        found: Option<String>,
+        found: String,
     },
 
     /// A chat template does not parse.

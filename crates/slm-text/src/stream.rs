@@ -29,35 +29,34 @@ impl<'a> StreamDecoder<'a> {
     /// The text that `id` completes; empty while a character is unfinished.
     pub fn push(&mut self, id: u32) -> Result<String, TextError> {
         self.ids.push(id);
-        let text = self.waiting()?;
-        if text.ends_with('\u{FFFD}') {
+        let text = self.waiting()?.unwrap_or_default();
+        // Ids without text stay with the waiting ones, so that what was shown last always has text.
+        if text.is_empty() || text.ends_with('\u{FFFD}') {
             return Ok(String::new());
         }
-        self.show();
+        self.ids.drain(..self.shown);
+        self.shown = self.ids.len();
         Ok(text)
     }
 
     /// What is left when no more ids come: an unfinished character, as `\u{FFFD}`.
-    pub fn finish(mut self) -> Result<String, TextError> {
-        let text = self.waiting()?;
-        self.show();
-        Ok(text)
-    }
-
-    /// The text of the waiting ids, decoded after those that were shown, so that a leading space is kept.
-    fn waiting(&self) -> Result<String, TextError> {
-        let before = self
-            .tokenizer
-            .decode(&self.ids[..self.shown], self.skip_special)?;
-        let mut all = self.tokenizer.decode(&self.ids, self.skip_special)?;
-        match all.starts_with(&before) {
-            true => Ok(all.split_off(before.len())),
-            false => Ok(String::new()),
+    pub fn finish(self) -> Result<String, TextError> {
+        match self.waiting()? {
+            Some(text) => Ok(text),
+            None => self
+                .tokenizer
+                .decode(&self.ids[self.shown..], self.skip_special),
         }
     }
 
-    fn show(&mut self) {
-        self.ids.drain(..self.shown);
-        self.shown = self.ids.len();
+    /// The text of the waiting ids, decoded behind those that were shown, so that a leading space is kept.
+    ///
+    /// `None` while an unfinished character spoils those that were shown: byte-fallback decoders do that.
+    fn waiting(&self) -> Result<Option<String>, TextError> {
+        let before = self
+            .tokenizer
+            .decode(&self.ids[..self.shown], self.skip_special)?;
+        let all = self.tokenizer.decode(&self.ids, self.skip_special)?;
+        Ok(all.strip_prefix(&before).map(str::to_owned))
     }
 }

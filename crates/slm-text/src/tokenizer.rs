@@ -1,70 +1,36 @@
 //! A tokenizer together with its chat template.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use chrono::Utc;
-use minijinja::value::{Serde, Value};
-use serde_json::Map;
+use chrono::{DateTime, Utc};
 use tokenizers::decoders::byte_level::ByteLevel;
-use tokenizers::processors::PostProcessorWrapper;
-use tokenizers::{AddedToken, Decoder, Tokenizer};
+use tokenizers::{Decoder, DecoderWrapper, Tokenizer};
 
 use crate::chat_template::ChatTemplate;
 use crate::error::tokenizer_failed;
-use crate::tokenizer_files::{self, Named, TokenizerFile, TokenizerFiles};
-use crate::{Message, StreamDecoder, TextError};
+use crate::special_tokens::SpecialTokens;
+use crate::tokenizer_files::{TEMPLATE, TOKENIZER, TokenizerFile, TokenizerFiles, read_template};
+use crate::{StreamDecoder, TextError};
 
 /// Text to ids and back, with the chat template of the same model.
 ///
-/// Encodes as transformers does; see [`ChatTokenizer::load`] for what is read.
+/// Encodes as transformers does; [`ChatTokenizer::load`] says what is read.
 #[derive(Debug)]
 pub struct ChatTokenizer {
     files: TokenizerFiles,
-    /// Without post-processor, truncation and padding: ids of a text and nothing else, with untrimmed offsets.
+    /// Without post-processor, truncation and padding: the ids of a text and nothing else, with untrimmed offsets.
     tokenizer: Tokenizer,
-    /// Ids before a text that is encoded with special tokens: usually BOS, or none.
-    prefix: Vec<u32>,
-    /// Ids after such a text: usually none.
-    suffix: Vec<u32>,
-    bos: Option<(u32, String)>,
-    eos: Option<(u32, String)>,
-    pad: Option<u32>,
+    pub(crate) special: SpecialTokens,
     template: Option<ChatTemplate>,
+    /// Whether the template came from elsewhere than the tokenizer's folder.
     template_is_foreign: bool,
+    /// The special tokens that a template may name.
+    pub(crate) template_tokens: Vec<(String, String)>,
+    /// What `strftime_now` tells.
+    pub(crate) now: DateTime<Utc>,
     vocab_size: usize,
-    added: AddedTokens,
-}
-
-/// The tokens that are matched as a whole in any text, special or not.
-#[derive(Debug)]
-struct AddedTokens {
-    ids: HashSet<u32>,
-    /// Longest first.
-    texts: Vec<(String, u32)>,
-}
-
-/// What a chat template may read besides the messages.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TemplateArguments {
-    /// Whether to end with the header of an answer that is still to be written.
-    pub add_generation_prompt: bool,
-    /// Tool descriptions (JSON schemas).
-    pub tools: Vec<serde_json::Value>,
-    /// Documents to answer from.
-    pub documents: Vec<serde_json::Value>,
-    /// Further variables, such as `enable_thinking`.
-    pub extra: Map<String, serde_json::Value>,
-}
-
-impl TemplateArguments {
-    /// For a prompt that the model is to answer.
-    pub fn prompt() -> TemplateArguments {
-        TemplateArguments {
-            add_generation_prompt: true,
-            ..TemplateArguments::default()
-        }
-    }
+    is_byte_level: bool,
 }
 
 impl ChatTokenizer {
@@ -75,44 +41,48 @@ impl ChatTokenizer {
     /// chat template (`chat_template.jinja` wins over the one in `tokenizer_config.json`), or the path of a file.
     ///
     /// # Errors
-    /// No `tokenizer.json` (a lone `tokenizer.model` has its own error, with the command that converts it), a file that does
-    /// not parse, files that contradict each other, a template that does not compile.
+    /// No `tokenizer.json` (a lone `tokenizer.model` has its own error, with the command that converts it), a file
+    /// that does not parse, files that contradict each other, a template that does not compile.
     pub fn load(dir: &Path, template: &str) -> Result<ChatTokenizer, TextError> {
         let files = TokenizerFiles::read(dir)?;
-        let mut tokenizer = read_tokenizer(&dir.join(tokenizer_files::TOKENIZER))?;
-        add_listed_tokens(&mut tokenizer, &files)?;
-        let bos = required_token(&tokenizer, &files, "bos_token")?;
-        let eos = required_token(&tokenizer, &files, "eos_token")?;
-        let pad = find_token(&tokenizer, &files.special_token("pad_token")).map(|(id, _)| id);
-        let (prefix, suffix) = affixes(&mut tokenizer, &files, bos.as_ref(), eos.as_ref())?;
-
+        let mut tokenizer = read_tokenizer(&dir.join(TOKENIZER))?;
+        let special = SpecialTokens::resolve(&mut tokenizer, &files)?;
         let template_is_foreign = template != "auto";
         let text = match template_is_foreign {
-            true => Some(tokenizer_files::read_template(Path::new(template))?),
+            true => Some(read_template(Path::new(template))?),
             false => files.template()?,
         };
-        let template = text
-            .map(|t| ChatTemplate::compile(&t.text, t.tool_use.as_deref(), &t.origin, Utc::now()))
-            .transpose()?;
-        let vocab_size = tokenizer
-            .get_vocab(true)
-            .into_values()
-            .max()
-            .map_or(0, |id| id as usize + 1);
-        let added = AddedTokens::of(&tokenizer);
+        let compile = |text| ChatTemplate::compile(&text);
+        let template = text.map(compile).transpose()?;
+        let mut template_tokens = files.template_tokens();
+        for (key, token) in [("bos_token", &special.bos), ("eos_token", &special.eos)] {
+            template_tokens.extend(
+                token
+                    .iter()
+                    .map(|(_, text)| (key.to_string(), text.clone())),
+            );
+        }
+        let largest = tokenizer.get_vocab(true).into_values().max();
         Ok(ChatTokenizer {
+            is_byte_level: is_byte_level(tokenizer.get_decoder()),
+            vocab_size: largest.map_or(0, |id| id as usize + 1),
             files,
             tokenizer,
-            prefix,
-            suffix,
-            bos,
-            eos,
-            pad,
+            special,
             template,
             template_is_foreign,
-            vocab_size,
-            added,
+            template_tokens: template_tokens.into_iter().collect(),
+            now: Utc::now(),
         })
+    }
+
+    /// Sets the time that templates are told, in seconds since 1970; by default that of loading.
+    ///
+    /// Some templates write the date into the system message: a run that pins it renders the same text whenever it
+    /// is resumed.
+    pub fn at(mut self, unix_time_s: i64) -> ChatTokenizer {
+        self.now = DateTime::from_timestamp(unix_time_s, 0).unwrap_or(self.now);
+        self
     }
 
     /// The largest id plus one.
@@ -122,17 +92,30 @@ impl ChatTokenizer {
 
     /// The token before a text.
     pub fn bos_id(&self) -> Option<u32> {
-        self.bos.as_ref().map(|(id, _)| *id)
+        self.special.bos.as_ref().map(|token| token.0)
     }
 
     /// The token after a text.
     pub fn eos_id(&self) -> Option<u32> {
-        self.eos.as_ref().map(|(id, _)| *id)
+        self.special.eos.as_ref().map(|token| token.0)
     }
 
     /// The token that fills rows; `None` where the tokenizer names none, and any id will do.
     pub fn pad_id(&self) -> Option<u32> {
-        self.pad
+        self.special.pad.as_ref().map(|token| token.0)
+    }
+
+    /// The ids at which a model of this tokenizer stops, without repetition.
+    ///
+    /// These are EOS, the ids in `generation_config.json`, and the token with which the chat template ends an answer.
+    pub fn stop_ids(&self) -> Vec<u32> {
+        let eos = self.eos_id().into_iter();
+        let all = eos
+            .chain(self.files.model_ids("eos_token"))
+            .chain(self.end_of_turn());
+        let mut seen = HashSet::new();
+        all.filter(|id| (*id as usize) < self.vocab_size && seen.insert(*id))
+            .collect()
     }
 
     /// Whether messages can be encoded.
@@ -151,29 +134,29 @@ impl ChatTokenizer {
             .tokenizer
             .encode_fast(text, false)
             .map_err(tokenizer_failed)?;
-        if !add_special {
-            return Ok(encoding.get_ids().to_vec());
-        }
-        Ok([&self.prefix, encoding.get_ids(), &self.suffix].concat())
+        let ids = encoding.get_ids();
+        Ok(match add_special {
+            true => [&self.special.prefix, ids, &self.special.suffix].concat(),
+            false => ids.to_vec(),
+        })
     }
 
-    /// The ids of `text` and the byte range that each of them covers.
+    /// The ids of `text`, each with the bytes that it covers.
     ///
-    /// Tokens that share a character have that character's whole range.
-    pub(crate) fn encode_with_ranges(
+    /// Tokens that share a character each have that character's whole range.
+    pub fn encode_with_ranges(
         &self,
         text: &str,
-    ) -> Result<(Vec<u32>, Vec<(usize, usize)>), TextError> {
+    ) -> Result<Vec<(u32, std::ops::Range<usize>)>, TextError> {
         let encoding = self
             .tokenizer
             .encode(text, false)
             .map_err(tokenizer_failed)?;
-        Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
-    }
-
-    /// The ids put before a text, usually BOS or nothing.
-    pub(crate) fn prefix(&self) -> &[u32] {
-        &self.prefix
+        let ranges = encoding
+            .get_offsets()
+            .iter()
+            .map(|&(start, end)| start..end);
+        Ok(encoding.get_ids().iter().copied().zip(ranges).collect())
     }
 
     /// The text of `ids`; `skip_special` leaves special tokens out. Ids outside the vocabulary have no text.
@@ -190,139 +173,15 @@ impl ChatTokenizer {
 
     /// One token for display: its text with its leading space, an unfinished character as `\u{FFFD}`.
     pub fn token(&self, id: u32) -> String {
-        let Some(piece) = self.tokenizer.id_to_token(id) else {
-            return format!("<id {id}>");
-        };
-        if self.added.ids.contains(&id) {
-            return piece;
+        match self.tokenizer.id_to_token(id) {
+            None => format!("<id {id}>"),
+            Some(piece) if self.special.added.contains(&id) => piece,
+            Some(piece) if self.is_byte_level => {
+                let decoded = ByteLevel::default().decode_chain(vec![piece]);
+                decoded.unwrap_or_default().concat()
+            }
+            Some(piece) => piece.replace('▁', " "),
         }
-        let is_byte_level = serde_json::to_string(&self.tokenizer.get_decoder())
-            .is_ok_and(|d| d.contains("ByteLevel"));
-        match is_byte_level {
-            true => ByteLevel::default()
-                .decode_chain(vec![piece])
-                .unwrap_or_default()
-                .concat(),
-            false => piece.replace('▁', " "),
-        }
-    }
-
-    /// Renders `messages` through the chat template.
-    ///
-    /// # Errors
-    /// There is no template, or it refuses the messages.
-    pub fn render(
-        &self,
-        messages: &[Message],
-        add_generation_prompt: bool,
-    ) -> Result<String, TextError> {
-        self.render_with(
-            messages,
-            &TemplateArguments {
-                add_generation_prompt,
-                ..TemplateArguments::default()
-            },
-        )
-    }
-
-    /// Renders `messages` with tools, documents and further variables.
-    pub fn render_with(
-        &self,
-        messages: &[Message],
-        arguments: &TemplateArguments,
-    ) -> Result<String, TextError> {
-        self.render_values(
-            messages
-                .iter()
-                .map(|message| Value::from(Serde(message)))
-                .collect(),
-            arguments,
-        )
-    }
-
-    pub(crate) fn render_values(
-        &self,
-        messages: Vec<Value>,
-        arguments: &TemplateArguments,
-    ) -> Result<String, TextError> {
-        let template = self
-            .template
-            .as_ref()
-            .ok_or_else(|| TextError::NoTemplate {
-                dir: self.files.dir.clone(),
-            })?;
-        let list_or_none = |items: &[serde_json::Value]| match items {
-            [] => Value::from(()),
-            items => Value::from(Serde(items)),
-        };
-        // As in transformers, a special token that the model lacks stays undefined, and so renders as nothing.
-        let tokens = self
-            .files
-            .template_tokens()
-            .into_iter()
-            .map(|(key, text)| (key, Value::from(text)));
-        let found = [("bos_token", &self.bos), ("eos_token", &self.eos)];
-        let found = found
-            .into_iter()
-            .filter_map(|(key, t)| Some((key.to_string(), Value::from(t.as_ref()?.1.clone()))));
-        let given = [
-            ("messages".to_string(), Value::from(messages)),
-            ("tools".to_string(), list_or_none(&arguments.tools)),
-            ("documents".to_string(), list_or_none(&arguments.documents)),
-            (
-                "add_generation_prompt".to_string(),
-                Value::from(arguments.add_generation_prompt),
-            ),
-        ];
-        let extra = arguments
-            .extra
-            .iter()
-            .map(|(key, value)| (key.clone(), Value::from(Serde(value))));
-        let variables: Value = tokens.chain(found).chain(given).chain(extra).collect();
-        template.render(variables, !arguments.tools.is_empty())
-    }
-
-    /// The ids of a prompt: `messages`, then the header of the answer.
-    ///
-    /// No special token is added beyond those that the template writes.
-    pub fn render_prompt_ids(&self, messages: &[Message]) -> Result<Vec<u32>, TextError> {
-        self.encode(&self.render(messages, true)?, false)
-    }
-
-    /// The text of the end-of-text token.
-    pub(crate) fn eos_text(&self) -> Option<&str> {
-        self.eos.as_ref().map(|(_, text)| text.as_str())
-    }
-
-    /// The id of the end-of-text token, where one is needed.
-    pub(crate) fn require_eos(&self) -> Result<u32, TextError> {
-        self.eos_id().ok_or_else(|| TextError::NoEos {
-            dir: self.files.dir.clone(),
-        })
-    }
-
-    /// The added token at the start of `text` that may end a turn: any but BOS.
-    pub(crate) fn end_token_at(&self, text: &str) -> Option<&(String, u32)> {
-        let is_bos = |id: u32| self.bos_id() == Some(id) && self.eos_id() != Some(id);
-        self.added
-            .texts
-            .iter()
-            .find(|(token, id)| text.starts_with(token.as_str()) && !is_bos(*id))
-    }
-
-    /// The ids at which a model of this tokenizer stops, without repetition.
-    ///
-    /// These are EOS, the ids in `generation_config.json`, and the token with which the chat template ends an answer.
-    pub fn stop_ids(&self) -> Vec<u32> {
-        let mut ids: Vec<u32> = self
-            .eos_id()
-            .into_iter()
-            .chain(self.files.model_ids("eos_token"))
-            .collect();
-        ids.extend(self.end_of_turn());
-        let mut seen = HashSet::new();
-        ids.retain(|id| (*id as usize) < self.vocab_size && seen.insert(*id));
-        ids
     }
 
     /// Checks that an embedding of `rows` rows has one for each id.
@@ -342,37 +201,31 @@ impl ChatTokenizer {
     pub fn files(&self) -> Result<Vec<TokenizerFile>, TextError> {
         let mut files = self.files.copies()?;
         if let (true, Some(source)) = (self.template_is_foreign, self.template_source()) {
-            files.retain(|file| file.name != tokenizer_files::TEMPLATE);
-            files.push(TokenizerFile {
-                name: tokenizer_files::TEMPLATE.into(),
-                bytes: source.into(),
-            });
+            files.retain(|file| file.name != TEMPLATE);
+            let (name, bytes) = (TEMPLATE.to_string(), source.into());
+            files.push(TokenizerFile { name, bytes });
         }
         Ok(files)
     }
-}
 
-impl AddedTokens {
-    fn of(tokenizer: &Tokenizer) -> AddedTokens {
-        let decoder = tokenizer.get_added_tokens_decoder();
-        let mut texts: Vec<_> = decoder
-            .iter()
-            .filter(|(_, token)| !token.content.trim().is_empty())
-            .map(|(id, token)| (token.content.clone(), *id))
-            .collect();
-        texts.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then(a.1.cmp(&b.1)));
-        AddedTokens {
-            ids: decoder.keys().copied().collect(),
-            texts,
-        }
+    pub(crate) fn require_template(&self) -> Result<&ChatTemplate, TextError> {
+        let dir = || self.files.dir.clone();
+        self.template
+            .as_ref()
+            .ok_or_else(|| TextError::NoTemplate { dir: dir() })
+    }
+
+    pub(crate) fn require_eos(&self) -> Result<u32, TextError> {
+        let dir = || self.files.dir.clone();
+        self.eos_id().ok_or_else(|| TextError::NoEos { dir: dir() })
     }
 }
 
-fn read_tokenizer(path: &PathBuf) -> Result<Tokenizer, TextError> {
+fn read_tokenizer(path: &Path) -> Result<Tokenizer, TextError> {
     let bytes = fs_err::read(path)?;
-    let invalid = |e: tokenizers::Error| TextError::InvalidTokenizer {
-        path: path.clone(),
-        reason: e.to_string(),
+    let invalid = |error: tokenizers::Error| TextError::InvalidTokenizer {
+        path: path.into(),
+        reason: error.to_string(),
     };
     let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(invalid)?;
     tokenizer
@@ -382,108 +235,14 @@ fn read_tokenizer(path: &PathBuf) -> Result<Tokenizer, TextError> {
     Ok(tokenizer)
 }
 
-/// Adds the tokens that `tokenizer_config.json` lists and `tokenizer.json` lacks, as transformers does.
-fn add_listed_tokens(tokenizer: &mut Tokenizer, files: &TokenizerFiles) -> Result<(), TextError> {
-    for (&config_id, field) in files.added_tokens() {
-        if tokenizer.token_to_id(&field.content).is_none()
-            && tokenizer.id_to_token(config_id).is_none()
-        {
-            let token = AddedToken::from(field.content.clone(), field.special)
-                .lstrip(field.lstrip)
-                .rstrip(field.rstrip)
-                .single_word(field.single_word)
-                .normalized(field.normalized);
-            tokenizer.add_tokens([token]).map_err(tokenizer_failed)?;
-        }
-        let id = tokenizer.token_to_id(&field.content);
-        if id != Some(config_id) {
-            let found = id.map(|id| format!("the id {id}")).or_else(|| {
-                tokenizer
-                    .id_to_token(config_id)
-                    .map(|token| format!("gives that id to `{token}`"))
-            });
-            return Err(TextError::AddedTokenMismatch {
-                token: field.content.clone(),
-                config_id,
-                found,
-            });
-        }
+/// Whether the pieces of a vocabulary spell bytes (GPT-2's alphabet) and not text.
+fn is_byte_level(decoder: Option<&DecoderWrapper>) -> bool {
+    match decoder {
+        Some(DecoderWrapper::ByteLevel(_)) => true,
+        Some(DecoderWrapper::Sequence(parts)) => parts
+            .get_decoders()
+            .iter()
+            .any(|part| is_byte_level(Some(part))),
+        _ => false,
     }
-    Ok(())
-}
-
-fn find_token(tokenizer: &Tokenizer, named: &Named) -> Option<(u32, String)> {
-    match named {
-        Named::Text(text) => Some((tokenizer.token_to_id(text)?, text.clone())),
-        Named::Id(id) => Some((*id, tokenizer.id_to_token(*id)?)),
-        Named::Nothing => None,
-    }
-}
-
-fn required_token(
-    tokenizer: &Tokenizer,
-    files: &TokenizerFiles,
-    key: &'static str,
-) -> Result<Option<(u32, String)>, TextError> {
-    let named = files.special_token(key);
-    let found = find_token(tokenizer, &named);
-    let token = match (&named, &found) {
-        (Named::Text(text), None) => text.clone(),
-        (Named::Id(id), None) => id.to_string(),
-        _ => return Ok(found),
-    };
-    Err(TextError::UnknownSpecialToken {
-        dir: files.dir.clone(),
-        key,
-        token,
-    })
-}
-
-/// Takes the post-processor off `tokenizer` and returns what it put before and after a text.
-///
-/// The post-processor of `tokenizer.json` may also trim offsets, which would move spans; so it is asked once, here.
-fn affixes(
-    tokenizer: &mut Tokenizer,
-    files: &TokenizerFiles,
-    bos: Option<&(u32, String)>,
-    eos: Option<&(u32, String)>,
-) -> Result<(Vec<u32>, Vec<u32>), TextError> {
-    const PROBE: &str = "a";
-    let ids = |tokenizer: &Tokenizer, special| {
-        tokenizer
-            .encode_fast(PROBE, special)
-            .map(|e| e.get_ids().to_vec())
-            .map_err(tokenizer_failed)
-    };
-    let whole = ids(tokenizer, true)?;
-    let has_processor = tokenizer.get_post_processor().is_some();
-    tokenizer.with_post_processor(None::<PostProcessorWrapper>);
-    let bare = ids(tokenizer, false)?;
-    let at = whole
-        .windows(bare.len().max(1))
-        .position(|window| window == bare)
-        .ok_or_else(|| {
-            let path = files.dir.join(tokenizer_files::TOKENIZER);
-            TextError::InvalidTokenizer {
-                path,
-                reason: "its post-processor changes the text's own tokens".into(),
-            }
-        })?;
-
-    let id =
-        |token: Option<&(u32, String)>| token.map(|(id, _)| *id).into_iter().collect::<Vec<_>>();
-    let chosen = |class_says: Option<bool>, wanted: bool, token, found: &[u32]| match class_says {
-        Some(true) => id(token),
-        Some(false) => Vec::new(),
-        None if !has_processor && wanted => id(token),
-        None => found.to_vec(),
-    };
-    let prefix = chosen(files.adds_bos(), files.wants_bos(), bos, &whole[..at]);
-    let suffix = chosen(
-        files.adds_eos(),
-        files.wants_eos(),
-        eos,
-        &whole[at + bare.len()..],
-    );
-    Ok((prefix, suffix))
 }

@@ -108,16 +108,14 @@ impl<'a> Turns<'a> {
             .next_back()
             .unwrap_or_default();
         if !self.text[start..content_end].contains(last_word) {
-            return Err(unlocated(
-                index,
-                &format!("the template changes its content (`{last_word}` is gone)"),
-            ));
+            return Err(unlocated(index, "the template changes its content"));
         }
         let gap = behind.len() - behind.trim_start().len();
         let marker_end = self
             .tokenizer
-            .end_token_at(&behind[gap..])
-            .map(|(token, _)| content_end + gap + token.len());
+            .special
+            .end_at(&behind[gap..])
+            .map(|(_, token)| content_end + gap + token.len());
         Ok(Turn {
             start,
             content_end,
@@ -136,12 +134,13 @@ impl<'a> Turns<'a> {
         let text = self.tokenizer.render_values(values, &self.arguments)?;
         match text.split(stand_in.as_str()).collect::<Vec<_>>()[..] {
             [before, behind] => Ok((before.to_string(), behind.to_string())),
-            ref parts => Err(unlocated(
+            [_] => Err(unlocated(
                 index,
-                &format!(
-                    "the template writes its content {} times",
-                    parts.len().saturating_sub(1)
-                ),
+                "the template leaves its content out, or changes it",
+            )),
+            _ => Err(unlocated(
+                index,
+                "the template writes its content more than once",
             )),
         }
     }
@@ -187,7 +186,12 @@ impl<'a> Turns<'a> {
         };
         TextError::NoEndOfTurn {
             found,
-            eos_token: self.tokenizer.eos_text().map(str::to_owned),
+            eos_token: self
+                .tokenizer
+                .special
+                .eos
+                .as_ref()
+                .map(|token| token.1.clone()),
         }
     }
 }
@@ -198,8 +202,9 @@ impl ChatTokenizer {
         let conversation = vec![Message::new("user", "a"), Message::new("assistant", "b")].into();
         let turn = Turns::render(self, &conversation).ok()?.locate(1).ok()?;
         let text = self.render(&conversation.messages, false).ok()?;
-        self.end_token_at(text.get(turn.content_end..turn.marker_end?)?.trim_start())
-            .map(|(_, id)| *id)
+        self.special
+            .end_at(text.get(turn.content_end..turn.marker_end?)?.trim_start())
+            .map(|(id, _)| *id)
     }
 }
 

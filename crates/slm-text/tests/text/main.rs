@@ -1,0 +1,19 @@
+//! The crate from outside.
+//!
+//! - `loading`: a tokenizer's folder and what can be wrong with it
+//! - `learned`: which tokens of a conversation are learned, under real templates
+//! - `pairs`: prompts with completions, and plain text
+//! - `streaming`: ids to text, one by one
+//! - `templates`: renderings that jinja2 made of real vendors' templates
+//! - `training`: a tokenizer of one's own
+//! - `vectors`: ids that other implementations made with real vendors' vocabularies
+//! - `fixtures`: small tokenizers, and the folder of material that lies beside the project
+
+mod fixtures;
+mod learned;
+mod loading;
+mod pairs;
+mod streaming;
+mod templates;
+mod training;
+mod vectors;
