@@ -9,6 +9,16 @@
 mod bf16;
 mod f16;
 mod f32;
+mod fit;
+mod k_lines;
+mod levels;
+mod q4_0;
+mod q4_1;
+mod q4_k;
+mod q5_0;
+mod q5_1;
+mod q5_k;
+mod q6_k;
 mod q8_0;
 
 use crate::{GgufError, TensorType};
@@ -28,7 +38,14 @@ pub fn dequantize(
         TensorType::F32 => f32::dequantize(bytes, values),
         TensorType::F16 => f16::dequantize(bytes, values),
         TensorType::BF16 => bf16::dequantize(bytes, values),
+        TensorType::Q4_0 => each_block(bytes, values, q4_0::dequantize),
+        TensorType::Q4_1 => each_block(bytes, values, q4_1::dequantize),
+        TensorType::Q5_0 => each_block(bytes, values, q5_0::dequantize),
+        TensorType::Q5_1 => each_block(bytes, values, q5_1::dequantize),
         TensorType::Q8_0 => each_block(bytes, values, q8_0::dequantize),
+        TensorType::Q4_K => each_block(bytes, values, q4_k::dequantize),
+        TensorType::Q5_K => each_block(bytes, values, q5_k::dequantize),
+        TensorType::Q6_K => each_block(bytes, values, q6_k::dequantize),
         _ => {
             return Err(GgufError::NoCodec {
                 tensor_type,
@@ -59,7 +76,14 @@ pub fn quantize(
         TensorType::F32 => f32::quantize(values, bytes),
         TensorType::F16 => f16::quantize(values, bytes),
         TensorType::BF16 => bf16::quantize(values, bytes),
+        TensorType::Q4_0 => to_each_block(values, bytes, q4_0::quantize),
+        TensorType::Q4_1 => to_each_block(values, bytes, q4_1::quantize),
+        TensorType::Q5_0 => to_each_block(values, bytes, q5_0::quantize),
+        TensorType::Q5_1 => to_each_block(values, bytes, q5_1::quantize),
         TensorType::Q8_0 => to_each_block(values, bytes, q8_0::quantize),
+        TensorType::Q4_K => to_each_block(values, bytes, q4_k::quantize),
+        TensorType::Q5_K => to_each_block(values, bytes, q5_k::quantize),
+        TensorType::Q6_K => to_each_block(values, bytes, q6_k::quantize),
         _ => {
             return Err(GgufError::NoCodec {
                 tensor_type,
@@ -147,6 +171,18 @@ fn inverse(scale: f32) -> f32 {
     if scale == 0.0 { 0.0 } else { 1.0 / scale }
 }
 
+/// The smallest and the largest of a group; of a zero and a negative zero whichever comes first, of which ggml keeps the sign.
+fn extremes(values: &[f32]) -> (f32, f32) {
+    values
+        .iter()
+        .fold((f32::MAX, f32::MIN), |(smallest, largest), &value| {
+            (
+                if value < smallest { value } else { smallest },
+                if value > largest { value } else { largest },
+            )
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +202,17 @@ mod tests {
         );
         let error = dequantize(TensorType::I32, &[0; 128], &mut values).unwrap_err();
         assert_eq!(error.to_string(), "I32 cannot be turned into f32");
+    }
+
+    #[test]
+    fn the_first_zero_gives_its_sign() {
+        let signs = |values: &[f32]| {
+            let (smallest, largest) = extremes(values);
+            (smallest.to_bits() >> 31, largest.to_bits() >> 31)
+        };
+        assert_eq!(signs(&[0.0, -0.0]), (0, 0));
+        assert_eq!(signs(&[-0.0, 0.0]), (1, 1));
+        assert_eq!(extremes(&[1.0, -3.0, 2.0]), (-3.0, 2.0));
     }
 
     #[test]

@@ -1,0 +1,46 @@
+//! Q5_1: 32 levels of five bits, with a scale and the smallest element.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0..2 | scale `d`, F16 |
+//! | 2..4 | smallest element `m`, F16 |
+//! | 4..8 | fifth bits |
+//! | 8..24 | low four bits; element = `d * level + m` |
+
+use super::{levels, read_f16, write_f16};
+
+const LEN: usize = 32;
+const BYTES: usize = 24;
+
+pub(super) fn dequantize(block: &[u8; BYTES], values: &mut [f32; LEN]) {
+    let (d, m) = (read_f16(block, 0), read_f16(block, 2));
+    *values = levels::unpack(&block[8..], &block[4..8]).map(|level| f32::from(level) * d + m);
+}
+
+pub(super) fn quantize(values: &[f32; LEN], block: &mut [u8; BYTES]) {
+    let (d, m, levels) = levels::from_smallest(values, 31);
+    write_f16(block, 0, d);
+    write_f16(block, 2, m);
+    levels::pack_high(&levels, &mut block[4..8]);
+    levels::pack_low(&levels, &mut block[8..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_by_hand() {
+        let mut values = [-2.0; LEN];
+        (values[0], values[16]) = (13.5, 6.5);
+        let mut block = [0xee; BYTES];
+        quantize(&values, &mut block);
+        // d = 0.5, m = -2; levels 31 and 17, the others 0.
+        let mut expected = [0; BYTES];
+        expected[..9].copy_from_slice(&[0x00, 0x38, 0x00, 0xc0, 0x01, 0x00, 0x01, 0x00, 0x1f]);
+        assert_eq!(block, expected);
+        let mut back = [1.0; LEN];
+        dequantize(&block, &mut back);
+        assert_eq!(back, values);
+    }
+}
