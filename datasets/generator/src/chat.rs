@@ -143,13 +143,31 @@ fn choose_topic(rng: &mut Rng) -> Result<Vec<Turn>> {
     let (label, forms) = *rng.pick(table);
     let form = *rng.pick(forms);
     let text = Scene::new(rng, Split::Train, &LEXICONS).text(form)?;
-    let labels = listed(label, table.iter().map(|(label, _)| *label), rng);
+    let mut labels = listed(label, table.iter().map(|(label, _)| *label), rng);
+    let mut label = label.to_owned();
+    // Labels are often words joined by an underscore.
+    if rng.chance(35) {
+        let (before, after) = *rng.pick(&[
+            ("about_", ""),
+            ("", "_talk"),
+            ("say_", ""),
+            ("my_", "_note"),
+            ("", "_text"),
+        ]);
+        let joined = |word: &str| format!("{before}{word}{after}");
+        labels = labels
+            .split(", ")
+            .map(joined)
+            .collect::<Vec<_>>()
+            .join(", ");
+        label = joined(&label);
+    }
     let prompt = match rng.below(3) {
         0 => format!("{text}\nChoose: {labels}."),
         1 => format!("Pick one word, {labels}: {text}"),
         _ => format!("What is it about: {labels}?\n{text}"),
     };
-    Ok(Turn::pair(prompt, label.to_owned()))
+    Ok(Turn::pair(prompt, label))
 }
 
 /// Which of the domains a training message or a statement belongs to.

@@ -1,7 +1,7 @@
 //! Everyday life: what the corpus of the base model talks about besides the five domains.
 
 use crate::domain::Note;
-use crate::words::Kind::{Code, Coined, Number, Rule, Words};
+use crate::words::Kind::{Code, Coined, Money, Number, Rule, Words};
 use crate::words::{FIRST_NAMES, Slots};
 
 pub(crate) const SLOTS: Slots = &[
@@ -92,6 +92,7 @@ pub(crate) const SLOTS: Slots = &[
         Words("maths, history, music, biology, art, reading, geography, physics, writing"),
     ),
     ("n", Number(2, 99)),
+    ("price", Money(1, 400)),
     (
         "count",
         Words("two, three, four, five, six, seven, eight, nine, ten, twelve, twenty"),
@@ -438,7 +439,7 @@ pub(crate) const TOPICS: &[(&str, &[&str])] = &[
         "food",
         &[
             "I cook {food} with {food.2}.",
-            "The {food} tastes good.",
+            "I like the taste of {food}.",
             "Is there more {food}?",
             "We eat {food} for dinner.",
         ],
@@ -559,7 +560,7 @@ pub(crate) const TONES: &[(&str, &[&str])] = &[
         "good",
         &[
             "I love this {thing}.",
-            "The {food} was great.",
+            "I liked the {food} a lot.",
             "{name} did very well.",
             "What a nice {place}!",
             "Thank you, all is fine now.",
@@ -569,7 +570,7 @@ pub(crate) const TONES: &[(&str, &[&str])] = &[
         "bad",
         &[
             "I hate this {thing}.",
-            "The {food} was awful.",
+            "I could not eat the {food}.",
             "{name} did it all wrong.",
             "What a terrible {place}!",
             "Nothing works, I am angry.",
@@ -759,7 +760,7 @@ pub(crate) const TALK: &[(&str, &str)] = &[
     ),
     (
         "I like {food}.",
-        "[{food} is good, and so is {food.2}.|I like {food} too.]",
+        "[I eat {food} too, and {food.2}.|I like {food} too.]",
     ),
     (
         "I have a {animal}.",

@@ -145,7 +145,7 @@ public domain (CC0-1.0). Each folder has a card with origin, columns, splits, la
 | data set | train rows | test rows | intents |\n|---|---:|---:|---:|\n";
 
 const INDEX_END: &str = "\nThree tasks each: intent classification, field extraction to JSON, short answers from a note.\n\
-[base](base/README.md) is the corpus of the project's own base model; it is made on demand.\n\n\
+[base](base/README.md) is the corpus of the project's own base model; it is made on demand.\n\n    \
     cargo run --release -p slm-datasets              # writes all of this again\n    \
     cargo run --release -p slm-datasets -- --check   # fails where a committed file differs\n";
 

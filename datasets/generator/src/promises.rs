@@ -20,8 +20,16 @@ fn of_task<'a>(rows: &'a [Row], task: &str) -> Vec<&'a Row> {
     rows.iter().filter(|row| row.task == task).collect()
 }
 
+fn prompt(row: &Row) -> &str {
+    &row.messages[0].content
+}
+
+fn answer(row: &Row) -> &str {
+    &row.messages[1].content
+}
+
 fn fields(row: &Row) -> Map<String, Value> {
-    serde_json::from_str(row.answer()).unwrap()
+    serde_json::from_str(answer(row)).unwrap()
 }
 
 /// Whether `text` has `value` as whole words: `5 March` does not stand in `15 March`.
@@ -59,10 +67,10 @@ fn no_row_is_repeated_within_or_across_the_splits() {
         let mut seen = HashSet::new();
         for row in splits.iter().flatten() {
             assert!(
-                seen.insert(row.prompt().to_lowercase()),
+                seen.insert(prompt(row).to_lowercase()),
                 "{}: {}",
                 domain.name,
-                row.prompt()
+                prompt(row)
             );
         }
     }
@@ -105,17 +113,17 @@ fn every_value_stands_in_the_prompt_and_keys_have_one_order() {
             let object = fields(row);
             for value in object.values() {
                 assert!(
-                    row.prompt().contains(value.as_str().unwrap()),
+                    prompt(row).contains(value.as_str().unwrap()),
                     "{}",
-                    row.prompt()
+                    prompt(row)
                 );
             }
             let keys: Vec<&str> = object.keys().map(String::as_str).collect();
             assert!(
-                row.prompt().contains(&keys.join(", ")),
+                prompt(row).contains(&keys.join(", ")),
                 "{}: {}",
                 domain.name,
-                row.prompt()
+                prompt(row)
             );
             assert!(
                 domain
@@ -145,7 +153,7 @@ fn no_value_of_a_test_extraction_occurs_in_training() {
         assert!(shared.is_empty(), "{}: {shared:?}", domain.name);
         // A short number may stand in a date or an address; a longer value must not stand anywhere.
         for value in asked.iter().filter(|value| value.len() > 6) {
-            let found = train.iter().find(|row| stands_in(row.prompt(), value));
+            let found = train.iter().find(|row| stands_in(prompt(row), value));
             assert!(found.is_none(), "{}: `{value}` in {found:?}", domain.name);
         }
     }
@@ -157,7 +165,7 @@ fn labels_are_balanced_and_all_occur() {
         for rows in &splits {
             let mut counts = BTreeMap::new();
             for row in of_task(rows, "intent") {
-                *counts.entry(row.answer()).or_insert(0usize) += 1;
+                *counts.entry(answer(row)).or_insert(0usize) += 1;
             }
             assert_eq!(counts.len(), labels(domain).len(), "{}", domain.name);
             let (least, most) = (
@@ -175,15 +183,15 @@ fn answers_are_spans_or_fixed_and_all_kinds_occur() {
         for rows in &splits {
             let rows = of_task(rows, "answer");
             for row in &rows {
-                let fixed = FIXED_ANSWERS.contains(&row.answer());
+                let fixed = FIXED_ANSWERS.contains(&answer(row));
                 assert!(
-                    fixed || row.prompt().contains(row.answer()),
+                    fixed || prompt(row).contains(answer(row)),
                     "{}",
-                    row.prompt()
+                    prompt(row)
                 );
             }
-            let share = |answer: &str| {
-                rows.iter().filter(|row| row.answer() == answer).count() * 100 / rows.len()
+            let share = |fixed: &str| {
+                rows.iter().filter(|row| answer(row) == fixed).count() * 100 / rows.len()
             };
             assert!(share("yes") < 25 && share("no") < 25, "{}", domain.name);
             assert!(share("yes") > 2 && share("no") > 2, "{}", domain.name);
@@ -197,7 +205,7 @@ fn prompts_are_short() {
         let words: Vec<usize> = splits
             .iter()
             .flatten()
-            .map(|row| row.prompt().split_whitespace().count())
+            .map(|row| prompt(row).split_whitespace().count())
             .collect();
         let short = words.iter().filter(|&&n| n <= 50).count();
         assert!(short * 100 >= words.len() * 98, "{}", domain.name);

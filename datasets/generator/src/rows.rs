@@ -51,16 +51,6 @@ impl Turn {
     }
 }
 
-impl Row {
-    pub(crate) fn prompt(&self) -> &str {
-        &self.messages[0].content
-    }
-
-    pub(crate) fn answer(&self) -> &str {
-        &self.messages[self.messages.len() - 1].content
-    }
-}
-
 /// Train and test rows of `domain`, without a repeated prompt.
 pub(crate) fn rows(domain: &Domain) -> Result<[Vec<Row>; 2]> {
     let mut seen = HashSet::new();

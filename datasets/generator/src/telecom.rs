@@ -467,7 +467,7 @@ const NOTES_HELD_OUT: &[Note] = &[
 const FACTS: &[&str] = &[
     "The internet in {town} [was|is] down [since {time}|for {few} hours].",
     "{person} [has|uses] the {plan} plan and pays {amount} a month.",
-    "The {router} [blinks|shows a] {light} when there is no connection.",
+    "The {router} [blinks {light}|shows a {light} light] when there is no connection.",
     "The technician [comes|came] to {street} on {date}.",
     "{person} [bought|lost|repaired] a {phone} and kept the number {phone_number}.",
     "The {plan} plan has {data_gb} GB of data, and calls are free.",
