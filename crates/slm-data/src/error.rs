@@ -1,4 +1,4 @@
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use serde_json::Value;
 use slm_recipe::TrainOn;
@@ -75,7 +75,7 @@ pub enum DataError {
     MissingColumn {
         origin: Origin,
         column: String,
-        needed_by: String,
+        needed_by: NeededBy,
         found: Vec<String>,
     },
     #[error("`{origin}`: column `{column}` holds {found}, {needed} was needed")]
@@ -86,14 +86,11 @@ pub enum DataError {
         needed: String,
     },
     #[error(
-        "`{path}` has rows of no known format; found {}; needed {needed}",
+        "`{path}` has rows of no known format; found {}; needed `messages`, `conversations`, \
+         `instruction` and `output`, `prompt` and `completion`, or `text`",
         list(found)
     )]
-    UnknownFormat {
-        path: String,
-        found: Vec<String>,
-        needed: String,
-    },
+    UnknownFormat { path: String, found: Vec<String> },
     #[error("`columns` of `{path}` renames `{name}`, which no format has")]
     UnknownColumnName {
         path: String,
@@ -112,20 +109,20 @@ pub enum DataError {
         #[source]
         source: slm_text::TextError,
     },
-    #[error("{} nothing to learn: {}", count(origins.len(), *rows, "row has", "rows have"), some(origins))]
+    #[error("{} nothing to learn: {}", count(origins.len(), *rows, "has", "have"), some(origins))]
     NothingLearned {
         origins: Vec<String>,
         rows: usize,
         train_on: TrainOn,
     },
-    #[error("{} longer than `max_length` {max_length}: {}", count(origins.len(), *rows, "row is", "rows are"), some(origins))]
+    #[error("{} longer than `max_length` {max_length}: {}", count(origins.len(), *rows, "is", "are"), some(origins))]
     TooLong {
         origins: Vec<String>,
         rows: usize,
         max_length: usize,
         longest: usize,
     },
-    #[error("{} a label outside `data.labels`: {}", count(origins.len(), *rows, "row has", "rows have"), some(origins))]
+    #[error("{} a label outside `data.labels`: {}", count(origins.len(), *rows, "has", "have"), some(origins))]
     UnknownLabel {
         origins: Vec<String>,
         rows: usize,
@@ -160,7 +157,9 @@ fn list(columns: &[String]) -> String {
 }
 
 fn count(count: usize, rows: usize, one: &str, many: &str) -> String {
-    format!("{count} of {rows} {}", if rows == 1 { one } else { many })
+    let noun = if rows == 1 { "row" } else { "rows" };
+    let verb = if count == 1 { one } else { many };
+    format!("{count} of {rows} {noun} {verb}")
 }
 
 fn some(origins: &[String]) -> String {
@@ -174,6 +173,27 @@ fn some(origins: &[String]) -> String {
         let _ = write!(named, " and {} more", origins.len() - NAMED_ROWS);
     }
     named
+}
+
+/// What a column is needed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NeededBy {
+    /// The format of the rows, by its name in the recipe.
+    Format(&'static str),
+    /// The template of that name.
+    Template(&'static str),
+    /// `data.group_by`.
+    GroupBy,
+}
+
+impl fmt::Display for NeededBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Format(name) => write!(f, "format `{name}`"),
+            Self::Template(name) => write!(f, "the `{name}` template"),
+            Self::GroupBy => f.write_str("`data.group_by`"),
+        }
+    }
 }
 
 /// What a JSON value is, with its article.
@@ -222,14 +242,23 @@ impl DataError {
                 "a cell that holds a comma, a quote or a line break is written in double quotes, a quote in it doubled".into()
             }
             Self::Table { .. } => "it may be cut off, or of another type than its extension says".into(),
-            Self::MissingColumn { column, found, .. } => match nearest(column, found.iter().map(|f| untyped(f))) {
-                Some(other) => format!("is it `{other}`? `columns = {{ {column} = \"{other}\" }}` renames a column"),
-                None => format!("`columns = {{ {column} = \"..\" }}` renames a column"),
-            },
+            Self::MissingColumn { column, found, needed_by, .. } => {
+                let nearest = nearest(column, found.iter().map(|found| untyped(found)));
+                match (needed_by, nearest) {
+                    (NeededBy::Format(_), nearest) => {
+                        let other = nearest.as_deref().unwrap_or("..");
+                        format!("`columns = {{ {column} = \"{other}\" }}` takes it from another column")
+                    }
+                    (_, Some(other)) => format!("is it `{other}`?"),
+                    (_, None) => return None,
+                }
+            }
             Self::WrongValue { .. } => return None,
             Self::UnknownFormat { found, .. } => {
                 let first = found.first().map_or("question", |column| untyped(column));
-                let last = found.last().map_or("answer", |column| untyped(column));
+                // In rows of preferences, the last column is the answer that was rejected.
+                let chosen = found.iter().find(|column| untyped(column) == "chosen");
+                let last = chosen.or(found.last()).map_or("answer", |column| untyped(column));
                 format!("say what is asked and answered: `prompt = \"{{{first}}}\"` and `completion = \"{{{last}}}\"` beside `path`")
             }
             Self::UnknownColumnName { nearest: Some(nearest), .. } => format!("is it `{nearest}`?"),

@@ -1,15 +1,21 @@
 //! How the rows of a source are read: which columns hold what.
 
+mod alpaca;
+mod cells;
 mod chat;
+mod found;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use slm_recipe::{Format, Source};
-use slm_text::{Conversation, Message};
+use slm_text::Message;
 
+use self::alpaca::alpaca;
+use self::cells::Cells;
 use self::chat::ChatColumns;
-use crate::error::{DataError, json_kind, nearest};
+use self::found::Found;
+use crate::error::{DataError, NeededBy, json_kind, nearest};
 use crate::example::Content;
 use crate::source::{Row, Rows};
 use crate::template::Template;
@@ -104,11 +110,11 @@ impl Layout {
                 Shape::Chat(ChatColumns::resolve(&found, format)?)
             }
             Format::Alpaca => {
-                found.need(&["instruction", "output"], "format `alpaca`")?;
+                found.need(&["instruction", "output"], NeededBy::Format("alpaca"))?;
                 Shape::Alpaca { chat: has_template }
             }
             Format::Text => {
-                found.need(&["text"], "format `text`")?;
+                found.need(&["text"], NeededBy::Format("text"))?;
                 Shape::Text
             }
             Format::PromptCompletion | Format::Auto => Shape::pair(source, &found, false)?,
@@ -174,7 +180,7 @@ impl Layout {
                     false => Content::Pair { prompt, completion },
                 }
             }
-            Shape::Text => Content::Text(cells.text("text", "format `text`")?.to_owned()),
+            Shape::Text => Content::Text(cells.text("text", NeededBy::Format("text"))?.to_owned()),
         };
         if let Content::Chat(chat) = &mut content {
             let own = cells.optional_text("system")?.map(str::to_owned);
@@ -230,12 +236,12 @@ impl Shape {
     fn pair(source: &Source, found: &Found, chat: bool) -> Result<Self, DataError> {
         let side = |template: &Option<String>, name: &'static str| -> Result<Side, DataError> {
             let Some(template) = template else {
-                found.need(&[name], "format `prompt_completion`")?;
+                found.need(&[name], NeededBy::Format("prompt_completion"))?;
                 return Ok(Side::Column(found.name(name).to_owned()));
             };
             let template = Template::parse(template)?;
             for column in template.columns() {
-                found.need_column(column, &format!("the `{name}` template"))?;
+                found.need_column(column, NeededBy::Template(name))?;
             }
             Ok(Side::Template(template))
         };
@@ -250,177 +256,17 @@ impl Shape {
 impl Side {
     fn text(&self, cells: &Cells, name: &'static str) -> Result<String, DataError> {
         match self {
-            Self::Column(_) => Ok(cells.text(name, "format `prompt_completion`")?.to_owned()),
+            Self::Column(_) => Ok(cells
+                .text(name, NeededBy::Format("prompt_completion"))?
+                .to_owned()),
             Self::Template(template) => template.fill(&cells.row.fields).map_err(|column| {
                 match cells.row.fields.get(column) {
                     Some(value) => {
                         cells.wrong(column, json_kind(value), "a value for the template")
                     }
-                    None => cells.missing(column, &format!("the `{name}` template")),
+                    None => cells.missing(column, NeededBy::Template(name)),
                 }
             }),
-        }
-    }
-}
-
-/// An Alpaca row: a conversation, or the text of the original Stanford Alpaca (`train.py`, `PROMPT_DICT`).
-fn alpaca(cells: &Cells, chat: bool) -> Result<Content, DataError> {
-    let needed_by = "format `alpaca`";
-    let instruction = cells.text("instruction", needed_by)?;
-    let input = cells.optional_text("input")?.unwrap_or("");
-    let output = cells.text("output", needed_by)?.to_owned();
-    let history = chat::history(cells)?;
-    if chat {
-        let question = if input.is_empty() {
-            instruction.to_owned()
-        } else {
-            format!("{instruction}\n{input}")
-        };
-        let mut messages = history;
-        messages.extend([
-            Message::new("user", question),
-            Message::new("assistant", output),
-        ]);
-        return Ok(Content::Chat(Conversation::from(messages)));
-    }
-    if !history.is_empty() {
-        return Err(cells.wrong(
-            cells.name("history"),
-            "earlier turns",
-            "a tokenizer with a chat template",
-        ));
-    }
-    let prompt = if input.is_empty() {
-        format!(
-            "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n\
-             ### Instruction:\n{instruction}\n\n### Response:"
-        )
-    } else {
-        format!(
-            "Below is an instruction that describes a task, paired with an input that provides further context. \
-             Write a response that appropriately completes the request.\n\n\
-             ### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:"
-        )
-    };
-    Ok(Content::Pair {
-        prompt,
-        completion: output,
-    })
-}
-
-/// The columns of a file, as its first row has them.
-struct Found<'a> {
-    file: &'a Rows,
-    names: &'a BTreeMap<String, String>,
-}
-
-impl<'a> Found<'a> {
-    fn name<'b>(&'b self, name: &'b str) -> &'b str {
-        self.names.get(name).map_or(name, String::as_str)
-    }
-
-    fn first(&self) -> &'a Row {
-        &self.file.rows[0]
-    }
-
-    fn get(&self, column: &str) -> Option<&'a Value> {
-        self.first().fields.get(column)
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.get(self.name(name)).is_some()
-    }
-
-    fn need(&self, names: &[&str], needed_by: &str) -> Result<(), DataError> {
-        names
-            .iter()
-            .try_for_each(|name| self.need_column(self.name(name), needed_by))
-    }
-
-    fn need_column(&self, column: &str, needed_by: &str) -> Result<(), DataError> {
-        if self.get(column).is_some() {
-            return Ok(());
-        }
-        Err(DataError::MissingColumn {
-            origin: self.first().origin.clone(),
-            column: column.to_owned(),
-            needed_by: needed_by.to_owned(),
-            found: self.file.columns.clone(),
-        })
-    }
-
-    fn format(&self) -> Result<Format, DataError> {
-        let list = |name| self.get(self.name(name)).is_some_and(Value::is_array);
-        if list("messages") || list("conversations") {
-            return Ok(ChatColumns::format_of(self));
-        }
-        let formats = [
-            (Format::Alpaca, ["instruction", "output"].as_slice()),
-            (Format::PromptCompletion, &["prompt", "completion"]),
-            (Format::Text, &["text"]),
-        ];
-        let known = formats
-            .iter()
-            .find(|(_, names)| names.iter().all(|name| self.has(name)));
-        known.map(|(format, _)| *format).ok_or_else(|| DataError::UnknownFormat {
-            path: self.file.path.to_string(),
-            found: self.file.columns.clone(),
-            needed: "`messages`, `conversations`, `instruction` and `output`, `prompt` and `completion`, or `text`".into(),
-        })
-    }
-}
-
-/// The cells of a row by the names that formats give them.
-struct Cells<'a> {
-    row: &'a Row,
-    names: &'a BTreeMap<String, String>,
-}
-
-impl<'a> Cells<'a> {
-    fn name(&self, name: &'a str) -> &'a str {
-        self.names.get(name).map_or(name, String::as_str)
-    }
-
-    fn get(&self, name: &'a str) -> Option<&'a Value> {
-        self.row
-            .fields
-            .get(self.name(name))
-            .filter(|value| !value.is_null())
-    }
-
-    fn text(&self, name: &'a str, needed_by: &str) -> Result<&'a str, DataError> {
-        let column = self.name(name);
-        match self.row.fields.get(column) {
-            Some(Value::String(text)) => Ok(text),
-            Some(other) => Err(self.wrong(column, json_kind(other), "a text")),
-            None => Err(self.missing(column, needed_by)),
-        }
-    }
-
-    fn optional_text(&self, name: &'a str) -> Result<Option<&'a str>, DataError> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
-            Some(other) => Err(self.wrong(self.name(name), json_kind(other), "a text")),
-        }
-    }
-
-    fn wrong(&self, column: &str, found: &str, needed: &str) -> DataError {
-        let (column, found, needed) = (column.into(), found.into(), needed.into());
-        DataError::WrongValue {
-            origin: self.row.origin.clone(),
-            column,
-            found,
-            needed,
-        }
-    }
-
-    fn missing(&self, column: &str, needed_by: &str) -> DataError {
-        DataError::MissingColumn {
-            origin: self.row.origin.clone(),
-            column: column.to_owned(),
-            needed_by: needed_by.to_owned(),
-            found: self.row.fields.keys().cloned().collect(),
         }
     }
 }

@@ -5,8 +5,10 @@
 
 mod batch;
 mod encode;
+mod encoded_rows;
 mod error;
 mod example;
+mod input_digest;
 mod layout;
 mod manifest;
 mod origin;
@@ -19,16 +21,18 @@ mod source;
 mod split;
 mod stats;
 mod template;
+mod warnings;
 
 pub use batch::{Batch, BatchOptions, Batches, Sample, batches, collate, collate_packed};
-pub use error::DataError;
+pub use error::{DataError, NeededBy};
 pub use example::{Content, Example, HeldOut, Prompt};
+pub use input_digest::input_digest;
 pub use manifest::{
     Dropped, FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, ShardRecord, Side, SourceRecord,
     SplitRecord,
 };
 pub use origin::{Origin, Place};
-pub use prepare::{input_digest, prepare};
+pub use prepare::prepare;
 pub use reading::{load_examples, training_texts};
 pub use shard::Shards;
 pub use source::{Row, Rows, read_rows};

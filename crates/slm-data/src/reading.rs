@@ -5,7 +5,7 @@ use serde_json::Value;
 use slm_recipe::{DataSection, Format, Source};
 use slm_text::{ChatTokenizer, Message};
 
-use crate::error::{DataError, nearest};
+use crate::error::{DataError, NeededBy, nearest};
 use crate::example::{Content, Example, HeldOut};
 use crate::layout::Layout;
 use crate::manifest::{Side, SourceRecord};
@@ -123,7 +123,7 @@ fn group(row: &Row, column: &str) -> Result<String, DataError> {
         None => Err(DataError::MissingColumn {
             origin: row.origin.clone(),
             column: column.to_owned(),
-            needed_by: "`data.group_by`".into(),
+            needed_by: NeededBy::GroupBy,
             found: row.fields.keys().cloned().collect(),
         }),
     }

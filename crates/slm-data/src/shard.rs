@@ -1,5 +1,6 @@
 //! Encoded rows on disk: Parquet files of ids, with the texts of held-out rows beside theirs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,11 +14,13 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use serde::Serialize;
 use slm_run::{RunError, sha256_file};
 
 use crate::batch::Sample;
+use crate::encoded_rows::EncodedRows;
 use crate::error::DataError;
-use crate::example::HeldOut;
+use crate::example::{Example, HeldOut};
 use crate::manifest::{Manifest, ShardRecord, Side};
 
 /// Rows of one file, so that no reader needs more than one of them in memory.
@@ -30,6 +33,7 @@ pub struct Shards {
     train: Vec<Sample>,
     validation: Vec<Sample>,
     held_out: Vec<HeldOut>,
+    origins: BTreeMap<usize, String>,
 }
 
 impl Shards {
@@ -43,9 +47,10 @@ impl Shards {
             train: Vec::new(),
             validation: Vec::new(),
             held_out: Vec::new(),
+            origins: BTreeMap::new(),
             manifest,
         };
-        for record in &shards.manifest.shards {
+        for record in shards.manifest.shards.clone() {
             let path = dir.join(&record.file);
             let unusable = |reason: String| DataError::Shards {
                 path: path.display().to_string(),
@@ -56,11 +61,8 @@ impl Shards {
                     "its digest is not the one in `manifest.json`".into(),
                 ));
             }
-            let samples = match record.side {
-                Side::Train => &mut shards.train,
-                Side::Validation => &mut shards.validation,
-            };
-            read_shard(&path, record.side, samples, &mut shards.held_out)
+            shards
+                .read(&path, record.side)
                 .map_err(|error| unusable(error.to_string()))?;
         }
         Ok(shards)
@@ -86,6 +88,11 @@ impl Shards {
         &self.held_out
     }
 
+    /// Where a row came from, as in `train.csv:12`.
+    pub fn origin(&self, row: usize) -> Option<&str> {
+        self.origins.get(&row).map(String::as_str)
+    }
+
     /// The distinct targets of the training rows as they stand (with their leading space), or none where there are too many
     /// to be labels.
     pub fn targets(&self) -> impl Iterator<Item = &str> {
@@ -93,29 +100,22 @@ impl Shards {
     }
 }
 
-/// Writes the rows of one side into as many files as they need.
-///
-/// `held_out`: what the rows say, in the same order; empty for rows to learn from.
+/// Writes the rows of one side into as many files as they need; what held-out ones say beside them.
 pub(crate) fn write_side(
     dir: &Path,
     side: Side,
-    samples: &[Sample],
-    origins: &[String],
-    held_out: &[HeldOut],
+    rows: &EncodedRows,
 ) -> Result<Vec<ShardRecord>, DataError> {
     let name = match side {
         Side::Train => "train",
         Side::Validation => "validation",
     };
     let mut records = Vec::new();
-    for (number, samples) in samples.chunks(SHARD_ROWS).enumerate() {
-        let start = number * SHARD_ROWS;
-        let end = start + samples.len();
+    let chunks = rows.samples.chunks(SHARD_ROWS);
+    for (number, (samples, examples)) in chunks.zip(rows.examples.chunks(SHARD_ROWS)).enumerate() {
         let file = format!("{name}-{number:05}.parquet");
         let path = dir.join(&file);
-        let texts = held_out.get(start..end).unwrap_or_default();
-        write_shard(&path, samples, &origins[start..end], texts)
-            .map_err(|error| write_failed(&path, error))?;
+        write_shard(&path, side, samples, examples).map_err(|error| write_failed(&path, error))?;
         let sha256 = sha256_file(&path).map_err(|source| DataError::Write { source })?;
         let size_bytes = fs_err::metadata(&path)
             .map_err(|source| DataError::Io { source })?
@@ -147,9 +147,9 @@ fn write_failed(path: &Path, error: ParquetError) -> DataError {
 
 fn write_shard(
     path: &Path,
+    side: Side,
     samples: &[Sample],
-    origins: &[String],
-    texts: &[HeldOut],
+    examples: &[Example],
 ) -> Result<(), ParquetError> {
     let mut ids = ListBuilder::new(UInt32Builder::new());
     let mut learn = ListBuilder::new(BooleanBuilder::new());
@@ -166,29 +166,25 @@ fn write_shard(
                 samples.iter().map(|sample| sample.row as u64),
             )),
         ),
-        ("origin", Arc::new(StringArray::from_iter_values(origins))),
+        (
+            "origin",
+            Arc::new(StringArray::from_iter_values(
+                examples.iter().map(|example| example.origin.to_string()),
+            )),
+        ),
         ("ids", Arc::new(ids.finish())),
         ("learn", Arc::new(learn.finish())),
     ];
-    if !texts.is_empty() {
-        let json = |text: Result<String, serde_json::Error>| {
-            text.map_err(|error| ParquetError::External(error.into()))
-        };
-        let prompts: Vec<_> = texts
+    if side == Side::Validation {
+        let prompts = examples
             .iter()
-            .map(|row| json(serde_json::to_string(&row.prompt)))
-            .collect::<Result<_, _>>()?;
-        let slices: Vec<_> = texts
-            .iter()
-            .map(|row| json(serde_json::to_string(&row.slices)))
-            .collect::<Result<_, _>>()?;
+            .map(|example| json(&example.content.prompt()));
+        let prompts = prompts.collect::<Result<Vec<_>, _>>()?;
+        let targets = examples.iter().map(|example| example.content.target());
+        let slices = examples.iter().map(|example| json(&example.slices));
+        let slices = slices.collect::<Result<Vec<_>, _>>()?;
         columns.push(("prompt", Arc::new(StringArray::from_iter_values(prompts))));
-        columns.push((
-            "target",
-            Arc::new(StringArray::from_iter_values(
-                texts.iter().map(|row| &row.target),
-            )),
-        ));
+        columns.push(("target", Arc::new(StringArray::from_iter_values(targets))));
         columns.push(("slices", Arc::new(StringArray::from_iter_values(slices))));
     }
     let batch = RecordBatch::try_from_iter(columns)?;
@@ -202,41 +198,54 @@ fn write_shard(
     Ok(())
 }
 
+fn json(value: &impl Serialize) -> Result<String, ParquetError> {
+    serde_json::to_string(value).map_err(|error| ParquetError::External(error.into()))
+}
+
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-fn read_shard(
-    path: &Path,
-    side: Side,
-    samples: &mut Vec<Sample>,
-    held_out: &mut Vec<HeldOut>,
-) -> Result<(), Failure> {
-    let (file, _) = fs_err::File::open(path)?.into_parts();
-    for batch in ParquetRecordBatchReaderBuilder::try_new(file)?.build()? {
-        let batch = batch?;
-        let column = |name: &str| {
-            batch
-                .column_by_name(name)
-                .ok_or_else(|| format!("it has no column `{name}`"))
+impl Shards {
+    fn read(&mut self, path: &Path, side: Side) -> Result<(), Failure> {
+        let (file, _) = fs_err::File::open(path)?.into_parts();
+        for batch in ParquetRecordBatchReaderBuilder::try_new(file)?.build()? {
+            let batch = batch?;
+            self.take_samples(&batch, side)?;
+            if side == Side::Validation {
+                self.take_texts(&batch)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_samples(&mut self, batch: &RecordBatch, side: Side) -> Result<(), Failure> {
+        let rows = column(batch, "row")?.as_primitive::<UInt64Type>();
+        let origins = column(batch, "origin")?.as_string::<i32>();
+        let ids = column(batch, "ids")?.as_list::<i32>();
+        let learn = column(batch, "learn")?.as_list::<i32>();
+        let samples = match side {
+            Side::Train => &mut self.train,
+            Side::Validation => &mut self.validation,
         };
-        let rows = column("row")?.as_primitive::<UInt64Type>();
-        let ids = column("ids")?.as_list::<i32>();
-        let learn = column("learn")?.as_list::<i32>();
         for at in 0..batch.num_rows() {
+            let row = rows.value(at) as usize;
+            self.origins.insert(row, origins.value(at).to_owned());
             samples.push(Sample {
-                row: rows.value(at) as usize,
+                row,
                 ids: ids.value(at).as_primitive::<UInt32Type>().values().to_vec(),
                 learn: learn.value(at).as_boolean().values().iter().collect(),
             });
         }
-        if side == Side::Train {
-            continue;
-        }
+        Ok(())
+    }
+
+    fn take_texts(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
+        let rows = column(batch, "row")?.as_primitive::<UInt64Type>();
         let [origins, prompts, targets, slices] =
-            ["origin", "prompt", "target", "slices"].map(column);
+            ["origin", "prompt", "target", "slices"].map(|name| column(batch, name));
         let (origins, prompts) = (origins?.as_string::<i32>(), prompts?.as_string::<i32>());
         let (targets, slices) = (targets?.as_string::<i32>(), slices?.as_string::<i32>());
         for at in 0..batch.num_rows() {
-            held_out.push(HeldOut {
+            self.held_out.push(HeldOut {
                 row: rows.value(at) as usize,
                 origin: origins.value(at).to_owned(),
                 prompt: serde_json::from_str(prompts.value(at))?,
@@ -244,6 +253,12 @@ fn read_shard(
                 slices: serde_json::from_str(slices.value(at))?,
             });
         }
+        Ok(())
     }
-    Ok(())
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, String> {
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| format!("it has no column `{name}`"))
 }

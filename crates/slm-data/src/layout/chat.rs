@@ -3,7 +3,7 @@ use slm_recipe::Format;
 use slm_text::{Conversation, Message};
 
 use super::{Cells, Found};
-use crate::error::{DataError, json_kind};
+use crate::error::{DataError, NeededBy, json_kind};
 
 /// Where a row keeps its messages, and what their fields are called.
 #[derive(Clone, Debug)]
@@ -28,8 +28,8 @@ const ROLES: [(&str, &str); 8] = [
 impl ChatColumns {
     pub(super) fn resolve(found: &Found, format: Format) -> Result<Self, DataError> {
         let (messages, needed_by) = match format {
-            Format::Sharegpt => ("conversations", "format `sharegpt`"),
-            _ => ("messages", "format `messages`"),
+            Format::Sharegpt => ("conversations", NeededBy::Format("sharegpt")),
+            _ => ("messages", NeededBy::Format("messages")),
         };
         let mapped = found.names.get("messages").map(String::as_str);
         let other = ["messages", "conversations"]
@@ -89,12 +89,20 @@ impl ChatColumns {
         }
     }
 
+    fn name(&self) -> &'static str {
+        if self.role == "from" {
+            "sharegpt"
+        } else {
+            "messages"
+        }
+    }
+
     pub(super) fn conversation(&self, cells: &Cells) -> Result<Conversation, DataError> {
         let value = cells
             .row
             .fields
             .get(&self.messages)
-            .ok_or_else(|| cells.missing(&self.messages, "its conversation"))?;
+            .ok_or_else(|| cells.missing(&self.messages, NeededBy::Format(self.name())))?;
         let Value::Array(list) = value else {
             return Err(cells.wrong(&self.messages, json_kind(value), "a list of messages"));
         };

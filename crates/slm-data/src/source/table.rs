@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, UInt64Type};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Schema, UInt64Type};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::{FileReader, StreamReader};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -145,6 +145,19 @@ fn cells(array: &dyn Array) -> Result<Vec<Value>, ArrowError> {
             .as_primitive::<Float64Type>()
             .iter()
             .map(Value::from)
+            .collect(),
+        // As it prints, or 0.1 would become 0.10000000149.
+        DataType::Float32 => array
+            .as_primitive::<Float32Type>()
+            .iter()
+            .map(|value| {
+                value.map_or(Value::Null, |value| {
+                    value
+                        .to_string()
+                        .parse::<f64>()
+                        .map_or(Value::Null, Value::from)
+                })
+            })
             .collect(),
         DataType::Struct(fields) => {
             let mut columns = array

@@ -1,0 +1,120 @@
+use rayon::prelude::*;
+use slm_recipe::TrainOn;
+
+use crate::batch::Sample;
+use crate::encode::{Encoding, Outcome};
+use crate::error::DataError;
+use crate::example::Example;
+use crate::manifest::SplitRecord;
+
+/// Rows encoded between two events.
+const CHUNK_ROWS: usize = 1024;
+
+/// The encoded rows of one side.
+#[derive(Debug, Default)]
+pub(crate) struct EncodedRows {
+    pub(crate) record: SplitRecord,
+    pub(crate) samples: Vec<Sample>,
+    /// What they say, in the same order.
+    pub(crate) examples: Vec<Example>,
+}
+
+impl EncodedRows {
+    /// Encodes rows in parallel, a chunk between two calls of `progress`.
+    pub(crate) fn of(
+        examples: Vec<Example>,
+        encoding: &Encoding,
+        refused: &mut Refused,
+        done_before: usize,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Self, DataError> {
+        let mut side = Self {
+            record: SplitRecord {
+                read: examples.len(),
+                ..Default::default()
+            },
+            ..Default::default()
+        };
+        let mut examples = examples.into_iter();
+        let mut done = done_before;
+        loop {
+            let chunk: Vec<Example> = examples.by_ref().take(CHUNK_ROWS).collect();
+            if chunk.is_empty() {
+                return Ok(side);
+            }
+            let outcomes: Vec<_> = chunk
+                .par_iter()
+                .map(|example| encoding.row(&example.content))
+                .collect();
+            done += chunk.len();
+            for (example, outcome) in chunk.into_iter().zip(outcomes) {
+                let outcome = outcome.map_err(|source| DataError::Encode {
+                    origin: example.origin.clone(),
+                    source,
+                })?;
+                side.take(example, outcome, refused);
+            }
+            progress(done);
+        }
+    }
+
+    fn take(&mut self, example: Example, outcome: Outcome, refused: &mut Refused) {
+        match outcome {
+            Outcome::Kept { encoded, truncated } => {
+                let sample = Sample {
+                    row: example.row,
+                    ids: encoded.ids,
+                    learn: encoded.learn,
+                };
+                self.record.truncated += usize::from(truncated);
+                self.record.rows += 1;
+                self.record.tokens += sample.ids.len();
+                self.record.learned_tokens += sample.learned();
+                self.samples.push(sample);
+                self.examples.push(example);
+            }
+            Outcome::DroppedOverlong => self.record.dropped.overlong += 1,
+            Outcome::DroppedByTruncation => self.record.dropped.nothing_left_to_learn += 1,
+            Outcome::TooLong { length } => {
+                refused.longest = refused.longest.max(length);
+                refused
+                    .too_long
+                    .push(format!("`{}` ({length} tokens)", example.origin));
+            }
+            Outcome::NothingLearned => refused
+                .nothing_learned
+                .push(format!("`{}`", example.origin)),
+        }
+    }
+}
+
+/// Rows that make the whole an error.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    nothing_learned: Vec<String>,
+    too_long: Vec<String>,
+    longest: usize,
+}
+
+impl Refused {
+    pub(crate) fn check(self, rows: usize, encoding: &Encoding) -> Result<(), DataError> {
+        let train_on: TrainOn = encoding.train_on;
+        if !self.nothing_learned.is_empty() {
+            return Err(DataError::NothingLearned {
+                origins: self.nothing_learned,
+                rows,
+                train_on,
+            });
+        }
+        if !self.too_long.is_empty() {
+            let (max_length, longest) = (encoding.max_length, self.longest);
+            return Err(DataError::TooLong {
+                origins: self.too_long,
+                rows,
+                max_length,
+                longest,
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+use serde::Serialize;
+use slm_recipe::DataSection;
+use slm_run::{sha256_bytes, sha256_file, sha256_json};
+use slm_text::ChatTokenizer;
+
+use crate::error::DataError;
+use crate::manifest::FORMAT_VERSION;
+use crate::source::check_readable;
+
+/// Digest of everything that the shards depend on: rows, tokenizer, template, and the keys that are read. Equal digests mean
+/// equal shards, so the stage can be skipped.
+///
+/// # Errors
+/// When a source or a file of the tokenizer cannot be read.
+pub fn input_digest(
+    section: &DataSection,
+    tokenizer: &ChatTokenizer,
+    max_length: usize,
+    seed: u64,
+) -> Result<String, DataError> {
+    #[derive(Serialize)]
+    struct Inputs<'a> {
+        format_version: u32,
+        section: &'a DataSection,
+        max_length: usize,
+        seed: u64,
+        sources: Vec<String>,
+        tokenizer: Vec<(String, String)>,
+    }
+    // Packing is done when batches are made.
+    let section = DataSection {
+        packing: false,
+        ..section.clone()
+    };
+    let sources = section
+        .train
+        .iter()
+        .chain(&section.validation)
+        .map(|source| {
+            check_readable(&source.path)?;
+            sha256_file(&source.path).map_err(|source| DataError::Write { source })
+        });
+    let sources = sources.collect::<Result<_, _>>()?;
+    let files = tokenizer
+        .files()
+        .map_err(|source| DataError::Tokenizer { source })?;
+    let tokenizer = files
+        .into_iter()
+        .map(|file| (file.name, sha256_bytes(&file.bytes)))
+        .collect();
+    Ok(sha256_json(&Inputs {
+        format_version: FORMAT_VERSION,
+        section: &section,
+        max_length,
+        seed,
+        sources,
+        tokenizer,
+    }))
+}

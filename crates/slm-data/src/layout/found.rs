@@ -1,0 +1,71 @@
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use slm_recipe::Format;
+
+use super::ChatColumns;
+use crate::error::{DataError, NeededBy};
+use crate::source::{Row, Rows};
+
+/// The columns of a file, as its first row has them.
+pub(super) struct Found<'a> {
+    pub(super) file: &'a Rows,
+    pub(super) names: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Found<'a> {
+    pub(super) fn name<'b>(&'b self, name: &'b str) -> &'b str {
+        self.names.get(name).map_or(name, String::as_str)
+    }
+
+    pub(super) fn first(&self) -> &'a Row {
+        &self.file.rows[0]
+    }
+
+    pub(super) fn get(&self, column: &str) -> Option<&'a Value> {
+        self.first().fields.get(column)
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.get(self.name(name)).is_some()
+    }
+
+    pub(super) fn need(&self, names: &[&str], needed_by: NeededBy) -> Result<(), DataError> {
+        names
+            .iter()
+            .try_for_each(|name| self.need_column(self.name(name), needed_by))
+    }
+
+    pub(super) fn need_column(&self, column: &str, needed_by: NeededBy) -> Result<(), DataError> {
+        if self.get(column).is_some() {
+            return Ok(());
+        }
+        Err(DataError::MissingColumn {
+            origin: self.first().origin.clone(),
+            column: column.to_owned(),
+            needed_by,
+            found: self.file.columns.clone(),
+        })
+    }
+
+    pub(super) fn format(&self) -> Result<Format, DataError> {
+        let list = |name| self.get(self.name(name)).is_some_and(Value::is_array);
+        if list("messages") || list("conversations") {
+            return Ok(ChatColumns::format_of(self));
+        }
+        let formats = [
+            (Format::Alpaca, ["instruction", "output"].as_slice()),
+            (Format::PromptCompletion, &["prompt", "completion"]),
+            (Format::Text, &["text"]),
+        ];
+        let known = formats
+            .iter()
+            .find(|(_, names)| names.iter().all(|name| self.has(name)));
+        known
+            .map(|(format, _)| *format)
+            .ok_or_else(|| DataError::UnknownFormat {
+                path: self.file.path.to_string(),
+                found: self.file.columns.clone(),
+            })
+    }
+}

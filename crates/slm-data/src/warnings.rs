@@ -1,0 +1,47 @@
+use slm_recipe::DataSection;
+use slm_run::{Emit, Event};
+
+use crate::manifest::Manifest;
+
+/// Tells what a user should look at before training on it.
+pub(crate) fn warn(section: &DataSection, manifest: &Manifest, emit: Emit<'_>) {
+    for (name, side) in [
+        ("training", &manifest.train),
+        ("held-out", &manifest.validation),
+    ] {
+        for (count, why) in [
+            (
+                side.dropped.overlong,
+                "longer than `max_length` and left out",
+            ),
+            (
+                side.dropped.nothing_left_to_learn,
+                "left out because truncation cut all that was to be learned",
+            ),
+            (side.truncated, "cut to `max_length`"),
+        ] {
+            if count > 0 {
+                let text = format!(
+                    "{count} of {} {name} rows {} {why}",
+                    side.read,
+                    if count == 1 { "was" } else { "were" }
+                );
+                emit(Event::Warning { text });
+            }
+        }
+    }
+    if manifest.leaked > 0 {
+        let text = format!(
+            "{} of {} held-out rows are equal to a training row",
+            manifest.leaked, manifest.validation.read
+        );
+        emit(Event::Warning { text });
+    }
+    if section.holds_out() && manifest.validation.rows == 0 {
+        let text = format!(
+            "no row is held out: `data.val_size` {} of {} rows gave none",
+            section.val_size, manifest.train.read
+        );
+        emit(Event::Warning { text });
+    }
+}

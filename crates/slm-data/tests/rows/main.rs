@@ -1,0 +1,17 @@
+//! From files to shards and batches, through the public interface.
+//!
+//! - `bench`: a folder of files, a tiny tokenizer, and a section over them
+//! - `bad_rows`: every refusal with its message and its hint
+//! - `formats`: what rows of each format and file type become
+//! - `splits`: what is held out, sampled, left out and counted
+//! - `folder`: what is on disk, read back, refused when damaged
+//! - `packed`: packed and unpacked batches teach the same
+//! - `shared_rows`: public data sets, where they are at hand
+
+mod bad_rows;
+mod bench;
+mod folder;
+mod formats;
+mod packed;
+mod shared_rows;
+mod splits;
