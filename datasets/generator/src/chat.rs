@@ -4,10 +4,11 @@ use anyhow::Result;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::domain::COMMON;
-use crate::everyday::{FIELDS, NOTES, SLOTS, STATEMENTS, TALK, TONES, TOPICS};
+use crate::domain::{COMMON, listed};
+use crate::everyday::{SLOTS, STATEMENTS, TALK};
 use crate::files::DOMAINS;
 use crate::grammar::{Scene, tidy};
+use crate::lessons::{FIELDS, NOTES, TONES, TOPICS};
 use crate::rng::Rng;
 use crate::rows::{Turn, utterance};
 use crate::words::{Slots, Split};
@@ -70,7 +71,7 @@ fn copy_fields(rng: &mut Rng) -> Result<Option<Vec<Turn>>> {
             ["", [". ", " and ", ", ", ". ", " but "][scene.rng.below(5)]][usize::from(at > 0)];
         let form = scene
             .rng
-            .pick(forms)
+            .pick(&listed(forms))
             .replace("{it}", &format!("{{{slot}}}"));
         text.push_str(between);
         text.push_str(&form);
@@ -104,7 +105,7 @@ fn copy_fields(rng: &mut Rng) -> Result<Option<Vec<Turn>>> {
 
 fn read_note(rng: &mut Rng) -> Result<Option<Vec<Turn>>> {
     let note = rng.pick(NOTES);
-    let (question, answer) = *rng.pick(note.asks);
+    let (question, answer) = *rng.pick(&note.asks());
     let mut scene = Scene::new(rng, Split::Train, &LEXICONS);
     let mut context = scene.text(note.context)?;
     if scene.rng.chance(25) {
@@ -128,7 +129,7 @@ fn read_note(rng: &mut Rng) -> Result<Option<Vec<Turn>>> {
 }
 
 /// `right` among some of the `others`, in a random order.
-fn listed(right: &str, others: impl Iterator<Item = &'static str>, rng: &mut Rng) -> String {
+fn among(right: &str, others: impl Iterator<Item = &'static str>, rng: &mut Rng) -> String {
     let mut others: Vec<&str> = others.filter(|other| *other != right).collect();
     rng.shuffle(&mut others);
     let kept = rng.between(1, 4);
@@ -141,9 +142,9 @@ fn listed(right: &str, others: impl Iterator<Item = &'static str>, rng: &mut Rng
 fn choose_topic(rng: &mut Rng) -> Result<Vec<Turn>> {
     let table = *rng.pick(&[TOPICS, TOPICS, TONES]);
     let (label, forms) = *rng.pick(table);
-    let form = *rng.pick(forms);
+    let form = *rng.pick(&listed(forms));
     let text = Scene::new(rng, Split::Train, &LEXICONS).text(form)?;
-    let mut labels = listed(label, table.iter().map(|(label, _)| *label), rng);
+    let mut labels = among(label, table.iter().map(|(label, _)| *label), rng);
     let mut label = label.to_owned();
     // Labels are often words joined by an underscore.
     if rng.chance(35) {
@@ -182,7 +183,7 @@ fn choose_area(rng: &mut Rng) -> Result<Vec<Turn>> {
         true => utterance(&mut scene, form)?,
         false => scene.text(fact)?,
     };
-    let areas = listed(domain.name, DOMAINS.iter().map(|other| other.name), rng);
+    let areas = among(domain.name, DOMAINS.iter().map(|other| other.name), rng);
     let prompt = match rng.below(2) {
         0 => format!("Area: {areas}?\n{text}"),
         _ => format!("{text}\nWhich area: {areas}?"),

@@ -8,9 +8,10 @@ use serde_json::{Map, Value, json};
 
 use crate::chat::{Chat, LEXICONS, chat};
 use crate::domain::{COMMON, Domain};
-use crate::everyday::{FIELDS, NOTES, STATEMENTS, STORY};
+use crate::everyday::{STATEMENTS, STORY};
 use crate::files::{DOMAINS, Planned};
 use crate::grammar::{Scene, capitalised, tidy};
+use crate::lessons::{FIELDS, NOTES};
 use crate::rng::Rng;
 use crate::rows::utterance;
 use crate::words::Split;
@@ -147,7 +148,7 @@ fn statements(rng: &mut Rng) -> Result<String> {
 /// A note and what one may ask about it, in prose.
 fn questions(rng: &mut Rng) -> Result<String> {
     let note = rng.pick(NOTES);
-    let mut asks = note.asks.to_vec();
+    let mut asks = note.asks();
     rng.shuffle(&mut asks);
     asks.truncate(2);
     let dialogue = rng.chance(50);

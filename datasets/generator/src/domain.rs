@@ -35,10 +35,26 @@ pub(crate) struct Extraction {
     pub(crate) held_out: &'static [&'static str],
 }
 
-/// A short context, and questions with their answers.
+/// A short context, and questions with their answers: `"Who came? {person}; Is it late? no"`.
 pub(crate) struct Note {
     pub(crate) context: &'static str,
-    pub(crate) asks: &'static [(&'static str, &'static str)],
+    pub(crate) asks: &'static str,
+}
+
+impl Note {
+    /// The questions, each with its answer.
+    pub(crate) fn asks(&self) -> Vec<(&'static str, &'static str)> {
+        let cut = |ask: &'static str| {
+            let end = ask.find("? ").map_or(ask.len(), |mark| mark + 1);
+            (&ask[..end], ask[end..].trim())
+        };
+        listed(self.asks).into_iter().map(cut).collect()
+    }
+}
+
+/// The entries of a list that is written as one text, separated by `; `.
+pub(crate) fn listed(text: &'static str) -> Vec<&'static str> {
+    text.split("; ").collect()
 }
 
 /// Slots that every domain may use.

@@ -85,6 +85,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "my wallet was stolen in {town} with the {kind} in it.",
             "please block my {kind}, it is gone since {day}.",
+            "I think I left my {kind} in a taxi {ago}, can you freeze it?",
         ],
     },
     Intent {
@@ -101,6 +102,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "{payee} refused my {kind}, but there is enough money on the account.",
             "why can I not pay with my {kind} in {country}?",
+            "I wanted to pay {amount} at {payee} and the machine refused my card.",
         ],
     },
     Intent {
@@ -117,6 +119,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "my statement shows {amount} to {payee}, but I never bought anything there.",
             "I did not make the payment of {amount} on {date}, somebody used my card.",
+            "{payee} charged my card twice, {i_want} dispute it.",
         ],
     },
     Intent {
@@ -133,6 +136,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "{payee} is still waiting for the {amount} that I sent {ago}.",
             "when will {transfer_id} arrive? it is pending since {day}.",
+            "did my {amount} get to {payee} yet? I sent it {ago}.",
         ],
     },
     Intent {
@@ -149,6 +153,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "{amount} should go from {account} to {payee} {soon}.",
             "every month {i_want} {send} {amount} to {person}, how do I set it up?",
+            "please move {amount} to my savings account {soon}.",
         ],
     },
     Intent {
@@ -165,6 +170,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "what does it cost to take out cash in {country}, is there a fee?",
             "{fee} every month for a {bank_product}, why do you charge that?",
+            "is the {bank_product} free or is there a monthly cost?",
         ],
     },
     Intent {
@@ -181,6 +187,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "I would like to become a customer, which documents do I need?",
             "is it possible to open a {bank_product} in the app?",
+            "my daughter needs her first account, what do we have to do?",
         ],
     },
     Intent {
@@ -197,6 +204,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "how much interest do I pay if I borrow {amount}?",
             "the bank should lend me {amount} for a new kitchen, how does a loan work?",
+            "can I pay back the car loan of {amount} early?",
         ],
     },
     Intent {
@@ -213,6 +221,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "put half of my {company} shares on sale at {amount}.",
             "I would like {shares} more of {ticker} {soon}, how do I place the order?",
+            "is my order to sell {shares} {ticker} still open?",
         ],
     },
     Intent {
@@ -229,6 +238,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "the app says that my password is wrong and does not let me in.",
             "my online access is locked since I got a new phone.",
+            "{how_do_i} get into the app, I forgot my PIN?",
         ],
     },
 ];
@@ -300,166 +310,99 @@ const EXTRACTIONS: &[Extraction] = &[
 const NOTES: &[Note] = &[
     Note {
         context: "{person} sent {amount} to {payee}. {person.2} sent {amount.2} to {payee.2}.",
-        asks: &[
-            ("How much did {person} send?", "{amount}"),
-            ("Who got {amount.2}?", "{payee.2}"),
-            ("Who sent money to {payee}?", "{person}"),
-            ("To whom did {person.2} send money?", "{payee.2}"),
-            ("Did {person} send money to {payee.2}?", "no"),
-        ],
+        asks: "How much did {person} send? {amount}; Who got {amount.2}? {payee.2}; \
+               Who sent money to {payee}? {person}; To whom did {person.2} send money? {payee.2}; \
+               Did {person} send money to {payee.2}? no",
     },
     Note {
         context: "The fee for a {bank_product} is {fee} a month. The {bank_product.2} is free.",
-        asks: &[
-            ("How much is the {bank_product}?", "{fee}"),
-            ("What is free?", "{bank_product.2}"),
-            ("Is the {bank_product} free?", "no"),
-            ("Is the {bank_product.2} free?", "yes"),
-        ],
+        asks: "How much is the {bank_product}? {fee}; What is free? {bank_product.2}; \
+               Is the {bank_product} free? no; Is the {bank_product.2} free? yes",
     },
     Note {
         context: "{ticker} rose to {amount}. {ticker.2} fell to {amount.2}.",
-        asks: &[
-            ("Which one fell?", "{ticker.2}"),
-            ("Which one rose?", "{ticker}"),
-            ("What is the price of {ticker}?", "{amount}"),
-            ("What is the price of {ticker.2}?", "{amount.2}"),
-            ("Did {ticker} fall?", "no"),
-        ],
+        asks: "Which one fell? {ticker.2}; Which one rose? {ticker}; \
+               What is the price of {ticker}? {amount}; \
+               What is the price of {ticker.2}? {amount.2}; Did {ticker} fall? no",
     },
     Note {
         context: "The loan of {person} is {amount} at {percent} percent. The first payment is on {date}.",
-        asks: &[
-            ("How large is the loan?", "{amount}"),
-            ("How many percent is it?", "{percent}"),
-            ("When is the first payment?", "{date}"),
-            ("When is the last payment?", "not stated"),
-        ],
+        asks: "How large is the loan? {amount}; How many percent is it? {percent}; \
+               When is the first payment? {date}; When is the last payment? not stated",
     },
     Note {
         context: "Transfer {transfer_id} arrived on {date}. Transfer {transfer_id.2} is pending.",
-        asks: &[
-            ("Which transfer is pending?", "{transfer_id.2}"),
-            ("Which transfer arrived?", "{transfer_id}"),
-            ("Did {transfer_id} arrive?", "yes"),
-            ("Did {transfer_id.2} arrive?", "no"),
-        ],
+        asks: "Which transfer is pending? {transfer_id.2}; \
+               Which transfer arrived? {transfer_id}; Did {transfer_id} arrive? yes; \
+               Did {transfer_id.2} arrive? no",
     },
     Note {
         context: "{person} owns {shares} shares of {company} and {shares.2} shares of {company.2}.",
-        asks: &[
-            (
-                "How many shares of {company} does {person} own?",
-                "{shares}",
-            ),
-            ("How many shares of {company.2} are there?", "{shares.2}"),
-            ("Who owns the shares?", "{person}"),
-            ("What is the price of a share?", "not stated"),
-        ],
+        asks: "How many shares of {company} does {person} own? {shares}; \
+               How many shares of {company.2} are there? {shares.2}; \
+               Who owns the shares? {person}; What is the price of a share? not stated",
     },
     Note {
         context: "The card of {person} is blocked. The card of {person.2} works, but not in {country}.",
-        asks: &[
-            ("Whose card is blocked?", "{person}"),
-            ("Does the card of {person.2} work in {country}?", "no"),
-            ("Is the card of {person} blocked?", "yes"),
-            (
-                "In which country does the card of {person.2} not work?",
-                "{country}",
-            ),
-        ],
+        asks: "Whose card is blocked? {person}; \
+               Does the card of {person.2} work in {country}? no; \
+               Is the card of {person} blocked? yes; \
+               In which country does the card of {person.2} not work? {country}",
     },
     Note {
         context: "Account {account} belongs to {person} and has {amount} on it.",
-        asks: &[
-            ("Whose account is it?", "{person}"),
-            ("How much money is on it?", "{amount}"),
-            ("Which account belongs to {person}?", "{account}"),
-            ("Which bank is it?", "not stated"),
-        ],
+        asks: "Whose account is it? {person}; How much money is on it? {amount}; \
+               Which account belongs to {person}? {account}; Which bank is it? not stated",
     },
     Note {
         context: "The bank in {town} opens at {time}. The bank in {town.2} is closed {soon}.",
-        asks: &[
-            ("Which bank is closed?", "{town.2}"),
-            ("When does the bank in {town} open?", "{time}"),
-            ("Is the bank in {town} closed?", "no"),
-        ],
+        asks: "Which bank is closed? {town.2}; When does the bank in {town} open? {time}; \
+               Is the bank in {town} closed? no",
     },
     Note {
         context: "{payee} charged {amount} on {date} and paid back {amount.2} on {date.2}.",
-        asks: &[
-            ("How much was paid back?", "{amount.2}"),
-            ("When was {amount} charged?", "{date}"),
-            ("When was money paid back?", "{date.2}"),
-            ("Who charged {amount}?", "{payee}"),
-        ],
+        asks: "How much was paid back? {amount.2}; When was {amount} charged? {date}; \
+               When was money paid back? {date.2}; Who charged {amount}? {payee}",
     },
     Note {
         context: "A transfer to {country} takes {few} days and costs {fee}.",
-        asks: &[
-            ("How many days does it take?", "{few}"),
-            ("What does it cost?", "{fee}"),
-            ("Where does the money go?", "{country}"),
-            ("Is the transfer free?", "no"),
-        ],
+        asks: "How many days does it take? {few}; What does it cost? {fee}; \
+               Where does the money go? {country}; Is the transfer free? no",
     },
     Note {
         context: "{person} forgot the PIN. {person.2} at the bank sent a new one on {date}.",
-        asks: &[
-            ("Who forgot the PIN?", "{person}"),
-            ("Who sent a new PIN?", "{person.2}"),
-            ("When was it sent?", "{date}"),
-            ("What is the new PIN?", "not stated"),
-        ],
+        asks: "Who forgot the PIN? {person}; Who sent a new PIN? {person.2}; \
+               When was it sent? {date}; What is the new PIN? not stated",
     },
 ];
 
 const NOTES_HELD_OUT: &[Note] = &[
     Note {
         context: "On {date} {person} bought {shares} shares of {ticker} for {amount}.",
-        asks: &[
-            ("How many shares are there?", "{shares}"),
-            ("Who bought the shares?", "{person}"),
-            ("What is the price of {ticker}?", "{amount}"),
-            ("When were they bought?", "{date}"),
-        ],
+        asks: "How many shares are there? {shares}; Who bought the shares? {person}; \
+               What is the price of {ticker}? {amount}; When were they bought? {date}",
     },
     Note {
         context: "{person} has a {bank_product} and {person.2} has a {bank_product.2} at {percent} percent.",
-        asks: &[
-            ("How many percent is the {bank_product.2}?", "{percent}"),
-            ("Who has a {bank_product}?", "{person}"),
-            ("What does {person.2} have?", "{bank_product.2}"),
-            ("Does {person} have a {bank_product.2}?", "no"),
-        ],
+        asks: "How many percent is the {bank_product.2}? {percent}; \
+               Who has a {bank_product}? {person}; What does {person.2} have? {bank_product.2}; \
+               Does {person} have a {bank_product.2}? no",
     },
     Note {
         context: "{amount} went from {account} to {payee}. Transfer {transfer_id} is pending.",
-        asks: &[
-            ("Who got {amount}?", "{payee}"),
-            ("Which account did the money leave?", "{account}"),
-            ("Which transfer is pending?", "{transfer_id}"),
-            ("Did {transfer_id} arrive?", "no"),
-        ],
+        asks: "Who got {amount}? {payee}; Which account did the money leave? {account}; \
+               Which transfer is pending? {transfer_id}; Did {transfer_id} arrive? no",
     },
     Note {
         context: "The fee in {country} is {fee}, and {fee.2} in {country.2}.",
-        asks: &[
-            ("How much is the fee in {country}?", "{fee}"),
-            ("How much is the fee in {country.2}?", "{fee.2}"),
-            ("Where is the fee {fee.2}?", "{country.2}"),
-            ("Is it free in {country}?", "no"),
-        ],
+        asks: "How much is the fee in {country}? {fee}; \
+               How much is the fee in {country.2}? {fee.2}; \
+               Where is the fee {fee.2}? {country.2}; Is it free in {country}? no",
     },
     Note {
         context: "{person} paid back {amount} of the loan on {date}. The next payment is on {date.2}.",
-        asks: &[
-            ("How much was paid back?", "{amount}"),
-            ("When is the next payment?", "{date.2}"),
-            ("Who has the loan?", "{person}"),
-            ("Is there a next payment?", "yes"),
-        ],
+        asks: "How much was paid back? {amount}; When is the next payment? {date.2}; \
+               Who has the loan? {person}; Is there a next payment? yes",
     },
 ];
 

@@ -131,6 +131,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "I will not come {soon}, please cancel the visit with {doctor}.",
             "take me off the list for {date}, I do not need the appointment any more.",
+            "I feel better now, please delete my visit on {date}.",
         ],
     },
     Intent {
@@ -147,6 +148,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "I have an appointment at {time}, can it be later on the same day?",
             "{date} does not work for me, please move the visit to another day.",
+            "instead of {date} I would like to come on {day} for my appointment.",
         ],
     },
     Intent {
@@ -163,6 +165,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "the box of {drug} is almost empty, I need a new prescription.",
             "please renew {drug} {dose} and send it to the pharmacy.",
+            "I have run out of tablets, {can_you} order more {drug}?",
         ],
     },
     Intent {
@@ -179,6 +182,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "I feel sick each time I take {drug}, is it safe to take it?",
             "could the {symptom} come from {drug}? it started after the first dose.",
+            "my mother started {drug} and now feels dizzy, should she stop?",
         ],
     },
     Intent {
@@ -195,6 +199,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "what did my {test} show? I was there {ago}.",
             "I am waiting for the lab, is the result of the {test} back?",
+            "please send me the lab results of {date} online.",
         ],
     },
     Intent {
@@ -211,6 +216,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "I was charged {amount} twice for the same {test}.",
             "your invoice from {date} says {amount}, but I paid it already.",
+            "what is this bill of {amount} for? I do not understand it.",
         ],
     },
     Intent {
@@ -227,6 +233,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "I am with {plan}, does it cover a {specialist}?",
             "is my new insurance accepted at the {clinic}?",
+            "how much does {plan} pay when I need a {test}?",
         ],
     },
     Intent {
@@ -243,6 +250,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "I am looking for a {specialist} in {town}.",
             "my daughter has a {symptom}, which doctor treats that?",
+            "who can help me with a {symptom} in {town}? I need a new doctor.",
         ],
     },
     Intent {
@@ -259,6 +267,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "I am changing doctors and need a copy of my file.",
             "please mail the vaccination record of my son to the {clinic}.",
+            "which form do I need to get the papers from the {clinic}?",
         ],
     },
 ];
@@ -332,159 +341,95 @@ const EXTRACTIONS: &[Extraction] = &[
 const NOTES: &[Note] = &[
     Note {
         context: "{person} sees {doctor} at {time}. {person.2} sees {doctor.2} at {time.2}.",
-        asks: &[
-            ("When does {person} see the doctor?", "{time}"),
-            ("Which doctor does {person.2} see?", "{doctor.2}"),
-            ("Who sees {doctor}?", "{person}"),
-            ("Who comes at {time.2}?", "{person.2}"),
-            ("Does {person} see {doctor.2}?", "no"),
-        ],
+        asks: "When does {person} see the doctor? {time}; \
+               Which doctor does {person.2} see? {doctor.2}; Who sees {doctor}? {person}; \
+               Who comes at {time.2}? {person.2}; Does {person} see {doctor.2}? no",
     },
     Note {
         context: "Take {dose} of {drug} {times}. Do not take it with {drug.2}.",
-        asks: &[
-            ("What is the dose of {drug}?", "{dose}"),
-            ("How often do I take {drug}?", "{times}"),
-            ("May I take {drug} with {drug.2}?", "no"),
-            ("What does {drug} cost?", "not stated"),
-        ],
+        asks: "What is the dose of {drug}? {dose}; How often do I take {drug}? {times}; \
+               May I take {drug} with {drug.2}? no; What does {drug} cost? not stated",
     },
     Note {
         context: "The {clinic} opens at {time}. {doctor} works there in room {room}.",
-        asks: &[
-            ("When does the clinic open?", "{time}"),
-            ("In which room is {doctor}?", "{room}"),
-            ("Who works at the {clinic}?", "{doctor}"),
-            ("Does {doctor} work at the {clinic}?", "yes"),
-        ],
+        asks: "When does the clinic open? {time}; In which room is {doctor}? {room}; \
+               Who works at the {clinic}? {doctor}; Does {doctor} work at the {clinic}? yes",
     },
     Note {
         context: "The {test} was on {date}. The result comes on {date.2}.",
-        asks: &[
-            ("When was the {test}?", "{date}"),
-            ("When does the result come?", "{date.2}"),
-            ("Which test was it?", "{test}"),
-            ("What is the result?", "not stated"),
-        ],
+        asks: "When was the {test}? {date}; When does the result come? {date.2}; \
+               Which test was it? {test}; What is the result? not stated",
     },
     Note {
         context: "{plan} pays for the {test}, but not for the {test.2}.",
-        asks: &[
-            ("Is the {test} covered?", "yes"),
-            ("Is the {test.2} covered?", "no"),
-            ("What does {plan} pay for?", "{test}"),
-            ("What is not covered?", "{test.2}"),
-        ],
+        asks: "Is the {test} covered? yes; Is the {test.2} covered? no; \
+               What does {plan} pay for? {test}; What is not covered? {test.2}",
     },
     Note {
         context: "The bill for {person} is {amount}. The insurance paid {amount.2} of it on {date}.",
-        asks: &[
-            ("How much is the bill?", "{amount}"),
-            ("How much did the insurance pay?", "{amount.2}"),
-            ("When did the insurance pay?", "{date}"),
-            ("Whose bill is it?", "{person}"),
-        ],
+        asks: "How much is the bill? {amount}; How much did the insurance pay? {amount.2}; \
+               When did the insurance pay? {date}; Whose bill is it? {person}",
     },
     Note {
         context: "{person} has a {symptom} and {person.2} has a {symptom.2}. Only {person} takes {drug}.",
-        asks: &[
-            ("Who has a {symptom.2}?", "{person.2}"),
-            ("What does {person} have?", "{symptom}"),
-            ("Does {person} take {drug}?", "yes"),
-            ("Does {person.2} take {drug}?", "no"),
-        ],
+        asks: "Who has a {symptom.2}? {person.2}; What does {person} have? {symptom}; \
+               Does {person} take {drug}? yes; Does {person.2} take {drug}? no",
     },
     Note {
         context: "{doctor} is away until {date}. {doctor.2} helps the patients in room {room}.",
-        asks: &[
-            ("Who is away?", "{doctor}"),
-            ("Until when is {doctor} away?", "{date}"),
-            ("Where are patients helped now?", "room {room}"),
-            ("Is {doctor.2} away?", "no"),
-        ],
+        asks: "Who is away? {doctor}; Until when is {doctor} away? {date}; \
+               Where are patients helped now? room {room}; Is {doctor.2} away? no",
     },
     Note {
         context: "The pharmacy in {town} has {few} boxes of {drug} and no {drug.2}.",
-        asks: &[
-            ("How many boxes of {drug} are there?", "{few}"),
-            ("Where is the pharmacy?", "{town}"),
-            ("Does it have {drug.2}?", "no"),
-            ("Does it have {drug}?", "yes"),
-        ],
+        asks: "How many boxes of {drug} are there? {few}; Where is the pharmacy? {town}; \
+               Does it have {drug.2}? no; Does it have {drug}? yes",
     },
     Note {
         context: "The visit of {person} was moved from {date} to {date.2}.",
-        asks: &[
-            ("What is the new date?", "{date.2}"),
-            ("What was the old date?", "{date}"),
-            ("Whose visit was moved?", "{person}"),
-            ("Why was it moved?", "not stated"),
-        ],
+        asks: "What is the new date? {date.2}; What was the old date? {date}; \
+               Whose visit was moved? {person}; Why was it moved? not stated",
     },
     Note {
         context: "The file {patient_id} belongs to {person}. The file {patient_id.2} belongs to {person.2}.",
-        asks: &[
-            ("Whose file is {patient_id}?", "{person}"),
-            ("Whose file is {patient_id.2}?", "{person.2}"),
-            ("Which file belongs to {person}?", "{patient_id}"),
-            ("Which file belongs to {person.2}?", "{patient_id.2}"),
-        ],
+        asks: "Whose file is {patient_id}? {person}; \
+               Whose file is {patient_id.2}? {person.2}; \
+               Which file belongs to {person}? {patient_id}; \
+               Which file belongs to {person.2}? {patient_id.2}",
     },
     Note {
         context: "The waiting list has {few} people. {person} is next, then {person.2}.",
-        asks: &[
-            ("How many people are waiting?", "{few}"),
-            ("Who is next?", "{person}"),
-            ("Who comes after {person}?", "{person.2}"),
-            ("Is {person.2} next?", "no"),
-        ],
+        asks: "How many people are waiting? {few}; Who is next? {person}; \
+               Who comes after {person}? {person.2}; Is {person.2} next? no",
     },
 ];
 
 const NOTES_HELD_OUT: &[Note] = &[
     Note {
         context: "On {date} {doctor} gave {person} {dose} of {drug}.",
-        asks: &[
-            ("What is the dose?", "{dose}"),
-            ("Who gave the {drug}?", "{doctor}"),
-            ("Who got the {drug}?", "{person}"),
-            ("When was it given?", "{date}"),
-        ],
+        asks: "What is the dose? {dose}; Who gave the {drug}? {doctor}; \
+               Who got the {drug}? {person}; When was it given? {date}",
     },
     Note {
         context: "{doctor} is in room {room} and {doctor.2} is in room {room.2}. {doctor.2} comes at {time}.",
-        asks: &[
-            ("In which room is {doctor.2}?", "{room.2}"),
-            ("In which room is {doctor}?", "{room}"),
-            ("When does {doctor.2} come?", "{time}"),
-            ("Is {doctor} in room {room}?", "yes"),
-        ],
+        asks: "In which room is {doctor.2}? {room.2}; In which room is {doctor}? {room}; \
+               When does {doctor.2} come? {time}; Is {doctor} in room {room}? yes",
     },
     Note {
         context: "{person} pays {amount} for the {test}. {plan} does not pay for it.",
-        asks: &[
-            ("How much is the {test}?", "{amount}"),
-            ("Who pays for it?", "{person}"),
-            ("Is it covered by {plan}?", "no"),
-        ],
+        asks: "How much is the {test}? {amount}; Who pays for it? {person}; \
+               Is it covered by {plan}? no",
     },
     Note {
         context: "{person} takes {drug} {times}. {person.2} takes {drug.2} since {date}.",
-        asks: &[
-            ("What does {person.2} take?", "{drug.2}"),
-            ("How often does {person} take {drug}?", "{times}"),
-            ("Does {person.2} take {drug}?", "no"),
-            ("Since when does {person.2} take it?", "{date}"),
-        ],
+        asks: "What does {person.2} take? {drug.2}; \
+               How often does {person} take {drug}? {times}; Does {person.2} take {drug}? no; \
+               Since when does {person.2} take it? {date}",
     },
     Note {
         context: "The {test} at the {clinic} is on {date}. It was moved from {date.2}.",
-        asks: &[
-            ("When is the {test}?", "{date}"),
-            ("What was the old date?", "{date.2}"),
-            ("Where is the {test}?", "{clinic}"),
-            ("What does it cost?", "not stated"),
-        ],
+        asks: "When is the {test}? {date}; What was the old date? {date.2}; \
+               Where is the {test}? {clinic}; What does it cost? not stated",
     },
 ];
 

@@ -6,6 +6,7 @@
 //! cargo run --release -p slm-datasets -- base --out runs/base-corpus
 //! ```
 
+mod baseline;
 mod card;
 mod chat;
 mod corpus;
@@ -15,6 +16,7 @@ mod files;
 mod finance;
 mod grammar;
 mod healthcare;
+mod lessons;
 mod manufacturing;
 #[cfg(test)]
 mod promises;

@@ -111,6 +111,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "the inspection of {machine} is due, please put it on {date}.",
             "which day is planned for the oil change of {machine}?",
+            "after {quantity} hours {machine} is due for service, when can we do it?",
         ],
     },
     Intent {
@@ -127,6 +128,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "{machine} needs a spare {part}, please get one from {supplier}.",
             "add a new {piece} to the order for {supplier}.",
+            "we have no spare {part} any more, please buy {few} of them.",
         ],
     },
     Intent {
@@ -143,6 +145,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "I cannot find the {piece}, which shelf is it on?",
             "{tell_me} how many {part} are left in the store?",
+            "do we still have {part_id} on the shelf in hall {hall}?",
         ],
     },
     Intent {
@@ -159,6 +162,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "the check of batch {batch} found a {defect} on {few} pieces.",
             "parts from {machine} are bad, each {part} has a {defect}.",
+            "{machine} makes scrap, the {part} is {millimetres} too short.",
         ],
     },
     Intent {
@@ -175,6 +179,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "first aid to hall {hall}, {person} is hurt.",
             "I smell smoke at {machine}, and the emergency stop is broken.",
+            "a worker slipped on oil near {machine} and cut a hand.",
         ],
     },
     Intent {
@@ -191,6 +196,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "I cannot work on {day}, who can take my shift?",
             "{person} and I want to trade the {shift} on {day}.",
+            "I am ill {soon}, please find one more person for the {shift}.",
         ],
     },
     Intent {
@@ -207,6 +213,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "will job {job} be done on time? {quantity} pieces are ordered.",
             "the customer waits for batch {batch}, when is it ready?",
+            "are the {quantity} pieces of {job} finished and shipped?",
         ],
     },
     Intent {
@@ -223,6 +230,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "{tell_me} which tool and speed I set for {part_id}?",
             "should {machine} be set to {temperature} degrees or lower?",
+            "I load the program for {part_id} on {machine}, which pressure is right?",
         ],
     },
     Intent {
@@ -239,6 +247,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "the truck from {supplier} should have been here {ago}, where is the {part}?",
             "{supplier} says that the {piece} will be {few} days late.",
+            "{few} days late and still no {part}: {supplier} did not deliver.",
         ],
     },
 ];
@@ -310,163 +319,102 @@ const EXTRACTIONS: &[Extraction] = &[
 const NOTES: &[Note] = &[
     Note {
         context: "{machine} is running. {machine.2} stopped at {time} with error {error_code}.",
-        asks: &[
-            ("Which machine stopped?", "{machine.2}"),
-            ("When did it stop?", "{time}"),
-            ("What was the error?", "{error_code}"),
-            ("Is {machine} running?", "yes"),
-            ("Is {machine.2} running?", "no"),
-        ],
+        asks: "Which machine stopped? {machine.2}; When did it stop? {time}; \
+               What was the error? {error_code}; Is {machine} running? yes; \
+               Is {machine.2} running? no",
     },
     Note {
         context: "{person} works on {line} and {person.2} works on {line.2}.",
-        asks: &[
-            ("Who works on {line}?", "{person}"),
-            ("Who works on {line.2}?", "{person.2}"),
-            ("Where does {person.2} work?", "{line.2}"),
-            ("Does {person} work on {line.2}?", "no"),
-        ],
+        asks: "Who works on {line}? {person}; Who works on {line.2}? {person.2}; \
+               Where does {person.2} work? {line.2}; Does {person} work on {line.2}? no",
     },
     Note {
         context: "There are {quantity} of part {part_id} on the shelf. Part {part_id.2} is out of stock.",
-        asks: &[
-            ("How many of {part_id} are there?", "{quantity}"),
-            ("Which part is out of stock?", "{part_id.2}"),
-            ("Is {part_id} in stock?", "yes"),
-            ("Is {part_id.2} in stock?", "no"),
-        ],
+        asks: "How many of {part_id} are there? {quantity}; \
+               Which part is out of stock? {part_id.2}; Is {part_id} in stock? yes; \
+               Is {part_id.2} in stock? no",
     },
     Note {
         context: "Set {machine} to {temperature} degrees and {machine.2} to {temperature.2} degrees.",
-        asks: &[
-            ("How hot is {machine}?", "{temperature}"),
-            ("How hot is {machine.2}?", "{temperature.2}"),
-            ("Which machine is set to {temperature}?", "{machine}"),
-            ("How fast is {machine}?", "not stated"),
-        ],
+        asks: "How hot is {machine}? {temperature}; \
+               How hot is {machine.2}? {temperature.2}; \
+               Which machine is set to {temperature}? {machine}; \
+               How fast is {machine}? not stated",
     },
     Note {
         context: "Batch {batch} passed the check. Batch {batch.2} has a {defect}.",
-        asks: &[
-            ("Which batch is bad?", "{batch.2}"),
-            ("Which batch passed?", "{batch}"),
-            ("What is wrong with {batch.2}?", "{defect}"),
-            ("Did {batch} pass?", "yes"),
-            ("Did {batch.2} pass?", "no"),
-        ],
+        asks: "Which batch is bad? {batch.2}; Which batch passed? {batch}; \
+               What is wrong with {batch.2}? {defect}; Did {batch} pass? yes; \
+               Did {batch.2} pass? no",
     },
     Note {
         context: "The service of {machine} is on {date}. {person} does it and needs {hours} hours.",
-        asks: &[
-            ("When is the service?", "{date}"),
-            ("Who does the service?", "{person}"),
-            ("How many hours does it take?", "{hours}"),
-            ("What does it cost?", "not stated"),
-        ],
+        asks: "When is the service? {date}; Who does the service? {person}; \
+               How many hours does it take? {hours}; What does it cost? not stated",
     },
     Note {
         context: "{supplier} delivers the {part}. {supplier.2} delivers the {part.2}, but it is late.",
-        asks: &[
-            ("Who delivers the {part}?", "{supplier}"),
-            ("Which part is late?", "{part.2}"),
-            ("Is {supplier.2} late?", "yes"),
-            ("Is {supplier} late?", "no"),
-            ("What does {supplier} deliver?", "{part}"),
-        ],
+        asks: "Who delivers the {part}? {supplier}; Which part is late? {part.2}; \
+               Is {supplier.2} late? yes; Is {supplier} late? no; \
+               What does {supplier} deliver? {part}",
     },
     Note {
         context: "Job {job} needs {quantity} pieces. {quantity.2} are done.",
-        asks: &[
-            ("How many pieces are done?", "{quantity.2}"),
-            ("How many pieces does the job need?", "{quantity}"),
-            ("Which job is it?", "{job}"),
-            ("When is it ready?", "not stated"),
-        ],
+        asks: "How many pieces are done? {quantity.2}; \
+               How many pieces does the job need? {quantity}; Which job is it? {job}; \
+               When is it ready? not stated",
     },
     Note {
         context: "The late shift starts at {time}. The night shift starts at {time.2}.",
-        asks: &[
-            ("When does the late shift start?", "{time}"),
-            ("When does the night shift start?", "{time.2}"),
-            ("Which shift starts at {time}?", "late shift"),
-            ("Who works on the late shift?", "not stated"),
-        ],
+        asks: "When does the late shift start? {time}; \
+               When does the night shift start? {time.2}; \
+               Which shift starts at {time}? late shift; Who works on the late shift? not stated",
     },
     Note {
         context: "The {part} is {millimetres} long. The drawing says {millimetres.2}.",
-        asks: &[
-            ("How long is the {part}?", "{millimetres}"),
-            ("What does the drawing say?", "{millimetres.2}"),
-            ("Which part is it?", "{part}"),
-            ("Is the {part} as long as in the drawing?", "no"),
-        ],
+        asks: "How long is the {part}? {millimetres}; \
+               What does the drawing say? {millimetres.2}; Which part is it? {part}; \
+               Is the {part} as long as in the drawing? no",
     },
     Note {
         context: "{person} was hurt at {machine} in hall {hall}. {person.2} called a doctor at {time}.",
-        asks: &[
-            ("Who was hurt?", "{person}"),
-            ("Who called a doctor?", "{person.2}"),
-            ("In which hall was it?", "{hall}"),
-            ("Was {person.2} hurt?", "no"),
-            ("Was {person} hurt?", "yes"),
-        ],
+        asks: "Who was hurt? {person}; Who called a doctor? {person.2}; \
+               In which hall was it? {hall}; Was {person.2} hurt? no; Was {person} hurt? yes",
     },
     Note {
         context: "The {part} for {machine} was ordered on {date} and comes on {date.2}.",
-        asks: &[
-            ("When was the {part} ordered?", "{date}"),
-            ("When does the {part} come?", "{date.2}"),
-            ("For which machine is it?", "{machine}"),
-            ("Was the {part} ordered?", "yes"),
-        ],
+        asks: "When was the {part} ordered? {date}; When does the {part} come? {date.2}; \
+               For which machine is it? {machine}; Was the {part} ordered? yes",
     },
 ];
 
 const NOTES_HELD_OUT: &[Note] = &[
     Note {
         context: "{person} found a {defect} on {quantity} pieces of batch {batch}.",
-        asks: &[
-            ("Who found it?", "{person}"),
-            ("What is wrong with {batch}?", "{defect}"),
-            ("How many pieces are bad?", "{quantity}"),
-            ("Which batch is bad?", "{batch}"),
-        ],
+        asks: "Who found it? {person}; What is wrong with {batch}? {defect}; \
+               How many pieces are bad? {quantity}; Which batch is bad? {batch}",
     },
     Note {
         context: "{machine} and {machine.2} are in hall {hall}. Only {machine.2} is running.",
-        asks: &[
-            ("Which machine is running?", "{machine.2}"),
-            ("In which hall is {machine}?", "{hall}"),
-            ("Is {machine} running?", "no"),
-            ("Is {machine.2} running?", "yes"),
-        ],
+        asks: "Which machine is running? {machine.2}; In which hall is {machine}? {hall}; \
+               Is {machine} running? no; Is {machine.2} running? yes",
     },
     Note {
         context: "{supplier} sent {quantity} of {part_id} on {date}. {supplier.2} sent nothing.",
-        asks: &[
-            ("How many pieces came from {supplier}?", "{quantity}"),
-            ("Which part was sent?", "{part_id}"),
-            ("When was it sent?", "{date}"),
-            ("Who sent nothing?", "{supplier.2}"),
-        ],
+        asks: "How many pieces came from {supplier}? {quantity}; \
+               Which part was sent? {part_id}; When was it sent? {date}; \
+               Who sent nothing? {supplier.2}",
     },
     Note {
         context: "Job {job} is ready on {date} and job {job.2} on {date.2}.",
-        asks: &[
-            ("When is job {job} ready?", "{date}"),
-            ("When is job {job.2} ready?", "{date.2}"),
-            ("Which job is ready on {date.2}?", "{job.2}"),
-            ("How many pieces does job {job} need?", "not stated"),
-        ],
+        asks: "When is job {job} ready? {date}; When is job {job.2} ready? {date.2}; \
+               Which job is ready on {date.2}? {job.2}; \
+               How many pieces does job {job} need? not stated",
     },
     Note {
         context: "{person} sets {machine} to {temperature} degrees at {time}.",
-        asks: &[
-            ("How hot is {machine}?", "{temperature}"),
-            ("Who sets {machine}?", "{person}"),
-            ("When is it set?", "{time}"),
-            ("Which machine is it?", "{machine}"),
-        ],
+        asks: "How hot is {machine}? {temperature}; Who sets {machine}? {person}; \
+               When is it set? {time}; Which machine is it? {machine}",
     },
 ];
 

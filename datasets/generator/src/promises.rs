@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Map, Value};
 
+use crate::baseline::nearest_message;
 use crate::domain::Domain;
 use crate::files::DOMAINS;
 use crate::rows::{FIXED_ANSWERS, Row, TASKS, labels, row_count, rows};
@@ -220,6 +221,18 @@ fn the_same_rows_come_every_time() {
             rows(domain).unwrap(),
             rows(domain).unwrap(),
             "{}",
+            domain.name
+        );
+    }
+}
+
+#[test]
+fn memorising_the_training_messages_does_not_solve_the_test() {
+    for (domain, [train, test]) in all() {
+        let (right, rows) = nearest_message(&train, &test);
+        assert!(
+            right * 100 < rows * 85,
+            "{}: {right} of {rows}",
             domain.name
         );
     }

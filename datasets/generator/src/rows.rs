@@ -244,7 +244,8 @@ fn answer_row(
     };
     let at = number % notes.len();
     let note = &notes[at];
-    let (question, answer) = note.asks[(number / notes.len()) % note.asks.len()];
+    let asks = note.asks();
+    let (question, answer) = asks[(number / notes.len()) % asks.len()];
     let context = scene.text(note.context)?;
     let question = scene.text(question)?;
     let answer = scene.expand(answer)?;

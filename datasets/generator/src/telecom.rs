@@ -108,6 +108,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "downloads are slow, the test shows {few} megabits.",
             "in the evening the {internet} is so weak that films stop all the time.",
+            "{few} megabits is too slow, I pay for {speed}.",
         ],
     },
     Intent {
@@ -124,6 +125,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "normally I pay less, but this month the bill says {amount}.",
             "the invoice from {date} has a charge of {amount} for {country}.",
+            "I do not know the charge of {amount} on my invoice, {can_you} explain it?",
         ],
     },
     Intent {
@@ -140,6 +142,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "I cannot pay the {amount} now, is it possible to pay next week?",
             "did my payment of {amount} arrive? I paid {ago}.",
+            "please take the bill of {amount} from my new card on {date}.",
         ],
     },
     Intent {
@@ -156,6 +159,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "my {plan} plan is too small, give me one with {data_gb} GB.",
             "I would like a cheaper plan, can I move to {plan}?",
+            "{plan} has more data, [please put me on it|how do I switch to it]?",
         ],
     },
     Intent {
@@ -172,6 +176,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "I leave you {soon}, please end contract {account}.",
             "I do not need the {plan} plan any more, how do I get out of the contract?",
+            "my contract runs out {soon} and I want to end it.",
         ],
     },
     Intent {
@@ -188,6 +193,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "the SIM that came {ago} is not recognised in my {phone}.",
             "please activate the card for {phone_number}, the phone says no SIM.",
+            "what is the code for my SIM card? my {phone} says it is locked.",
         ],
     },
     Intent {
@@ -204,6 +210,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "we are on holiday in {country}, can I use my data there?",
             "does roaming in {country} cost extra with {plan}?",
+            "my {phone} finds no network in {country}, is roaming on?",
         ],
     },
     Intent {
@@ -220,6 +227,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "nobody came {ago} to install the {router}, I waited at home.",
             "please send a technician to {street} on {date}.",
+            "is the technician here at {time} or later? I am not at home.",
         ],
     },
     Intent {
@@ -236,6 +244,7 @@ const INTENTS: &[Intent] = &[
         held_out: &[
             "I come from another provider and would like to keep {phone_number}.",
             "has my old number {phone_number} been moved to the new SIM yet?",
+            "I want my old number on the new plan, {phone_number}.",
         ],
     },
 ];
@@ -307,160 +316,100 @@ const EXTRACTIONS: &[Extraction] = &[
 const NOTES: &[Note] = &[
     Note {
         context: "The {plan} plan has {data_gb} GB and costs {amount}. The {plan.2} plan costs {amount.2}.",
-        asks: &[
-            ("What does {plan} cost?", "{amount}"),
-            ("What does {plan.2} cost?", "{amount.2}"),
-            ("How many GB does {plan} have?", "{data_gb}"),
-            ("Which plan costs {amount.2}?", "{plan.2}"),
-        ],
+        asks: "What does {plan} cost? {amount}; What does {plan.2} cost? {amount.2}; \
+               How many GB does {plan} have? {data_gb}; Which plan costs {amount.2}? {plan.2}",
     },
     Note {
         context: "There is an outage in {town} until {time}. In {town.2} the internet works.",
-        asks: &[
-            ("Where is the outage?", "{town}"),
-            ("Until when is the outage?", "{time}"),
-            ("Does the internet work in {town.2}?", "yes"),
-            ("Does the internet work in {town}?", "no"),
-        ],
+        asks: "Where is the outage? {town}; Until when is the outage? {time}; \
+               Does the internet work in {town.2}? yes; Does the internet work in {town}? no",
     },
     Note {
         context: "The technician {person} comes to {person.2} on {date} at {time}.",
-        asks: &[
-            ("When does the technician come?", "{date}"),
-            ("At what time does the technician come?", "{time}"),
-            ("Who is the technician?", "{person}"),
-            ("Who gets the visit?", "{person.2}"),
-            ("Is {person.2} the technician?", "no"),
-        ],
+        asks: "When does the technician come? {date}; \
+               At what time does the technician come? {time}; Who is the technician? {person}; \
+               Who gets the visit? {person.2}; Is {person.2} the technician? no",
     },
     Note {
         context: "A {light} light on the {router} means that there is no connection. A {light.2} light means that all is well.",
-        asks: &[
-            ("Which light means no connection?", "{light}"),
-            ("Which light means that all is well?", "{light.2}"),
-            ("Is a {light.2} light good?", "yes"),
-            ("Is a {light} light good?", "no"),
-        ],
+        asks: "Which light means no connection? {light}; \
+               Which light means that all is well? {light.2}; Is a {light.2} light good? yes; \
+               Is a {light} light good? no",
     },
     Note {
         context: "{person} has the number {phone_number}. {person.2} has the number {phone_number.2}.",
-        asks: &[
-            ("Who has the number {phone_number}?", "{person}"),
-            ("Who has the number {phone_number.2}?", "{person.2}"),
-            ("What is the number of {person.2}?", "{phone_number.2}"),
-            ("What is the number of {person}?", "{phone_number}"),
-        ],
+        asks: "Who has the number {phone_number}? {person}; \
+               Who has the number {phone_number.2}? {person.2}; \
+               What is the number of {person.2}? {phone_number.2}; \
+               What is the number of {person}? {phone_number}",
     },
     Note {
         context: "Roaming is free in {country}, but not in {country.2}.",
-        asks: &[
-            ("Is roaming free in {country}?", "yes"),
-            ("Is roaming free in {country.2}?", "no"),
-            ("Where is roaming free?", "{country}"),
-            ("What does a call cost?", "not stated"),
-        ],
+        asks: "Is roaming free in {country}? yes; Is roaming free in {country.2}? no; \
+               Where is roaming free? {country}; What does a call cost? not stated",
     },
     Note {
         context: "The bill of {person} is {amount}. It has to be paid by {date}.",
-        asks: &[
-            ("How much is the bill?", "{amount}"),
-            ("By when does it have to be paid?", "{date}"),
-            ("Whose bill is it?", "{person}"),
-            ("Which plan is it?", "not stated"),
-        ],
+        asks: "How much is the bill? {amount}; By when does it have to be paid? {date}; \
+               Whose bill is it? {person}; Which plan is it? not stated",
     },
     Note {
         context: "The {phone} costs {amount}. The {phone.2} is sold out until {date}.",
-        asks: &[
-            ("Which phone is sold out?", "{phone.2}"),
-            ("How much is the {phone}?", "{amount}"),
-            ("Can I buy the {phone} now?", "yes"),
-            ("Can I buy the {phone.2} now?", "no"),
-        ],
+        asks: "Which phone is sold out? {phone.2}; How much is the {phone}? {amount}; \
+               Can I buy the {phone} now? yes; Can I buy the {phone.2} now? no",
     },
     Note {
         context: "Ticket {ticket} was closed on {date}. Ticket {ticket.2} is still open.",
-        asks: &[
-            ("Which ticket is open?", "{ticket.2}"),
-            ("When was {ticket} closed?", "{date}"),
-            ("Is {ticket} open?", "no"),
-            ("Is {ticket.2} open?", "yes"),
-            ("Which ticket was closed?", "{ticket}"),
-        ],
+        asks: "Which ticket is open? {ticket.2}; When was {ticket} closed? {date}; \
+               Is {ticket} open? no; Is {ticket.2} open? yes; Which ticket was closed? {ticket}",
     },
     Note {
         context: "The contract of {person} ends on {date}. {person} wants to switch to {plan}.",
-        asks: &[
-            ("When does the contract end?", "{date}"),
-            ("Which plan does {person} want?", "{plan}"),
-            ("Whose contract ends?", "{person}"),
-            ("Why does the contract end?", "not stated"),
-        ],
+        asks: "When does the contract end? {date}; Which plan does {person} want? {plan}; \
+               Whose contract ends? {person}; Why does the contract end? not stated",
     },
     Note {
         context: "The speed on {street} is {speed} megabits. On {street.2} it is {speed.2}.",
-        asks: &[
-            ("How fast is it on {street}?", "{speed}"),
-            ("How fast is it on {street.2}?", "{speed.2}"),
-            ("Where is the speed {speed.2}?", "{street.2}"),
-        ],
+        asks: "How fast is it on {street}? {speed}; \
+               How fast is it on {street.2}? {speed.2}; Where is the speed {speed.2}? {street.2}",
     },
     Note {
         context: "The SIM for {phone_number} is active. The SIM for {phone_number.2} is blocked.",
-        asks: &[
-            ("Which number is blocked?", "{phone_number.2}"),
-            ("Which number is active?", "{phone_number}"),
-            ("Is the SIM for {phone_number} active?", "yes"),
-            ("Is the SIM for {phone_number.2} active?", "no"),
-        ],
+        asks: "Which number is blocked? {phone_number.2}; \
+               Which number is active? {phone_number}; Is the SIM for {phone_number} active? yes; \
+               Is the SIM for {phone_number.2} active? no",
     },
 ];
 
 const NOTES_HELD_OUT: &[Note] = &[
     Note {
         context: "{person} pays {amount} for {plan} and {person.2} pays {amount.2} for {plan.2}.",
-        asks: &[
-            ("How much does {person.2} pay?", "{amount.2}"),
-            ("Which plan does {person} have?", "{plan}"),
-            ("Who pays {amount}?", "{person}"),
-            ("Does {person} have {plan.2}?", "no"),
-        ],
+        asks: "How much does {person.2} pay? {amount.2}; \
+               Which plan does {person} have? {plan}; Who pays {amount}? {person}; \
+               Does {person} have {plan.2}? no",
     },
     Note {
         context: "On {date} the technician brings the {router} to {street} in {town}.",
-        asks: &[
-            ("When does the technician come?", "{date}"),
-            ("Which router is it?", "{router}"),
-            ("Where does the technician go?", "{street}"),
-            ("At what time does the technician come?", "not stated"),
-        ],
+        asks: "When does the technician come? {date}; Which router is it? {router}; \
+               Where does the technician go? {street}; \
+               At what time does the technician come? not stated",
     },
     Note {
         context: "The internet works on {street}. On {street.2} there is an outage until {time}.",
-        asks: &[
-            ("Where is the outage?", "{street.2}"),
-            ("Until when is the outage?", "{time}"),
-            ("Does the internet work on {street}?", "yes"),
-            ("Does the internet work on {street.2}?", "no"),
-        ],
+        asks: "Where is the outage? {street.2}; Until when is the outage? {time}; \
+               Does the internet work on {street}? yes; Does the internet work on {street.2}? no",
     },
     Note {
         context: "{person} bought a {phone} for {amount}. The number is {phone_number}.",
-        asks: &[
-            ("How much is the {phone}?", "{amount}"),
-            ("What is the number of {person}?", "{phone_number}"),
-            ("Which phone did {person} buy?", "{phone}"),
-            ("Did {person} buy a {phone}?", "yes"),
-        ],
+        asks: "How much is the {phone}? {amount}; \
+               What is the number of {person}? {phone_number}; \
+               Which phone did {person} buy? {phone}; Did {person} buy a {phone}? yes",
     },
     Note {
         context: "With {plan} you have {data_gb} GB at home and {data_gb.2} GB in {country}.",
-        asks: &[
-            ("How many GB are there in {country}?", "{data_gb.2}"),
-            ("How many GB are there at home?", "{data_gb}"),
-            ("Which plan is it?", "{plan}"),
-            ("What does {plan} cost?", "not stated"),
-        ],
+        asks: "How many GB are there in {country}? {data_gb.2}; \
+               How many GB are there at home? {data_gb}; Which plan is it? {plan}; \
+               What does {plan} cost? not stated",
     },
 ];
 
