@@ -183,6 +183,19 @@ fn extremes(values: &[f32]) -> (f32, f32) {
         })
 }
 
+/// The first element of the largest magnitude; 0 where all are 0.
+fn largest_magnitude(values: &[f32]) -> f32 {
+    // Without its sign a finite number compares like its bits, and integers can be compared in any order, so many at once.
+    let magnitude = |value: f32| (value.to_bits() & 0x7fff_ffff) as i32;
+    let largest = values
+        .iter()
+        .fold(0, |largest, &value| magnitude(value).max(largest));
+    match values.iter().find(|&&value| magnitude(value) == largest) {
+        Some(&value) if largest > 0 => value,
+        _ => 0.0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,6 +226,13 @@ mod tests {
         assert_eq!(signs(&[0.0, -0.0]), (0, 0));
         assert_eq!(signs(&[-0.0, 0.0]), (1, 1));
         assert_eq!(extremes(&[1.0, -3.0, 2.0]), (-3.0, 2.0));
+    }
+
+    #[test]
+    fn the_first_of_the_largest_magnitude_is_taken() {
+        assert_eq!(largest_magnitude(&[1.0, -3.0, 3.0, 2.0]), -3.0);
+        assert_eq!(largest_magnitude(&[-1.0, 3.0, -3.0]), 3.0);
+        assert_eq!(largest_magnitude(&[-0.0; 3]).to_bits(), 0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The bytes in front of the tensors.
 
 use crate::header::{MAGIC, VERSION};
-use crate::{Array, Metadata, TensorSpec, Value};
+use crate::{Metadata, TensorSpec, value_bytes};
 
 /// The header of a file with this metadata and these tensors, of which the data starts at the next multiple of `alignment`.
 /// `offsets` are from there.
@@ -17,12 +17,11 @@ pub(crate) fn header_bytes(
     out.extend((tensors.len() as u64).to_le_bytes());
     out.extend((metadata.len() as u64).to_le_bytes());
     for (key, entry) in metadata.iter() {
-        string(&mut out, key);
-        out.extend(entry.value_type().id().to_le_bytes());
-        value(&mut out, entry);
+        value_bytes::write_string(&mut out, key);
+        value_bytes::write(&mut out, entry);
     }
     for (tensor, offset) in tensors.iter().zip(offsets) {
-        string(&mut out, &tensor.name);
+        value_bytes::write_string(&mut out, &tensor.name);
         out.extend((tensor.dims.len() as u32).to_le_bytes());
         tensor
             .dims
@@ -35,71 +34,10 @@ pub(crate) fn header_bytes(
     out
 }
 
-fn string(out: &mut Vec<u8>, text: &str) {
-    out.extend((text.len() as u64).to_le_bytes());
-    out.extend(text.as_bytes());
-}
-
-fn value(out: &mut Vec<u8>, value: &Value) {
-    match value {
-        Value::U8(value) => out.extend(value.to_le_bytes()),
-        Value::I8(value) => out.extend(value.to_le_bytes()),
-        Value::U16(value) => out.extend(value.to_le_bytes()),
-        Value::I16(value) => out.extend(value.to_le_bytes()),
-        Value::U32(value) => out.extend(value.to_le_bytes()),
-        Value::I32(value) => out.extend(value.to_le_bytes()),
-        Value::F32(value) => out.extend(value.to_le_bytes()),
-        Value::U64(value) => out.extend(value.to_le_bytes()),
-        Value::I64(value) => out.extend(value.to_le_bytes()),
-        Value::F64(value) => out.extend(value.to_le_bytes()),
-        Value::Bool(value) => out.push((*value).into()),
-        Value::String(value) => string(out, value),
-        Value::Array(value) => array(out, value),
-    }
-}
-
-fn array(out: &mut Vec<u8>, array: &Array) {
-    out.extend(array.element_type().id().to_le_bytes());
-    out.extend((array.len() as u64).to_le_bytes());
-    match array {
-        Array::U8(values) => out.extend(values),
-        Array::I8(values) => values
-            .iter()
-            .for_each(|value| out.extend(value.to_le_bytes())),
-        Array::U16(values) => values
-            .iter()
-            .for_each(|value| out.extend(value.to_le_bytes())),
-        Array::I16(values) => values
-            .iter()
-            .for_each(|value| out.extend(value.to_le_bytes())),
-        Array::U32(values) => values
-            .iter()
-            .for_each(|value| out.extend(value.to_le_bytes())),
-        Array::I32(values) => values
-            .iter()
-            .for_each(|value| out.extend(value.to_le_bytes())),
-        Array::F32(values) => values
-            .iter()
-            .for_each(|value| out.extend(value.to_le_bytes())),
-        Array::U64(values) => values
-            .iter()
-            .for_each(|value| out.extend(value.to_le_bytes())),
-        Array::I64(values) => values
-            .iter()
-            .for_each(|value| out.extend(value.to_le_bytes())),
-        Array::F64(values) => values
-            .iter()
-            .for_each(|value| out.extend(value.to_le_bytes())),
-        Array::Bool(values) => out.extend(values.iter().map(|&value| u8::from(value))),
-        Array::String(values) => values.iter().for_each(|value| string(out, value)),
-        Array::Array(values) => values.iter().for_each(|values| self::array(out, values)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TensorType;
+    use crate::{Array, TensorType, Value};
 
     /// The bytes of the smallest useful header, field by field as gguf.md lists them.
     #[test]

@@ -30,11 +30,12 @@
 //! |---|---|
 //! | `tensor_type.rs` | what a tensor's elements are stored as, and how many bytes a block takes |
 //! | `codec.rs`, `codec/` | blocks to f32 and back, bit for bit what ggml computes; one file per type |
-//! | `value.rs`, `metadata.rs` | metadata values, and the ordered table of them |
+//! | `value.rs`, `value_bytes.rs`, `metadata.rs` | metadata values, their bytes, and the ordered table of them |
 //! | `keys.rs` | the names of the metadata keys, with their types |
-//! | `header.rs`, `cursor.rs` | bytes to a checked header |
+//! | `header.rs`, `tensor_info.rs`, `cursor.rs` | bytes to a checked header |
 //! | `reader.rs`, `mapping.rs` | a memory-mapped file |
-//! | `writer.rs`, `header_bytes.rs` | a file, tensor by tensor, that appears only when it is complete |
+//! | `layout.rs`, `header_bytes.rs` | a checked plan to the bytes of a header |
+//! | `writer.rs` | a file, tensor by tensor, that appears only when it is complete |
 
 pub mod codec;
 mod cursor;
@@ -42,17 +43,22 @@ mod error;
 mod header;
 mod header_bytes;
 pub mod keys;
+mod layout;
 mod mapping;
 mod metadata;
 mod reader;
+mod tensor_info;
 mod tensor_type;
 mod value;
+mod value_bytes;
 mod writer;
 
 pub use error::GgufError;
-pub use header::{Header, TensorInfo};
+pub use header::Header;
+pub use layout::TensorSpec;
 pub use metadata::Metadata;
 pub use reader::Reader;
+pub use tensor_info::TensorInfo;
 pub use tensor_type::TensorType;
 pub use value::{Array, FieldType, Value, ValueType};
-pub use writer::{TensorSpec, Writer};
+pub use writer::Writer;

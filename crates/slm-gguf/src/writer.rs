@@ -1,47 +1,20 @@
 //! A file, tensor by tensor, that appears only when it is complete.
 
-use std::collections::HashSet;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use crate::header::{DIMENSIONS, KEY_BYTES, size_bytes};
-use crate::header_bytes::header_bytes;
-use crate::{GgufError, Metadata, TensorType, codec, keys};
+use crate::layout::Layout;
+use crate::{GgufError, Metadata, TensorSpec, TensorType, codec};
 
-/// The longest name that ggml loads: `GGML_MAX_NAME` is 64 with the byte that ends it.
-const NAME_BYTES: usize = 63;
 /// How many elements are encoded at a time: a multiple of every block.
 const CHUNK_ELEMENTS: usize = 1 << 16;
-
-/// A tensor that will be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TensorSpec {
-    /// Such as `blk.0.attn_q.weight`.
-    pub name: String,
-    /// The dimension whose elements lie next to each other first, `[in, out]` of a linear layer.
-    pub dims: Vec<u64>,
-    /// What the elements are stored as.
-    pub tensor_type: TensorType,
-}
-
-impl TensorSpec {
-    /// From a shape as in safetensors, `[out, in]` of a linear layer: reversed here.
-    pub fn from_shape(name: impl Into<String>, shape: &[usize], tensor_type: TensorType) -> Self {
-        let dims = shape.iter().rev().map(|&dim| dim as u64).collect();
-        Self {
-            name: name.into(),
-            dims,
-            tensor_type,
-        }
-    }
-}
 
 /// Writes a GGUF file: the header at once, then tensor by tensor in the order in which they were declared.
 ///
 /// The bytes go to a temporary file next to the final one, which [`finish`](Self::finish) renames; until then, and where
-/// it is never called, whatever was at the path stays there.
+/// it is never called, whatever was at the path stays there. After an error there is nothing to do but to drop it.
 #[derive(Debug)]
 pub struct Writer {
     path: PathBuf,
@@ -61,29 +34,18 @@ impl Writer {
     ///
     /// # Errors
     /// Keys and names that the format or ggml does not allow, dimensions that are not whole blocks, a quantized tensor
-    /// without [`keys::general::QUANTIZATION_VERSION`], and [`GgufError::Write`].
+    /// without [`QUANTIZATION_VERSION`](crate::keys::general::QUANTIZATION_VERSION), and [`GgufError::Write`].
     pub fn create(
         path: impl AsRef<Path>,
         metadata: &Metadata,
         tensors: Vec<TensorSpec>,
     ) -> Result<Self, GgufError> {
         let path = path.as_ref().to_path_buf();
-        let alignment = metadata.alignment()?;
-        ensure_keys(metadata)?;
-        ensure_names(&tensors)?;
-        ensure_quantization_version(metadata, &tensors)?;
-        let mut offsets = Vec::with_capacity(tensors.len());
-        let mut sized = Vec::with_capacity(tensors.len());
-        let mut offset = 0u64;
-        for tensor in &tensors {
-            let size_bytes = size_bytes(&tensor.name, &tensor.dims, tensor.tensor_type)?;
-            offsets.push(offset);
-            sized.push((tensor.clone(), size_bytes));
-            offset = end_of(offset, size_bytes, alignment).ok_or(GgufError::TooLarge {
-                n_elements: u64::MAX,
-            })?;
-        }
-        let header = header_bytes(metadata, &tensors, &offsets, alignment);
+        let Layout {
+            alignment,
+            header,
+            tensors,
+        } = Layout::new(metadata, tensors)?;
         let file = temporary(&path).map_err(|source| GgufError::Write {
             path: path.clone(),
             source,
@@ -93,7 +55,7 @@ impl Writer {
             path,
             file,
             alignment,
-            tensors: sized,
+            tensors,
             current: 0,
             written: 0,
             size_bytes: 0,
@@ -213,13 +175,6 @@ fn within(name: &str, mut source: GgufError, first: usize) -> GgufError {
     }
 }
 
-/// Where the tensor after this one starts.
-fn end_of(offset: u64, size_bytes: u64, alignment: u64) -> Option<u64> {
-    offset
-        .checked_add(size_bytes)?
-        .checked_next_multiple_of(alignment)
-}
-
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
@@ -250,74 +205,5 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
         fs_err::File::open(folder)?.sync_all()
     } else {
         Ok(())
-    }
-}
-
-fn ensure_keys(metadata: &Metadata) -> Result<(), GgufError> {
-    for (key, _) in metadata.iter() {
-        if key.len() > KEY_BYTES {
-            return Err(GgufError::KeyTooLong {
-                key: key.chars().take(80).collect(),
-                n_bytes: key.len(),
-            });
-        }
-        let allowed =
-            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-        if !key
-            .split('.')
-            .all(|segment| !segment.is_empty() && segment.chars().all(allowed))
-        {
-            return Err(GgufError::KeyCharacters {
-                key: key.to_string(),
-            });
-        }
-    }
-    Ok(())
-}
-
-fn ensure_names(tensors: &[TensorSpec]) -> Result<(), GgufError> {
-    let mut seen = HashSet::new();
-    for TensorSpec { name, dims, .. } in tensors {
-        if name.len() > NAME_BYTES {
-            return Err(GgufError::NameTooLong {
-                name: name.clone(),
-                n_bytes: name.len(),
-                limit: NAME_BYTES,
-            });
-        }
-        if dims.len() > DIMENSIONS {
-            return Err(GgufError::Dimensions {
-                name: name.clone(),
-                found: dims.len() as u32,
-            });
-        }
-        if !seen.insert(name) {
-            return Err(GgufError::DuplicateTensor { name: name.clone() });
-        }
-    }
-    Ok(())
-}
-
-fn ensure_quantization_version(
-    metadata: &Metadata,
-    tensors: &[TensorSpec],
-) -> Result<(), GgufError> {
-    let quantized = tensors
-        .iter()
-        .find(|tensor| tensor.tensor_type.is_quantized());
-    match (
-        quantized,
-        metadata.get(&keys::general::QUANTIZATION_VERSION)?,
-    ) {
-        (
-            Some(TensorSpec {
-                name, tensor_type, ..
-            }),
-            None,
-        ) => Err(GgufError::QuantizationVersion {
-            name: name.clone(),
-            tensor_type: *tensor_type,
-        }),
-        _ => Ok(()),
     }
 }

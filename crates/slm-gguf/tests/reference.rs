@@ -74,6 +74,46 @@ const BLOCKS: [(TensorType, usize, u64); 8] = [
     (TensorType::Q6_K, 1024, 0xcc91_75bc_5761_e2e6),
 ];
 
+/// Type, and the hash of `quantize_row_*_ref`'s bytes for [`many`] numbers: ggml d99724f2, `ggml-quants.c` compiled by gcc 12.2
+/// for x86-64 with `-O3` and no instructions beyond the baseline.
+const MANY_BLOCKS: [(TensorType, u64); 8] = [
+    (TensorType::Q4_0, 0xc994_6633_eacd_f55b),
+    (TensorType::Q4_1, 0x5606_db78_77fa_ca3e),
+    (TensorType::Q5_0, 0x2ff7_6140_5bb9_edaa),
+    (TensorType::Q5_1, 0xeb07_29c1_6743_cb34),
+    (TensorType::Q8_0, 0x38df_60b2_d2f0_ffd5),
+    (TensorType::Q4_K, 0x7076_2dce_bfe6_b12f),
+    (TensorType::Q5_K, 0x7274_e5d5_bf15_7d9b),
+    (TensorType::Q6_K, 0xe0c8_606d_3f89_6f17),
+];
+
+/// 163,840 numbers of five kinds: even, most of them small, none below 0, multiples of 1/64, and half of them zeros of either sign.
+fn many() -> Vec<f32> {
+    let kinds: [fn(f32) -> f32; 5] = [
+        |x| x,
+        |x| x * x * x * 0.02,
+        f32::abs,
+        |x| (x * 64.0).trunc() / 64.0,
+        |x| if x.abs() < 0.5 { 0.0 * x } else { x },
+    ];
+    kinds
+        .iter()
+        .flat_map(|kind| uniform(32_768).into_iter().map(kind))
+        .collect()
+}
+
+#[test]
+fn many_blocks_are_those_of_ggml() -> TestResult {
+    for (tensor_type, expected) in MANY_BLOCKS {
+        assert_eq!(
+            hash(&quantized(tensor_type, &many())?),
+            expected,
+            "{tensor_type}"
+        );
+    }
+    Ok(())
+}
+
 #[test]
 fn blocks_are_those_of_ggml() -> TestResult {
     for (tensor_type, len, expected) in BLOCKS {

@@ -4,7 +4,7 @@
 //! different start. The order of every addition is ggml's: `make_qx_quants` with its weights of `x * x`, and
 //! `make_qkx2_quants` with squared errors.
 
-use super::extremes;
+use super::{extremes, largest_magnitude};
 
 /// Below this all elements count as 0: `GROUP_MAX_EPS` in ggml.
 pub(super) const ALL_ZERO: f32 = 1e-15;
@@ -21,12 +21,7 @@ pub(super) fn nearest(value: f32) -> i32 {
 ///
 /// Errors count by the square of the element.
 pub(super) fn around_zero<const N: usize>(values: &[f32; N], middle: i32) -> (f32, [u8; N]) {
-    let mut largest = 0f32;
-    for &value in values {
-        if value.abs() > largest.abs() {
-            largest = value;
-        }
-    }
+    let largest = largest_magnitude(values);
     if largest.abs() < ALL_ZERO {
         return (0.0, [0; N]);
     }
@@ -82,63 +77,103 @@ pub(super) fn from_smallest<const N: usize>(
     weights: &[f32; N],
     search: Search,
 ) -> (f32, f32, [u8; N]) {
-    let top = f32::from(search.top);
-    let (mut smallest, largest) = extremes(values);
-    if smallest > 0.0 {
-        smallest = 0.0;
-    }
+    let (smallest, largest) = extremes(values);
+    let smallest = if smallest > 0.0 { 0.0 } else { smallest };
     if largest == smallest {
         return (0.0, -smallest, [0; N]);
     }
-    let (mut sum_w, mut sum_x) = (0f32, 0f32);
-    for (&value, &weight) in values.iter().zip(weights) {
-        sum_w += weight;
-        sum_x += weight * value;
-    }
-    let rounded = |inverse: f32, smallest: f32| {
-        values.map(|value| nearest(inverse * (value - smallest)).clamp(0, search.top.into()) as u8)
+    let weighted = Weighted::new(values, weights);
+    let top = f32::from(search.top);
+    let inverse = top / (largest - smallest);
+    let mut best = Line {
+        scale: 1.0 / inverse,
+        smallest,
     };
-    let error = |scale: f32, smallest: f32, levels: &[u8; N]| {
+    let mut best_levels = weighted.levels(inverse, smallest, search.top);
+    let mut best_error = weighted.error(best, &best_levels);
+    for step in 0..=search.n_steps {
+        // From the best line so far, not from the first: as ggml does it.
+        let start = search.first + search.step * f32::from(step) + top;
+        let inverse = start / (largest - best.smallest);
+        let levels = weighted.levels(inverse, best.smallest, search.top);
+        let Some(line) = weighted.line_through(&levels) else {
+            continue;
+        };
+        let error = weighted.error(line, &levels);
+        if error < best_error {
+            (best, best_levels, best_error) = (line, levels, error);
+        }
+    }
+    (best.scale, -best.smallest, best_levels)
+}
+
+/// Element = `scale * level + smallest`.
+#[derive(Clone, Copy)]
+struct Line {
+    scale: f32,
+    smallest: f32,
+}
+
+/// Elements of which each counts by its weight.
+struct Weighted<'a, const N: usize> {
+    values: &'a [f32; N],
+    weights: &'a [f32; N],
+    sum_w: f32,
+    sum_x: f32,
+}
+
+impl<'a, const N: usize> Weighted<'a, N> {
+    fn new(values: &'a [f32; N], weights: &'a [f32; N]) -> Self {
+        let (mut sum_w, mut sum_x) = (0f32, 0f32);
+        for (&value, &weight) in values.iter().zip(weights) {
+            sum_w += weight;
+            sum_x += weight * value;
+        }
+        Self {
+            values,
+            weights,
+            sum_w,
+            sum_x,
+        }
+    }
+
+    fn levels(&self, inverse: f32, smallest: f32, top: u8) -> [u8; N] {
+        self.values
+            .map(|value| nearest(inverse * (value - smallest)).clamp(0, top.into()) as u8)
+    }
+
+    fn error(&self, line: Line, levels: &[u8; N]) -> f32 {
         let mut error = 0f32;
-        for ((&value, &weight), &level) in values.iter().zip(weights).zip(levels) {
-            let difference = scale * f32::from(level) + smallest - value;
+        for ((&value, &weight), &level) in self.values.iter().zip(self.weights).zip(levels) {
+            let difference = line.scale * f32::from(level) + line.smallest - value;
             error += weight * (difference * difference);
         }
         error
-    };
+    }
 
-    let inverse = top / (largest - smallest);
-    let mut scale = 1.0 / inverse;
-    let mut best_levels = rounded(inverse, smallest);
-    let mut best_error = error(scale, smallest, &best_levels);
-    for step in 0..=search.n_steps {
-        let inverse = (search.first + search.step * f32::from(step) + top) / (largest - smallest);
-        let levels = rounded(inverse, smallest);
+    /// The line of least squares, among those that do not start above 0; none where all levels are one.
+    fn line_through(&self, levels: &[u8; N]) -> Option<Line> {
         let (mut sum_l, mut sum_l2, mut sum_xl) = (0f32, 0f32, 0f32);
-        for ((&value, &weight), &level) in values.iter().zip(weights).zip(&levels) {
+        for ((&value, &weight), &level) in self.values.iter().zip(self.weights).zip(levels) {
             let level = f32::from(level);
             sum_l += weight * level;
             sum_l2 += weight * level * level;
             sum_xl += weight * level * value;
         }
-        // Least squares of a line through the levels.
-        let determinant = sum_w * sum_l2 - sum_l * sum_l;
+        let determinant = self.sum_w * sum_l2 - sum_l * sum_l;
         if determinant <= 0.0 {
-            continue;
+            return None;
         }
-        let mut new_scale = (sum_w * sum_xl - sum_x * sum_l) / determinant;
-        let mut new_smallest = (sum_l2 * sum_x - sum_l * sum_xl) / determinant;
-        if new_smallest > 0.0 {
-            new_smallest = 0.0;
-            new_scale = sum_xl / sum_l2;
+        let scale = (self.sum_w * sum_xl - self.sum_x * sum_l) / determinant;
+        let smallest = (sum_l2 * self.sum_x - sum_l * sum_xl) / determinant;
+        if smallest > 0.0 {
+            return Some(Line {
+                scale: sum_xl / sum_l2,
+                smallest: 0.0,
+            });
         }
-        let new_error = error(new_scale, new_smallest, &levels);
-        if new_error < best_error {
-            (best_error, best_levels, scale, smallest) =
-                (new_error, levels, new_scale, new_smallest);
-        }
+        Some(Line { scale, smallest })
     }
-    (scale, -smallest, best_levels)
 }
 
 #[cfg(test)]

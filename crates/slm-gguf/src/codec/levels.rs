@@ -3,7 +3,7 @@
 //! Their low four bits lie in 16 bytes, element `i` in the lower half of byte `i` and element `16 + i` in the upper half; their
 //! fifth bits lie in four bytes, that of element `i` at bit `i`.
 
-use super::{extremes, inverse};
+use super::{extremes, inverse, largest_magnitude};
 
 /// The low four bits of each level, in 16 bytes.
 pub(super) fn pack_low(levels: &[u8; 32], packed: &mut [u8]) {
@@ -47,12 +47,7 @@ pub(super) fn unpack(low: &[u8], high: &[u8]) -> [u8; 32] {
 ///
 /// The element with the largest magnitude gets level 0, whatever its sign, so that no level is lost to symmetry.
 pub(super) fn around_zero(values: &[f32; 32], middle: u8) -> (f32, [u8; 32]) {
-    let mut largest = 0f32;
-    for &value in values {
-        if largest.abs() < value.abs() {
-            largest = value;
-        }
-    }
+    let largest = largest_magnitude(values);
     let middle = f32::from(middle);
     let d = largest / -middle;
     let inverse = inverse(d);

@@ -22,11 +22,13 @@ const MIDDLE: i32 = 32;
 
 pub(super) fn dequantize(block: &[u8; BYTES], values: &mut [f32; LEN]) {
     let scales = scales(block);
-    for (i, value) in values.iter_mut().enumerate() {
-        let place = Place::of(i);
-        let level = (block[place.low] >> place.low_shift & 0xf)
-            | (block[place.high] >> place.high_shift & 3) << 4;
-        *value = scales[i / 16] * (f32::from(level) - MIDDLE as f32);
+    for (group, values) in values.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+        let place = Place::of(group);
+        let (low, high) = (&block[place.low..], &block[place.high..]);
+        for (value, (low, high)) in values.iter_mut().zip(low.iter().zip(high)) {
+            let level = (low >> place.low_shift & 0xf) | (high >> place.high_shift & 3) << 4;
+            *value = scales[group] * (f32::from(level) - MIDDLE as f32);
+        }
     }
 }
 
@@ -68,10 +70,12 @@ pub(super) fn quantize(values: &[f32; LEN], block: &mut [u8; BYTES]) {
                 .map(|value| (nearest(value / scale).clamp(-MIDDLE, MIDDLE - 1) + MIDDLE) as u8);
         }
     }
-    for (i, level) in levels.into_iter().enumerate() {
-        let place = Place::of(i);
-        block[place.low] |= (level & 0xf) << place.low_shift;
-        block[place.high] |= (level >> 4) << place.high_shift;
+    for (group, levels) in levels.as_chunks::<16>().0.iter().enumerate() {
+        let place = Place::of(group);
+        for (i, level) in levels.iter().enumerate() {
+            block[place.low + i] |= (level & 0xf) << place.low_shift;
+            block[place.high + i] |= (level >> 4) << place.high_shift;
+        }
     }
 }
 
@@ -80,7 +84,7 @@ fn scales(block: &[u8; BYTES]) -> [f32; GROUPS] {
     std::array::from_fn(|group| d * f32::from(block[192 + group] as i8))
 }
 
-/// Where the bits of a level lie in a block.
+/// Where the bits of a group's first level lie in a block; those of the next ones lie in the next bytes.
 struct Place {
     low: usize,
     low_shift: usize,
@@ -89,12 +93,12 @@ struct Place {
 }
 
 impl Place {
-    fn of(element: usize) -> Self {
-        let (half, quarter, i) = (element / 128, element / 32 % 4, element % 32);
+    fn of(group: usize) -> Self {
+        let (half, quarter, first) = (group / 8, group / 2 % 4, group % 2 * 16);
         Self {
-            low: half * 64 + quarter % 2 * 32 + i,
+            low: half * 64 + quarter % 2 * 32 + first,
             low_shift: quarter / 2 * 4,
-            high: 128 + half * 32 + i,
+            high: 128 + half * 32 + first,
             high_shift: quarter * 2,
         }
     }

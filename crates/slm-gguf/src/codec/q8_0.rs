@@ -8,7 +8,7 @@
 //! `d` is the largest magnitude over 127. Elements are divided by `d` before it is rounded to F16, and rounded half away from
 //! zero.
 
-use super::{inverse, read_f16, write_f16};
+use super::{inverse, largest_magnitude, read_f16, write_f16};
 
 const LEN: usize = 32;
 const BYTES: usize = 34;
@@ -21,10 +21,7 @@ pub(super) fn dequantize(block: &[u8; BYTES], values: &mut [f32; LEN]) {
 }
 
 pub(super) fn quantize(values: &[f32; LEN], block: &mut [u8; BYTES]) {
-    let largest = values
-        .iter()
-        .fold(0f32, |largest, value| largest.max(value.abs()));
-    let d = largest / 127.0;
+    let d = largest_magnitude(values).abs() / 127.0;
     let inverse = inverse(d);
     write_f16(block, 0, d);
     for (q, &value) in block[2..].iter_mut().zip(values) {
