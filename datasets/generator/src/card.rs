@@ -138,7 +138,7 @@ template, no row and no held-out name of a test occurs. The three tasks of the d
 fields of a domain, answer from a domain note) do not occur; a model has to learn them by fine-tuning.\n";
 
 const LIMITS: &str = "## Limits\n\n\
-- Each test task has 4 to 31 templates, with several rows each. Rows of one template tend to be right or wrong together, so an \
+- Each test task has 4 to 30 templates, with several rows each. Rows of one template tend to be right or wrong together, so an \
   interval that takes rows as independent is too narrow.\n\
 - English only, short, and written by one hand: real messages are longer, messier and more varied. A score here says \
   that training works, not that a model is ready for customers.\n\
