@@ -10,7 +10,7 @@ use minijinja_contrib::pycompat::unknown_method_callback;
 
 use crate::TextError;
 use crate::python_json::tojson;
-use crate::tokenizer_files::TemplateText;
+use crate::template_text::TemplateText;
 
 /// The template for conversations without tools.
 const DEFAULT: &str = "default";

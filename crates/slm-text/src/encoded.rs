@@ -50,11 +50,11 @@ impl ChatTokenizer {
     /// A token is learned if and only if its first byte lies in a learned span of the rendered text. An assistant
     /// message's span starts where the prompt for it ends, so it is what the model would have to write; it ends with
     /// the content, or, with `spec.eos`, with the end-of-turn token after it. What follows that token (a line break,
-    /// usually) is not learned.
+    /// usually) is not learned. Only the last answer has to have such a token: some templates write EOS once, at the end.
     ///
     /// # Errors
     /// There is no template, it refuses the messages, a message's place in the text is not certain, or with
-    /// `spec.eos` the template ends the last answer without a token that could end it.
+    /// `spec.eos` no token that the tokenizer knows follows the last answer.
     pub fn encode_conversation(
         &self,
         conversation: &Conversation,

@@ -111,9 +111,9 @@ pub enum TextError {
         reason: String,
     },
 
-    /// Nothing after an assistant message tells a model to stop.
+    /// Nothing after the last learned message tells a model to stop.
     #[error(
-        "the chat template writes {found} after the last assistant message, needed an end-of-turn token that the tokenizer knows"
+        "the chat template writes {found} after the last learned message, needed an end-of-turn token that the tokenizer knows"
     )]
     NoEndOfTurn {
         /// The text found there.
@@ -190,6 +190,12 @@ impl TextError {
             TextError::UnlocatedMessage { .. } => Some(
                 "a template that renders messages independently of each other makes this work: set `model.chat_template = \"file.jinja\"`".into(),
             ),
+            TextError::Refused { .. } => Some(
+                "the rows do not fit this template: change them, or set `model.chat_template = \"file.jinja\"`".into(),
+            ),
+            TextError::InvalidTokenizer { .. } => {
+                Some("the file may be incomplete: fetch the model again".into())
+            }
             TextError::EmbeddingTooSmall { .. } => {
                 Some("tokenizer and weights may come from different models".into())
             }

@@ -13,6 +13,7 @@ mod python_json;
 mod rendering;
 mod special_tokens;
 mod stream;
+mod template_text;
 mod tokenizer;
 mod tokenizer_files;
 mod turns;

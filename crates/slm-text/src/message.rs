@@ -1,6 +1,6 @@
 //! What a chat consists of, before any template has seen it.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 /// One message of a conversation.
@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 pub struct Message {
     /// `system`, `user`, `assistant`, `tool`, or what else the template knows.
     pub role: String,
-    /// The text; empty where a message consists of tool calls alone.
-    #[serde(default)]
+    /// The text; empty where a message consists of tool calls alone (files have `null` there, or nothing).
+    #[serde(default, deserialize_with = "text_or_null")]
     pub content: String,
     /// Every other field (`tool_calls`, `name`, `reasoning_content`, ..), handed to the template as it is.
     #[serde(flatten)]
@@ -51,12 +51,18 @@ impl From<Vec<Message>> for Conversation {
     }
 }
 
+fn text_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn unknown_fields_survive_a_round_trip() {
+        let line = r#"{"role":"assistant","content":null,"tool_calls":[]}"#;
+        assert_eq!(serde_json::from_str::<Message>(line).unwrap().content, "");
         let line = r#"{"role":"assistant","content":"","tool_calls":[{"name":"weather"}]}"#;
         let message: Message = serde_json::from_str(line).unwrap();
         assert_eq!(message.extra["tool_calls"][0]["name"], "weather");

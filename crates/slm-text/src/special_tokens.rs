@@ -158,15 +158,16 @@ fn affixes(
             reason: "its post-processor changes the text's own tokens".into(),
         })?;
 
-    let chosen = |class_says: Option<bool>, wanted: bool, token: Option<&Token>, found: &[u32]| {
-        match class_says {
-            Some(false) => Vec::new(),
-            None if has_processor || !wanted => found.to_vec(),
-            _ => token.map(|token| token.0).into_iter().collect(),
-        }
+    let chosen = |adds: Option<bool>, token: Option<&Token>, found: &[u32]| match adds {
+        Some(true) => token.map(|token| token.0).into_iter().collect(),
+        Some(false) => Vec::new(),
+        None => found.to_vec(),
     };
-    let prefix = chosen(files.adds_bos(), files.wants_bos(), bos, &whole[..at]);
-    let behind = &whole[at + bare.len()..];
-    let suffix = chosen(files.adds_eos(), files.wants_eos(), eos, behind);
+    let prefix = chosen(files.adds_bos(has_processor), bos, &whole[..at]);
+    let suffix = chosen(
+        files.adds_eos(has_processor),
+        eos,
+        &whole[at + bare.len()..],
+    );
     Ok((prefix, suffix))
 }

@@ -10,7 +10,8 @@ use tokenizers::{Decoder, DecoderWrapper, Tokenizer};
 use crate::chat_template::ChatTemplate;
 use crate::error::tokenizer_failed;
 use crate::special_tokens::SpecialTokens;
-use crate::tokenizer_files::{TEMPLATE, TOKENIZER, TokenizerFile, TokenizerFiles, read_template};
+use crate::template_text::TemplateText;
+use crate::tokenizer_files::{TEMPLATE, TOKENIZER, TokenizerFile, TokenizerFiles};
 use crate::{StreamDecoder, TextError};
 
 /// Text to ids and back, with the chat template of the same model.
@@ -49,7 +50,7 @@ impl ChatTokenizer {
         let special = SpecialTokens::resolve(&mut tokenizer, &files)?;
         let template_is_foreign = template != "auto";
         let text = match template_is_foreign {
-            true => Some(read_template(Path::new(template))?),
+            true => Some(TemplateText::read(Path::new(template))?),
             false => files.template()?,
         };
         let compile = |text| ChatTemplate::compile(&text);
@@ -144,7 +145,7 @@ impl ChatTokenizer {
     /// The ids of `text`, each with the bytes that it covers.
     ///
     /// Tokens that share a character each have that character's whole range.
-    pub fn encode_with_ranges(
+    pub(crate) fn encode_with_ranges(
         &self,
         text: &str,
     ) -> Result<Vec<(u32, std::ops::Range<usize>)>, TextError> {

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::TextError;
+use crate::template_text::{TemplateField, TemplateText};
 
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
 pub(crate) const CONFIG: &str = "tokenizer_config.json";
@@ -67,27 +68,6 @@ pub(crate) struct AddedTokenField {
     pub(crate) special: bool,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum TemplateField {
-    One(String),
-    Named(Vec<NamedTemplate>),
-}
-
-#[derive(Debug, Deserialize)]
-struct NamedTemplate {
-    name: String,
-    template: String,
-}
-
-/// A chat template's text and where it came from.
-#[derive(Debug)]
-pub(crate) struct TemplateText {
-    pub(crate) origin: String,
-    pub(crate) text: String,
-    pub(crate) tool_use: Option<String>,
-}
-
 /// What a key says about a special token.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Named {
@@ -139,12 +119,7 @@ impl TokenizerFiles {
     /// `config.json` counts where neither has the key; for `eos_token` also where they say `null`, because without
     /// one nothing ever ends.
     pub(crate) fn special_token(&self, key: &str) -> Named {
-        let said = self
-            .config
-            .rest
-            .get(key)
-            .or_else(|| self.special_tokens.get(key));
-        match said.map(token_text) {
+        match self.said(key).map(token_text) {
             Some(Some(text)) => Named::Text(text),
             Some(None) if key != "eos_token" => Named::Nothing,
             _ => self
@@ -152,6 +127,12 @@ impl TokenizerFiles {
                 .first()
                 .map_or(Named::Nothing, |id| Named::Id(*id)),
         }
+    }
+
+    /// The entry of `tokenizer_config.json` for `key`, or else that of `special_tokens_map.json`.
+    fn said(&self, key: &str) -> Option<&Value> {
+        let entry = self.config.rest.get(key);
+        entry.or_else(|| self.special_tokens.get(key))
     }
 
     /// The ids that `generation_config.json`, or else `config.json`, gives for `key`.
@@ -171,44 +152,33 @@ impl TokenizerFiles {
             .collect()
     }
 
-    /// Whether BOS is to be added: `None` leaves it to `tokenizer.json`.
+    /// Whether BOS is put before a text; `None` leaves it to the post-processor of `tokenizer.json`.
     ///
-    /// transformers builds the post-processor of its Llama classes anew from these keys, whatever `tokenizer.json`
-    /// has; every other class takes `tokenizer.json` as it is.
-    pub(crate) fn adds_bos(&self) -> Option<bool> {
+    /// transformers builds the post-processor of its Llama classes anew from `add_bos_token` and `add_eos_token`,
+    /// whatever `tokenizer.json` has; every other class takes it as it is. Where there is none, a key that asks for a
+    /// token is honoured.
+    pub(crate) fn adds_bos(&self, has_processor: bool) -> Option<bool> {
+        self.adds(self.config.add_bos_token, true, has_processor)
+    }
+
+    /// Whether EOS is put behind a text, as [`Self::adds_bos`].
+    pub(crate) fn adds_eos(&self, has_processor: bool) -> Option<bool> {
+        self.adds(self.config.add_eos_token, false, has_processor)
+    }
+
+    fn adds(&self, said: Option<bool>, llama_default: bool, has_processor: bool) -> Option<bool> {
         match self.is_llama_class() {
-            true => Some(self.config.add_bos_token.unwrap_or(true)),
-            false => None,
+            true => Some(said.unwrap_or(llama_default)),
+            false => said.filter(|adds| *adds && !has_processor),
         }
-    }
-
-    /// Whether EOS is to be added, as [`Self::adds_bos`].
-    pub(crate) fn adds_eos(&self) -> Option<bool> {
-        match self.is_llama_class() {
-            true => Some(self.config.add_eos_token.unwrap_or(false)),
-            false => None,
-        }
-    }
-
-    /// Whether `add_bos_token` is set, for tokenizers whose `tokenizer.json` has no post-processor.
-    pub(crate) fn wants_bos(&self) -> bool {
-        self.config.add_bos_token == Some(true)
-    }
-
-    /// Whether `add_eos_token` is set, for tokenizers whose `tokenizer.json` has no post-processor.
-    pub(crate) fn wants_eos(&self) -> bool {
-        self.config.add_eos_token == Some(true)
     }
 
     fn is_llama_class(&self) -> bool {
         let class = self.config.tokenizer_class.as_deref().unwrap_or_default();
-        [
-            "LlamaTokenizer",
-            "LlamaTokenizerFast",
-            "CodeLlamaTokenizer",
-            "CodeLlamaTokenizerFast",
-        ]
-        .contains(&class)
+        matches!(
+            class.strip_suffix("Fast").unwrap_or(class),
+            "LlamaTokenizer" | "CodeLlamaTokenizer"
+        )
     }
 
     /// The tokens that `tokenizer_config.json` lists by id.
@@ -218,50 +188,19 @@ impl TokenizerFiles {
 
     /// The special tokens that a template may name (`bos_token`, `eos_token`, `unk_token`, ..).
     pub(crate) fn template_tokens(&self) -> BTreeMap<String, String> {
-        let named = self
-            .special_tokens
-            .iter()
-            .chain(&self.config.rest)
-            .filter(|(key, _)| key.ends_with("_token"));
-        named
-            .filter_map(|(key, value)| Some((key.clone(), token_text(value)?)))
+        let keys = self.special_tokens.keys().chain(self.config.rest.keys());
+        let keys = keys.filter(|key| key.ends_with("_token"));
+        keys.filter_map(|key| Some((key.clone(), token_text(self.said(key)?)?)))
             .collect()
     }
 
     /// The folder's chat template: `chat_template.jinja`, or else the one in `tokenizer_config.json`.
     pub(crate) fn template(&self) -> Result<Option<TemplateText>, TextError> {
         let path = self.dir.join(TEMPLATE);
-        if path.is_file() {
-            return read_template(&path).map(Some);
-        }
-        let origin = CONFIG.to_string();
         match &self.config.chat_template {
+            _ if path.is_file() => TemplateText::read(&path).map(Some),
+            Some(field) => field.choose(CONFIG).map(Some),
             None => Ok(None),
-            Some(TemplateField::One(text)) => Ok(Some(TemplateText {
-                origin,
-                text: text.clone(),
-                tool_use: None,
-            })),
-            Some(TemplateField::Named(all)) => {
-                let named = |name| {
-                    all.iter()
-                        .find(|entry| entry.name == name)
-                        .map(|entry| entry.template.clone())
-                };
-                match named("default") {
-                    Some(text) => Ok(Some(TemplateText {
-                        origin,
-                        text,
-                        tool_use: named("tool_use"),
-                    })),
-                    None => Err(TextError::AmbiguousTemplate {
-                        names: all
-                            .iter()
-                            .map(|entry| format!("`{}`", entry.name))
-                            .collect(),
-                    }),
-                }
-            }
         }
     }
 
@@ -279,16 +218,6 @@ impl TokenizerFiles {
         }
         Ok(files)
     }
-}
-
-/// A chat template from a file of its own.
-pub(crate) fn read_template(path: &Path) -> Result<TemplateText, TextError> {
-    let text = fs_err::read_to_string(path)?;
-    Ok(TemplateText {
-        origin: path.display().to_string(),
-        text,
-        tool_use: None,
-    })
 }
 
 /// A special token is written as a string, or as an object with `content`.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use minijinja::value::{Serde, Value};
 
 use crate::encoded::{Learned, TrainOnSpec};
+use crate::rendering::values;
 use crate::{ChatTokenizer, Conversation, Message, TemplateArguments, TextError};
 
 /// A conversation as the template renders it, and where its assistant messages are.
@@ -39,11 +40,7 @@ impl<'a> Turns<'a> {
         tokenizer: &'a ChatTokenizer,
         conversation: &'a Conversation,
     ) -> Result<Turns<'a>, TextError> {
-        let values: Vec<Value> = conversation
-            .messages
-            .iter()
-            .map(|message| Value::from(Serde(message)))
-            .collect();
+        let values = values(&conversation.messages);
         let arguments = TemplateArguments {
             tools: conversation.tools.clone(),
             ..TemplateArguments::default()
@@ -76,11 +73,14 @@ impl<'a> Turns<'a> {
         if spec.which == Learned::All {
             return Ok(all_but_markers(&turns, self.text.len()));
         }
+        if let Some(last) = turns
+            .last()
+            .filter(|turn| spec.eos && turn.marker_end.is_none())
+        {
+            return Err(self.no_end_of_turn(last));
+        }
         let mut spans: Vec<Range<usize>> = Vec::new();
         for (turn, &index) in turns.iter().zip(&answers) {
-            if spec.eos && turn.marker_end.is_none() && index + 1 == self.messages.len() {
-                return Err(self.no_end_of_turn(turn));
-            }
             let end = turn
                 .marker_end
                 .filter(|_| spec.eos)
@@ -180,19 +180,14 @@ impl<'a> Turns<'a> {
     }
 
     fn no_end_of_turn(&self, turn: &Turn) -> TextError {
-        let found = match self.text[turn.content_end..].trim() {
-            "" => "nothing".into(),
+        let behind = self.text[turn.content_end..].trim();
+        let found = match behind.chars().take(24).collect::<String>() {
+            text if text.is_empty() => "nothing".into(),
             text => format!("`{text}`"),
         };
-        TextError::NoEndOfTurn {
-            found,
-            eos_token: self
-                .tokenizer
-                .special
-                .eos
-                .as_ref()
-                .map(|token| token.1.clone()),
-        }
+        let eos_token = self.tokenizer.special.eos.as_ref();
+        let eos_token = eos_token.map(|token| token.1.clone());
+        TextError::NoEndOfTurn { found, eos_token }
     }
 }
 

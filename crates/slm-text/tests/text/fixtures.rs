@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use slm_text::{ChatTokenizer, Conversation, Message, train_bpe};
+use slm_text::{ChatTokenizer, Conversation, Encoded, Learned, Message, TrainOnSpec, train_bpe};
 use tempfile::TempDir;
 
 /// Some sentences with what breaks tokenizers: digits, accents, emoji, other scripts.
@@ -22,10 +22,18 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
         .join("../../../shared")
         .join(path);
     if !found.exists() {
-        eprintln!("skipped: `../shared/{path}` is not there");
+        report(&format!(
+            "skipped: 1 test or part of one, `../shared/{path}` is not there"
+        ));
         return None;
     }
     Some(found)
+}
+
+/// Says how much was checked; shown with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "a test has no other place to say it")]
+pub(crate) fn report(line: &str) {
+    println!("{line}");
 }
 
 /// A folder with a freshly trained byte-level tokenizer.
@@ -76,3 +84,51 @@ pub(crate) fn chat(messages: &[(&str, &str)]) -> Conversation {
         .map(|(role, content)| Message::new(*role, *content));
     messages.collect::<Vec<_>>().into()
 }
+
+/// The learned tokens, with `|` where others lie in between.
+pub(crate) fn learned(tokenizer: &ChatTokenizer, encoded: &Encoded) -> String {
+    let mut runs: Vec<Vec<u32>> = Vec::new();
+    for (i, &id) in encoded.ids.iter().enumerate() {
+        if encoded.learn[i] {
+            if i == 0 || !encoded.learn[i - 1] {
+                runs.push(Vec::new());
+            }
+            runs.last_mut().unwrap().push(id);
+        }
+    }
+    let texts = runs.iter().map(|ids| tokenizer.decode(ids, false).unwrap());
+    texts.collect::<Vec<_>>().join("|")
+}
+
+/// What is learned of a conversation.
+pub(crate) fn encode(
+    tokenizer: &ChatTokenizer,
+    messages: &[(&str, &str)],
+    spec: TrainOnSpec,
+) -> String {
+    learned(
+        tokenizer,
+        &tokenizer
+            .encode_conversation(&chat(messages), spec)
+            .unwrap(),
+    )
+}
+
+/// A byte tokenizer with this chat template and these special tokens.
+pub(crate) fn with_template(special: &[&str], source: &str) -> (TempDir, ChatTokenizer) {
+    let dir = bytes_with(special);
+    std::fs::write(dir.path().join("chat_template.jinja"), source).unwrap();
+    let tokenizer = load(&dir);
+    (dir, tokenizer)
+}
+
+/// Every answer and its end.
+pub(crate) const ASSISTANT: TrainOnSpec = TrainOnSpec {
+    which: Learned::Assistant,
+    eos: true,
+};
+/// Every answer, without its end.
+pub(crate) const WITHOUT_EOS: TrainOnSpec = TrainOnSpec {
+    which: Learned::Assistant,
+    eos: false,
+};

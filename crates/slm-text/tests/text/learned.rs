@@ -2,53 +2,11 @@
 //!
 //! The tokenizers here have one token per byte, so that what is learned can be read back byte by byte.
 
-use std::path::Path;
+use slm_text::{Conversation, Learned, Message, TextError, TrainOnSpec};
 
-use slm_text::{ChatTokenizer, Conversation, Encoded, Learned, Message, TextError, TrainOnSpec};
-use tempfile::TempDir;
-
-use crate::fixtures::{bytes_with, chat, load, shared, trained};
-
-const ASSISTANT: TrainOnSpec = TrainOnSpec {
-    which: Learned::Assistant,
-    eos: true,
+use crate::fixtures::{
+    ASSISTANT, WITHOUT_EOS, bytes_with, chat, encode, learned, load, shared, trained, with_template,
 };
-const WITHOUT_EOS: TrainOnSpec = TrainOnSpec {
-    which: Learned::Assistant,
-    eos: false,
-};
-
-/// The learned tokens, with `|` where others lie in between.
-fn learned(tokenizer: &ChatTokenizer, encoded: &Encoded) -> String {
-    let mut runs: Vec<Vec<u32>> = Vec::new();
-    for (i, &id) in encoded.ids.iter().enumerate() {
-        if encoded.learn[i] {
-            if i == 0 || !encoded.learn[i - 1] {
-                runs.push(Vec::new());
-            }
-            runs.last_mut().unwrap().push(id);
-        }
-    }
-    let texts = runs.iter().map(|ids| tokenizer.decode(ids, false).unwrap());
-    texts.collect::<Vec<_>>().join("|")
-}
-
-fn encode(tokenizer: &ChatTokenizer, messages: &[(&str, &str)], spec: TrainOnSpec) -> String {
-    learned(
-        tokenizer,
-        &tokenizer
-            .encode_conversation(&chat(messages), spec)
-            .unwrap(),
-    )
-}
-
-/// A byte tokenizer with this chat template and these special tokens.
-fn with_template(special: &[&str], source: &str) -> (TempDir, ChatTokenizer) {
-    let dir = bytes_with(special);
-    std::fs::write(dir.path().join("chat_template.jinja"), source).unwrap();
-    let tokenizer = load(&dir);
-    (dir, tokenizer)
-}
 
 #[test]
 fn chatml_learns_answers_and_their_ends() {
@@ -132,6 +90,35 @@ fn characters_of_several_tokens_are_learned_whole() {
         .unwrap();
     assert_eq!(encoded.ids.len(), encoded.learn.len());
     assert_eq!(encoded.learned(), "🏳️‍🌈日é👍🏽".len());
+}
+
+#[test]
+fn awkward_answers_are_learned_as_they_are() {
+    let tokenizer = load(&trained(300));
+    let answers = [
+        "",
+        " ",
+        "\n\n",
+        "a<|im_end|>b",
+        "standin0standin",
+        "hi",
+        "<|im_start|>assistant\nhi",
+        "\u{301}e\u{200d}",
+        "\r\n x \u{a0}",
+    ];
+    for answer in answers {
+        for next in [None, Some(("user", "hi"))] {
+            let messages: Vec<_> = [("user", "hi"), ("assistant", answer)]
+                .into_iter()
+                .chain(next)
+                .collect();
+            assert_eq!(
+                encode(&tokenizer, &messages, ASSISTANT),
+                format!("{answer}<|im_end|>"),
+                "{answer:?}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -231,7 +218,7 @@ fn an_answer_without_an_end_is_refused() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the chat template writes nothing after the last assistant message, needed an end-of-turn token that the tokenizer knows"
+        "the chat template writes nothing after the last learned message, needed an end-of-turn token that the tokenizer knows"
     );
     assert!(error.hint().unwrap().contains("`</s>`"), "{error:?}");
     // The template ignores `add_generation_prompt`: its own header is not part of the answer.
@@ -243,6 +230,27 @@ fn an_answer_without_an_end_is_refused() {
         ),
         " hello"
     );
+}
+
+#[test]
+fn an_end_that_the_tokenizer_does_not_know_is_refused() {
+    let source = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|eot|>\n{% endfor %}";
+    let (_dir, tokenizer) = with_template(&[], source);
+    for messages in [
+        &[("user", "hi"), ("assistant", "hello")][..],
+        &[("assistant", "hello"), ("user", "hi")],
+    ] {
+        let error = tokenizer
+            .encode_conversation(&chat(messages), ASSISTANT)
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("the chat template writes `<|eot|>"),
+            "{error}"
+        );
+    }
+    assert_eq!(tokenizer.stop_ids(), [260]);
 }
 
 #[test]
@@ -276,169 +284,6 @@ fn a_place_that_is_not_certain_is_refused() {
         refused(&measured),
         "1: the text before it depends on its content"
     );
-}
-
-/// The tokens with which the collected templates mark turns.
-const MARKERS: [&str; 20] = [
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|end|>",
-    "<|user|>",
-    "<|assistant|>",
-    "<|system|>",
-    "<|eot_id|>",
-    "<|start_header_id|>",
-    "<|end_header_id|>",
-    "<|begin_of_text|>",
-    "<start_of_turn>",
-    "<end_of_turn>",
-    "<|end_of_text|>",
-    "<|start_of_role|>",
-    "<|end_of_role|>",
-    "<|end_of_turn|>",
-    "<|turn>",
-    "<turn|>",
-    "[INST]",
-    "[/INST]",
-];
-
-/// Templates of real vendors, by file name.
-fn real_templates() -> Vec<(String, String)> {
-    let Some(root) = shared("chat_templates") else {
-        return Vec::new();
-    };
-    let mut found = Vec::new();
-    for folder in ["chujiezheng", "llama.cpp", "trl"] {
-        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "jinja")
-            {
-                found.push((format!("{folder}/{}", name(&path)), read(folder, &path)));
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
-fn name(path: &Path) -> String {
-    path.file_name().unwrap().to_string_lossy().into_owned()
-}
-
-/// A template's text; one collection indents its templates for reading, and its README has the line to undo it.
-fn read(folder: &str, path: &Path) -> String {
-    let source = std::fs::read_to_string(path).unwrap();
-    match folder {
-        "chujiezheng" => source
-            .replace("\r\n", "\n")
-            .replace("    ", "")
-            .replace('\n', ""),
-        _ => source,
-    }
-}
-
-#[test]
-fn real_templates_learn_the_answers_and_nothing_else() {
-    let templates = real_templates();
-    let messages = [
-        ("user", "What is 2+2?"),
-        ("assistant", "It is four."),
-        ("user", "And 3+3?"),
-        ("assistant", "Six, user: 6"),
-    ];
-    let mut without_end = Vec::new();
-    for (name, source) in &templates {
-        let (_dir, tokenizer) = with_template(&MARKERS, source);
-        let text = encode(&tokenizer, &messages, WITHOUT_EOS);
-        let parts: Vec<&str> = text
-            .split('|')
-            .map(|part| part.trim().trim_start_matches("<think>\n\n</think>\n\n"))
-            .collect();
-        assert_eq!(parts, ["It is four.", "Six, user: 6"], "{name}");
-        match tokenizer.encode_conversation(&chat(&messages), ASSISTANT) {
-            Ok(encoded) => {
-                let text = learned(&tokenizer, &encoded);
-                let marker = MARKERS
-                    .iter()
-                    .chain(&["</s>"])
-                    .find(|marker| text.ends_with(*marker));
-                assert!(marker.is_some(), "{name}: {text}");
-                assert_eq!(text.matches(marker.unwrap()).count(), 2, "{name}: {text}");
-            }
-            Err(TextError::NoEndOfTurn { .. }) => without_end.push(name.as_str()),
-            Err(error) => panic!("{name}: {error}"),
-        }
-    }
-    println!(
-        "{} templates, of which without an end of turn: {without_end:?}",
-        templates.len()
-    );
-}
-
-/// Writes `open` and `close` where a template's `{% generation %}` blocks start and end.
-fn with_marks(source: &str, open: &str, close: &str) -> String {
-    let mut out = String::new();
-    for (i, part) in source.split("{%").enumerate() {
-        let tag = part.split("%}").next().unwrap();
-        let word = tag.trim_matches(['-', ' ']);
-        match word {
-            _ if i == 0 => out.push_str(part),
-            "generation" if tag.ends_with('-') => {
-                let body = &part[tag.len() + 2..];
-                out.push_str(&format!("{{%- generation %}}{{{{ '{open}' -}}}}{body}"));
-            }
-            "generation" => {
-                let body = &part[tag.len() + 2..];
-                out.push_str(&format!("{{%{tag}%}}{{{{ '{open}' }}}}{body}"));
-            }
-            "endgeneration" if tag.starts_with('-') => {
-                out.push_str(&format!("{{{{- '{close}' }}}}{{%{part}"))
-            }
-            "endgeneration" => out.push_str(&format!("{{{{ '{close}' }}}}{{%{part}")),
-            _ => out.push_str(&format!("{{%{part}")),
-        }
-    }
-    out
-}
-
-/// TRL's training templates mark what is learned with `{% generation %}`; that is an independent answer to ours.
-#[test]
-fn real_templates_agree_with_their_generation_blocks() {
-    let (open, close) = ("\u{E000}", "\u{E001}");
-    let conversation = [
-        ("user", "What is 2+2?"),
-        ("assistant", "It is four."),
-        ("user", "And 3+3?"),
-        ("assistant", "Six"),
-    ];
-    let mut checked = 0;
-    for (name, source) in real_templates() {
-        if !source.contains("endgeneration") {
-            continue;
-        }
-        let (_dir, tokenizer) = with_template(&MARKERS, &source);
-        let ours = encode(&tokenizer, &conversation, ASSISTANT);
-        let marked = with_marks(&source, open, close);
-        let (_dir, marking) = with_template(&MARKERS, &marked);
-        let text = marking
-            .render(&chat(&conversation).messages, false)
-            .unwrap();
-        let text = text.replace(&format!("{close}{open}"), "");
-        let blocks = text
-            .split(open)
-            .skip(1)
-            .map(|rest| rest.split(close).next().unwrap());
-        // Its blocks take in the line break after a turn, and Phi's the EOS after the whole conversation.
-        let theirs: Vec<&str> = blocks
-            .map(|block| block.trim_end_matches('\n'))
-            .filter(|block| *block != "</s>")
-            .collect();
-        assert_eq!(ours, theirs.join("|"), "{name}");
-        checked += 1;
-    }
-    println!("{checked} templates agree with their generation blocks");
 }
 
 #[test]

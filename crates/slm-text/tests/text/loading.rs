@@ -10,6 +10,13 @@ fn load_error(dir: &TempDir) -> TextError {
     ChatTokenizer::load(dir.path(), "auto").unwrap_err()
 }
 
+/// Rows are encoded on several threads.
+#[test]
+fn threads_may_share_a_tokenizer() {
+    fn shareable<T: Send + Sync>() {}
+    shareable::<ChatTokenizer>();
+}
+
 #[test]
 fn a_folder_without_a_tokenizer_says_what_to_do() {
     let dir = TempDir::new().unwrap();

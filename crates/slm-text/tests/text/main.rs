@@ -1,8 +1,9 @@
 //! The crate from outside.
 //!
 //! - `loading`: a tokenizer's folder and what can be wrong with it
-//! - `learned`: which tokens of a conversation are learned, under real templates
+//! - `learned`: which tokens of a conversation are learned
 //! - `pairs`: prompts with completions, and plain text
+//! - `real_templates`: the same under real vendors' templates and with their tokenizers
 //! - `streaming`: ids to text, one by one
 //! - `templates`: renderings that jinja2 made of real vendors' templates
 //! - `training`: a tokenizer of one's own
@@ -13,6 +14,7 @@ mod fixtures;
 mod learned;
 mod loading;
 mod pairs;
+mod real_templates;
 mod streaming;
 mod templates;
 mod training;

@@ -1,10 +1,12 @@
 //! Real vendors' chat templates against what jinja2, set up as in transformers, made of them.
 
-use serde::Deserialize;
-use slm_text::{ChatTokenizer, Message, TextError};
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use crate::fixtures::{bytes_with, shared};
+use serde::Deserialize;
+use slm_text::{ChatTokenizer, Message, TemplateArguments, TextError};
+
+use crate::fixtures::{bytes_with, report, shared};
 
 #[derive(Deserialize)]
 struct Goldens {
@@ -16,6 +18,29 @@ struct Goldens {
 struct Case {
     template: String,
     conversation: String,
+    add_generation_prompt: bool,
+    rendered: Option<String>,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Renderings {
+    cases: Vec<Conversation>,
+    renderings: Vec<Rendering>,
+}
+
+#[derive(Deserialize)]
+struct Conversation {
+    name: String,
+    messages: Vec<Message>,
+    tools: Option<Vec<serde_json::Value>>,
+    extra: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Rendering {
+    template: String,
+    case: String,
     add_generation_prompt: bool,
     rendered: Option<String>,
     error: Option<String>,
@@ -64,6 +89,53 @@ fn real_templates_render_as_jinja2_renders_them() {
             )),
         }
     }
-    println!("{right} of {} renderings match", goldens.cases.len());
+    report(&format!(
+        "{right} of {} renderings match",
+        goldens.cases.len()
+    ));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn tools_thoughts_and_refusals_render_as_jinja2_renders_them() {
+    let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens");
+    let file = std::fs::read(goldens.join("renderings.json")).unwrap();
+    let Renderings { cases, renderings } = serde_json::from_slice(&file).unwrap();
+    let dir = bytes_with(&[]);
+    for Rendering {
+        template,
+        case,
+        add_generation_prompt,
+        rendered,
+        error,
+    } in renderings
+    {
+        let path = goldens.join("templates").join(&template);
+        let tokenizer = ChatTokenizer::load(dir.path(), path.to_str().unwrap())
+            .unwrap()
+            .at(DAY);
+        let Conversation {
+            messages,
+            tools,
+            extra,
+            ..
+        } = cases.iter().find(|c| c.name == case).unwrap();
+        let arguments = TemplateArguments {
+            add_generation_prompt,
+            tools: tools.clone().unwrap_or_default(),
+            documents: Vec::new(),
+            extra: extra.clone(),
+        };
+        match tokenizer.render_with(messages, &arguments) {
+            Ok(text) => assert_eq!(Some(text), rendered, "{template} {case}"),
+            Err(TextError::Refused { message }) => {
+                assert_eq!(
+                    Some(format!("TemplateError: {message}")),
+                    error,
+                    "{template} {case}"
+                );
+            }
+            Err(error) => panic!("{template} {case}: {error}"),
+        }
+    }
 }

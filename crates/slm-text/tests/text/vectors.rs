@@ -6,7 +6,7 @@ use serde_json::json;
 use slm_text::ChatTokenizer;
 use tempfile::TempDir;
 
-use crate::fixtures::{shared, write};
+use crate::fixtures::{report, shared, write};
 
 /// Loads a `tokenizer.json` that goes by another name.
 fn load_file(path: &Path) -> ChatTokenizer {
@@ -63,7 +63,7 @@ fn kitoken_vectors() {
             }
         }
     }
-    println!("{right} of {all} kitoken lines match");
+    report(&format!("{right} of {all} kitoken lines match"));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -100,6 +100,6 @@ fn llama_cpp_vectors() {
             }
         }
     }
-    println!("{right} of {all} llama.cpp lines match");
+    report(&format!("{right} of {all} llama.cpp lines match"));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
