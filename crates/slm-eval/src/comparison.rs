@@ -122,10 +122,10 @@ fn check_paired(base: &TaskReport, tuned: &TaskReport) -> Result<(), EvalError> 
             .samples
             .iter()
             .zip(&tuned.samples)
-            .find(|(b, t)| b.id != t.id || b.target != t.target);
+            .find(|(b, t)| b.row != t.row || b.origin != t.origin || b.target != t.target);
         match differ {
-            Some((b, t)) if b.id == t.id => format!("`{}` has two targets", b.id),
-            Some((b, t)) => format!("`{}` against `{}`", b.id, t.id),
+            Some((b, t)) if b.origin == t.origin => format!("{} has two targets", b.origin),
+            Some((b, t)) => format!("{} against {}", b.origin, t.origin),
             None => return Ok(()),
         }
     };

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use slm_run::RunError;
+use slm_text::TextError;
 use thiserror::Error;
 
 use crate::metrics::MetricName;
@@ -33,12 +34,12 @@ pub enum EvalError {
         choice: String,
     },
     /// An item whose answer is none of the choices.
-    #[error("{id}: the answer `{target}` is none of the {n_choices} choices of task `{task}`")]
+    #[error("{origin}: the answer `{target}` is none of the {n_choices} choices of task `{task}`")]
     UnknownTarget {
         /// The task.
         task: String,
-        /// The item.
-        id: String,
+        /// Where the item comes from.
+        origin: String,
         /// Its answer.
         target: String,
         /// How many choices there are.
@@ -46,45 +47,55 @@ pub enum EvalError {
         /// The choice that looks most like it.
         nearest: Option<String>,
     },
-    /// Two items with one name: they could not be paired.
-    #[error("task `{task}` has two items named `{id}`")]
-    DuplicateItem {
-        /// The task.
-        task: String,
-        /// The name.
-        id: String,
-    },
     /// An answer that encodes to no token.
-    #[error("{id}: the answer `{target}` of task `{task}` gives no token to score")]
+    #[error("{origin}: the answer `{target}` of task `{task}` gives no token to score")]
     EmptyTarget {
         /// The task.
         task: String,
-        /// The item.
-        id: String,
+        /// Where the item comes from.
+        origin: String,
         /// The answer.
         target: String,
     },
+    /// A prompt that encodes to no token: the first token of the answer would be predicted from nothing.
+    #[error("{origin}: the prompt of task `{task}` gives no token")]
+    EmptyPrompt {
+        /// The task.
+        task: String,
+        /// Where the item comes from.
+        origin: String,
+    },
+    /// An item that the tokenizer or its chat template refuses.
+    #[error("{origin}: task `{task}` cannot encode this item: {source}")]
+    Text {
+        /// The task.
+        task: String,
+        /// Where the item comes from.
+        origin: String,
+        /// Why.
+        source: TextError,
+    },
     /// An item that the model cannot read.
     #[error(
-        "{id}: task `{task}` needs {tokens} tokens for this item, the model reads at most {limit}"
+        "{origin}: task `{task}` needs {tokens} tokens for this item, the model reads at most {limit}"
     )]
     TooLong {
         /// The task.
         task: String,
-        /// The item.
-        id: String,
+        /// Where the item comes from.
+        origin: String,
         /// Tokens needed.
         tokens: usize,
         /// Tokens that fit.
         limit: usize,
     },
     /// The model gave something that is not a number.
-    #[error("{id}: the model's log-likelihood is {value} in task `{task}`")]
+    #[error("{origin}: the model's log-likelihood is {value} in task `{task}`")]
     NotFinite {
         /// The task.
         task: String,
-        /// The item.
-        id: String,
+        /// Where the item comes from.
+        origin: String,
         /// What it gave.
         value: f64,
     },
@@ -137,6 +148,7 @@ impl EvalError {
                 None => "add it to the task's `choices` or to `data.labels`".into(),
             }),
             Self::EmptyTarget { .. } => Some("remove the row, or give it an answer".into()),
+            Self::EmptyPrompt { .. } => Some("give the row a prompt; this tokenizer puts no token before a text".into()),
             Self::TooLong { .. } => Some(
                 "shorten the row, drop it (`data.overlong = \"drop\"` for held-out rows), or use a base with a longer context".into(),
             ),
@@ -146,7 +158,7 @@ impl EvalError {
             Self::NotPaired { .. } => Some("evaluate both models again on the same rows".into()),
             Self::Unreadable { .. } => Some("delete the file and run the evaluation again".into()),
             Self::Run(error) => error.hint(),
-            Self::DuplicateItem { .. } => None,
+            Self::Text { source, .. } => source.hint(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! One item as it was answered: kept whole, so that every figure can be computed again from the file.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::JsonScore;
@@ -7,8 +9,10 @@ use crate::metrics::JsonScore;
 /// One item, the model's answer and its score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Where the item comes from, `file:line`; the same for every model.
-    pub id: String,
+    /// Number of the row among all that were read; the same for every model.
+    pub row: usize,
+    /// Where the row comes from, `file:line`.
+    pub origin: String,
     /// The prompt as the model saw it, special tokens included.
     pub prompt: String,
     /// The answer that was wanted.
@@ -19,6 +23,9 @@ pub struct Sample {
     pub prompt_tokens: usize,
     /// Tokens of the answer, the end-of-turn token included.
     pub output_tokens: usize,
+    /// Short columns of the row, to tell results apart by.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub slices: BTreeMap<String, String>,
     /// How it was scored.
     #[serde(flatten)]
     pub score: Score,

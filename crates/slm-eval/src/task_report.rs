@@ -35,7 +35,7 @@ impl TaskReport {
     /// The figures over answered items.
     ///
     /// # Errors
-    /// Without items, with two items of one name, and where a figure is not finite.
+    /// Without items, and where a figure is not finite.
     pub fn new(
         task: &str,
         output_type: OutputType,
@@ -46,14 +46,6 @@ impl TaskReport {
     ) -> Result<Self, EvalError> {
         if samples.is_empty() {
             return Err(EvalError::NoItems { task: task.into() });
-        }
-        let mut ids: Vec<&str> = samples.iter().map(|sample| sample.id.as_str()).collect();
-        ids.sort_unstable();
-        if let Some(twice) = ids.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(EvalError::DuplicateItem {
-                task: task.into(),
-                id: twice[0].into(),
-            });
         }
         let metrics = measure(&samples, seed);
         if let Some(metric) = metrics.iter().find(|metric| !metric.is_finite()) {

@@ -29,12 +29,14 @@ fn agrees_with_scikit_learn() {
         .zip(&golden.pred)
         .enumerate()
         .map(|(i, (target, output))| Sample {
-            id: i.to_string(),
+            row: i,
+            origin: format!("row {i}"),
             prompt: String::new(),
             target: target.clone(),
             output: output.clone(),
             prompt_tokens: 0,
             output_tokens: 0,
+            slices: Default::default(),
             score: Score::Choices {
                 correct: target == output,
                 output_norm: output.clone(),

@@ -51,18 +51,18 @@ pub struct Metric {
 }
 
 impl MetricName {
-    /// All, in the order of tables.
+    /// All, in the order of tables; the first one that a task has is its headline.
     const ALL: [Self; 10] = [
         Self::Accuracy,
         Self::AccuracyNorm,
         Self::MacroF1,
+        Self::Perplexity,
+        Self::BytePerplexity,
+        Self::Loss,
         Self::ExactMatch,
         Self::JsonValid,
         Self::FieldAccuracy,
         Self::StopRate,
-        Self::Loss,
-        Self::Perplexity,
-        Self::BytePerplexity,
     ];
 
     /// The name for people.

@@ -1,0 +1,70 @@
+//! `loglikelihood`: how likely the row's own answer is, given its prompt.
+
+use rayon::prelude::*;
+use slm_data::HeldOut;
+use slm_model::{Decoder, Scored, Sequence, score};
+
+use crate::error::EvalError;
+use crate::request::{Answered, Encoding};
+use crate::sample::{Sample, Score};
+
+pub(crate) fn answer(
+    decoder: &Decoder,
+    encoding: Encoding<'_>,
+    batch_size: usize,
+    items: &[&HeldOut],
+    done: &mut dyn FnMut(usize),
+) -> Result<Vec<Sample>, EvalError> {
+    let answered = items
+        .par_iter()
+        .map(|item| encoding.answered(item, &item.target))
+        .collect::<Result<Vec<_>, _>>()?;
+    let sequences: Vec<Sequence> = answered
+        .iter()
+        .map(|each| Sequence {
+            ids: [&each.prompt[..], &each.answer].concat(),
+            from: each.prompt.len(),
+        })
+        .collect();
+    let scored = score(decoder, &sequences, batch_size, done);
+    items
+        .iter()
+        .zip(answered.iter().zip(&scored))
+        .map(|(item, (answered, scored))| sample(&encoding, item, answered, scored))
+        .collect()
+}
+
+fn sample(
+    encoding: &Encoding<'_>,
+    item: &HeldOut,
+    answered: &Answered,
+    scored: &Scored,
+) -> Result<Sample, EvalError> {
+    let logprob: f64 = scored.logprobs.iter().map(|p| f64::from(*p)).sum();
+    if !logprob.is_finite() {
+        return Err(EvalError::NotFinite {
+            task: encoding.task.into(),
+            origin: item.origin.clone(),
+            value: logprob,
+        });
+    }
+    let prompt = encoding
+        .tokenizer
+        .decode(&answered.prompt, false)
+        .map_err(|source| encoding.refused(item, source))?;
+    Ok(Sample {
+        row: item.row,
+        origin: item.origin.clone(),
+        prompt,
+        target: item.target.clone(),
+        output: item.target.clone(),
+        prompt_tokens: answered.prompt.len(),
+        output_tokens: answered.answer.len(),
+        slices: item.slices.clone(),
+        score: Score::Likelihood {
+            logprob,
+            target_bytes: item.target.len(),
+            greedy: scored.greedy.iter().all(|greedy| *greedy),
+        },
+    })
+}

@@ -1,0 +1,150 @@
+//! The page: self-contained, escaped, well-formed, and complete.
+
+use slm_eval::report::{Curves, DataSide, Digest, EvalPoint, Page, StepPoint, TaskResult, html};
+use slm_eval::{Finish, Sample, Score, TaskReport, compare};
+use slm_recipe::OutputType;
+
+const NASTY: &str = "</pre><script>alert('x')</script> & \u{1b}[31m \u{202e}<img src=\"http://x\">";
+
+fn generated(row: usize, prompt: &str, target: &str, output: &str) -> Sample {
+    Sample {
+        row,
+        origin: format!("rows.jsonl:{}", row + 1),
+        prompt: prompt.into(),
+        target: target.into(),
+        output: output.into(),
+        prompt_tokens: 9,
+        output_tokens: 4,
+        slices: Default::default(),
+        score: Score::Generated {
+            correct: output == target,
+            finish: Finish::Stop,
+            json: None,
+        },
+    }
+}
+
+fn report(right: usize) -> TaskReport {
+    let samples = (0..40)
+        .map(|row| {
+            let output = if row < right { "yes" } else { NASTY };
+            generated(row, NASTY, "yes", output)
+        })
+        .collect();
+    TaskReport::new(
+        NASTY,
+        OutputType::GenerateUntil,
+        Vec::new(),
+        samples,
+        42,
+        1.0,
+    )
+    .expect("a report")
+}
+
+fn page() -> Page {
+    let (base, tuned) = (report(4), report(30));
+    Page {
+        name: NASTY.into(),
+        tool_version: "0.1.0".into(),
+        created: "2026-01-01 12:00".into(),
+        facts: vec![("base".into(), NASTY.into())],
+        warnings: vec![NASTY.into()],
+        data: vec![DataSide {
+            name: "training".into(),
+            read: 10_003,
+            dropped: vec![("too long".into(), 3)],
+            rows: 10_000,
+            ..DataSide::default()
+        }],
+        curves: Curves {
+            steps: (1..=50)
+                .map(|step| StepPoint {
+                    step,
+                    loss: 5.0 / step as f64,
+                    lr: 1e-3,
+                })
+                .collect(),
+            evals: vec![EvalPoint {
+                step: 50,
+                loss: 0.2,
+            }],
+        },
+        tasks: vec![TaskResult {
+            comparisons: compare(&base, &tuned, 42).expect("same items"),
+            tuned,
+            base: Some(base),
+        }],
+        recipe: NASTY.into(),
+        digests: vec![Digest {
+            what: NASTY.into(),
+            sha256: "ab".repeat(32),
+            size_bytes: Some(1_440_000),
+        }],
+    }
+}
+
+#[test]
+fn nothing_of_the_run_becomes_markup() {
+    let html = html(&page());
+    for forbidden in ["<script", "<img", "</pre><s", "\u{1b}", "\u{202e}"] {
+        assert!(!html.contains(forbidden), "{forbidden:?} is in the page");
+    }
+    // Once in the title and the heading, in a fact, a warning, the recipe, a digest, and in the task's names, prompts and answers.
+    let escaped = "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; ␛[31m ‹U+202E›";
+    assert!(html.matches(escaped).count() > 10);
+}
+
+#[test]
+fn nothing_is_loaded_from_anywhere() {
+    let html = html(&page());
+    assert!(html.contains("default-src 'none'"));
+    for forbidden in ["src=\"", "href=", "url(", "@import", "<link"] {
+        let in_markup = html.replace("src=&quot;", "");
+        assert!(!in_markup.contains(forbidden), "{forbidden}");
+    }
+}
+
+#[test]
+fn the_figures_are_there() {
+    let html = html(&page());
+    for expected in [
+        "10.0 %",
+        "75.0 %",
+        "+65.0 points",
+        "26 won, 0 lost, p &lt; 0.001",
+        "better",
+        "10,003",
+        "3 too long",
+        "1.4 MB",
+        "right only after tuning",
+        "wrong in both",
+        "training from 5.000 at step 1 to 0.100 at step 50",
+    ] {
+        assert!(html.contains(expected), "{expected} is missing");
+    }
+}
+
+#[test]
+fn every_element_that_opens_closes() {
+    const VOID: [&str; 2] = ["meta", "br"];
+    let html = html(&page());
+    let mut open: Vec<&str> = Vec::new();
+    for tag in html.split('<').skip(1) {
+        let (tag, _) = tag.split_once('>').expect("a closed tag");
+        let name = tag.split([' ', '\n']).next().unwrap_or(tag);
+        if let Some(name) = name.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name), "in {open:?}");
+        } else if !tag.ends_with('/') && !tag.starts_with('!') && !VOID.contains(&name) {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "{open:?} never close");
+}
+
+#[test]
+fn a_page_of_nothing_is_still_a_page() {
+    let html = html(&Page::default());
+    assert!(html.starts_with("<!doctype html>") && html.ends_with("</html>\n"));
+    assert!(!html.contains("<h2>"), "no empty sections");
+}
