@@ -1,1 +1,31 @@
-//! (under construction)
+//! The files to ship, each compared with the model that was trained before it gets its name.
+//!
+//! A file is written under a temporary name, read back as a stranger would read it, and put beside the trained model on
+//! held-out prompts; only then is it renamed. [`export`] does all of it for a run, and writes `export.json`.
+//!
+//! | file | what |
+//! |---|---|
+//! | `export.rs` | the walk: which files, in which order, and `export.json` |
+//! | `folders.rs` | `adapter/` (PEFT) and `merged/` (Hugging Face) |
+//! | `gguf_file.rs` | a GGUF file: its tensors, their types, their order |
+//! | `architecture.rs` | llama.cpp's names for the tensors, and its order of query and key rows |
+//! | `gguf_metadata.rs` | what the file says about the model |
+//! | `vocabulary.rs`, `pre_tokenizer.rs` | what it says about the tokenizer |
+//! | `gguf_decoder.rs` | the file read back into a decoder |
+//! | `comparison.rs` | two models on the same prompts |
+
+mod architecture;
+mod comparison;
+mod error;
+mod export;
+mod folders;
+mod gguf_decoder;
+mod gguf_file;
+mod gguf_metadata;
+mod pre_tokenizer;
+mod vocabulary;
+
+pub use comparison::{Comparison, LOGIT_LIMIT, MEAN_KL_LIMIT, Trained};
+pub use error::ExportError;
+pub use export::{EXPORT_JSON, Exported, File, Request, export};
+pub use gguf_decoder::read_gguf;

@@ -82,6 +82,28 @@ impl Decoder {
         Self::assemble(config, params, device)
     }
 
+    /// A model whose weights come from elsewhere: `values(name, shape)` gives a tensor by its HF name, row-major in HF layout,
+    /// as many values as the shape says.
+    ///
+    /// # Errors
+    /// Those of `values`.
+    pub fn from_tensors<E>(
+        config: DecoderConfig,
+        mut values: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
+        device: &Device,
+    ) -> Result<Self, E> {
+        let mut params = HashMap::new();
+        for (name, shape) in config.tensors() {
+            let value = matrix(values(&name, &shape)?, &shape, device, DType::F32);
+            let param = Param {
+                is_vector: shape.len() == 1,
+                ..Param::matrix(name.clone(), value)
+            };
+            params.insert(name, param);
+        }
+        Ok(Self::assemble(config, params, device))
+    }
+
     /// Puts the named tensors in their places; `params` holds every name of `config.tensors()`.
     fn assemble(
         config: DecoderConfig,

@@ -1,0 +1,120 @@
+//! What can go wrong with an export.
+
+use std::path::PathBuf;
+
+use slm_gguf::GgufError;
+use slm_model::ModelError;
+use slm_run::RunError;
+use slm_text::TextError;
+use thiserror::Error;
+
+use crate::Comparison;
+
+/// Why a file could not be exported, or must not be shipped.
+#[derive(Debug, Error)]
+pub enum ExportError {
+    /// The trained model could not be written or read back.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The tokenizer's files could not be read.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// A file or folder could not be written.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A GGUF file could not be written or read back.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// A run's name that is not the name of a file.
+    #[error("the name `{name}` cannot be that of a file, needed one without `/` and `\\`")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// The model has something that llama.cpp has no place for.
+    #[error("GGUF has no place for {what}")]
+    NotInGguf {
+        /// What it is.
+        what: String,
+    },
+    /// A tokenizer that llama.cpp does not run.
+    #[error("`tokenizer.json` has {found}, GGUF takes {needed}")]
+    Tokenizer {
+        /// What was found.
+        found: String,
+        /// What was needed.
+        needed: &'static str,
+    },
+    /// A prompt of the comparison that is not of this model.
+    #[error("prompt {prompt} of the comparison has the token id {id}, the model has {vocab_size}")]
+    Probe {
+        /// Which prompt, counted from 0.
+        prompt: usize,
+        /// The id.
+        id: u32,
+        /// Tokens of the model.
+        vocab_size: usize,
+    },
+    /// A written file describes another model than the one that was trained.
+    #[error("`{}` is not the model that was trained: {what}", path.display())]
+    AnotherModel {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+    },
+    /// Written files answer differently from the model that was trained; they were removed again.
+    #[error("{}", mismatch(failed))]
+    Mismatch {
+        /// The comparisons that failed.
+        failed: Vec<Comparison>,
+    },
+}
+
+fn mismatch(failed: &[Comparison]) -> String {
+    let of = |c: &Comparison| {
+        format!(
+            "`{}` differs from the model that was trained: {}",
+            c.file,
+            c.finding()
+        )
+    };
+    failed.iter().map(of).collect::<Vec<_>>().join("; ")
+}
+
+impl ExportError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Model(error) => error.hint(),
+            Self::Text(error) => error.hint(),
+            Self::Run(error) => error.hint(),
+            Self::Gguf(error) => error.hint(),
+            Self::Name { .. } => Some("set `name` in the recipe".into()),
+            Self::NotInGguf { .. } | Self::Tokenizer { .. } => {
+                Some("leave `export.gguf` empty and ship `merged/` instead".into())
+            }
+            Self::Probe { .. } => {
+                Some("the run's data may have been prepared for another base".into())
+            }
+            Self::AnotherModel { .. } => {
+                Some("this is a fault of slm-tune: please report it".into())
+            }
+            Self::Mismatch { failed } => Some(mismatch_hint(failed)),
+        }
+    }
+
+    /// Whether a file was written that is not the model that was trained.
+    pub fn is_mismatch(&self) -> bool {
+        matches!(self, Self::Mismatch { .. } | Self::AnotherModel { .. })
+    }
+}
+
+/// Where only rounding can be the cause, a finer type helps.
+fn mismatch_hint(failed: &[Comparison]) -> String {
+    if failed.iter().all(Comparison::is_rounded) {
+        "the weights do not survive this rounding: choose a finer type in `export.gguf`, such as \"F32\"; `export.json` has the figures".into()
+    } else {
+        "this is a fault of slm-tune: please report it, with `export.json`".into()
+    }
+}

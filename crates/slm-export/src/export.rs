@@ -1,0 +1,298 @@
+//! The walk: which files, in which order, and `export.json`.
+
+use std::path::Path;
+
+use burn::tensor::DType;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use slm_model::{Decoder, ModelError, Param, save_adapter};
+use slm_recipe::{ExportSection, GgufType};
+use slm_run::{AtomicDir, AtomicFile, Emit, Event, RunError, sha256_file, write_file_atomic};
+use slm_text::ChatTokenizer;
+
+use crate::comparison::values;
+use crate::folders::{self, Folder};
+use crate::gguf_file::GgufFile;
+use crate::gguf_metadata::model_metadata;
+use crate::vocabulary::set_vocabulary;
+use crate::{Comparison, ExportError, Trained, read_gguf};
+
+/// The list of what was exported, written last.
+pub const EXPORT_JSON: &str = "export.json";
+/// Version of [`EXPORT_JSON`].
+const FORMAT_VERSION: u32 = 1;
+/// The adapter's folder.
+const ADAPTER: &str = "adapter";
+/// The whole model's folder.
+const MERGED: &str = "merged";
+
+/// What to export, and where.
+pub struct Request<'a> {
+    /// Which files.
+    pub section: &'a ExportSection,
+    /// The run's name: the GGUF files are `<name>-<TYPE>.gguf`.
+    pub name: &'a str,
+    /// The base as the recipe names it, for the adapter's and the GGUF's metadata.
+    pub base_model: &'a str,
+    /// The trained model: the base with its adapter, or fully trained.
+    pub decoder: &'a Decoder,
+    /// The tokenizer that it was trained with.
+    pub tokenizer: &'a ChatTokenizer,
+    /// The base's folder, for `generation_config.json`.
+    pub base_dir: &'a Path,
+    /// Token ids of held-out prompts, on which every file is compared with the trained model.
+    pub probes: &'a [Vec<u32>],
+    /// The folder that the files go to.
+    pub out: &'a Path,
+}
+
+/// One file that was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Relative to the export folder, with `/`: `merged/config.json`.
+    pub path: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Its digest.
+    pub sha256: String,
+}
+
+/// What was written, and how it compares.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exported {
+    /// Every file, [`EXPORT_JSON`] itself apart.
+    pub files: Vec<File>,
+    /// One for `adapter`, for `merged` and for each GGUF file; none where there were no prompts.
+    pub comparisons: Vec<Comparison>,
+}
+
+/// Writes the files that the section names, compares each with the trained model, and lists them in `export.json`.
+///
+/// A file that differs does not appear. The others do, `export.json` then has the figures of all, and the error is
+/// [`ExportError::Mismatch`]. Without prompts nothing can be compared; a warning says so.
+///
+/// # Errors
+/// See [`ExportError`].
+pub fn export(request: &Request<'_>, emit: Emit<'_>) -> Result<Exported, ExportError> {
+    ensure_name(request.name)?;
+    let out = request.out;
+    fs_err::create_dir_all(out).map_err(|error| RunError::io(out, error))?;
+    remove_list(out)?;
+    let decoder = in_f32(request)?;
+    let trained = Trained::new(&decoder, request.probes)?;
+    if trained.n_tokens() == 0 {
+        let text = "there are no held-out prompts: the exported files are not compared with the trained model";
+        emit(Event::Warning { text: text.into() });
+    }
+    let mut walk = Walk {
+        request,
+        merged: decoder.merged(),
+        trained,
+        files: Vec::new(),
+        comparisons: Vec::new(),
+        emit,
+    };
+    walk.folders()?;
+    for &weights in &request.section.gguf {
+        walk.gguf(weights)?;
+    }
+    walk.finish()
+}
+
+struct Walk<'a> {
+    request: &'a Request<'a>,
+    trained: Trained,
+    merged: Decoder,
+    files: Vec<File>,
+    comparisons: Vec<Comparison>,
+    emit: Emit<'a>,
+}
+
+impl Walk<'_> {
+    fn folders(&mut self) -> Result<(), ExportError> {
+        let Request { section, out, .. } = *self.request;
+        let has_adapter = !self.request.decoder.lora_params().is_empty();
+        if section.peft_adapter && has_adapter {
+            let base_model = self.request.base_model;
+            let folder = folders::adapter(&self.trained, base_model, out, ADAPTER)?;
+            self.keep_folder(folder, ADAPTER)?;
+        }
+        if section.merged {
+            let folder = folders::merged(
+                &self.trained,
+                &self.merged,
+                self.request.tokenizer,
+                self.request.base_dir,
+                out,
+                MERGED,
+            )?;
+            self.keep_folder(folder, MERGED)?;
+        }
+        Ok(())
+    }
+
+    fn keep_folder(&mut self, folder: Folder, name: &str) -> Result<(), ExportError> {
+        if self.judge(folder.comparison) {
+            folder.dir.commit()?;
+            let path = self.request.out.join(name);
+            let mut size_bytes = 0;
+            for entry in names(&path)? {
+                size_bytes += self.list(&format!("{name}/{entry}"))?;
+            }
+            (self.emit)(Event::Wrote { path, size_bytes });
+        }
+        Ok(())
+    }
+
+    fn gguf(&mut self, weights: GgufType) -> Result<(), ExportError> {
+        let Request { name, out, .. } = *self.request;
+        let file_name = format!("{name}-{}.gguf", weights.name());
+        let path = out.join(&file_name);
+        let file = AtomicFile::new(&path)?;
+        self.write_gguf(weights, &file_name, file.path())?;
+        let config = self.merged.config();
+        let exported = read_gguf(file.path(), config, self.merged.device())?;
+        let comparison = (self.trained.n_tokens() > 0)
+            .then(|| self.trained.compare(&file_name, weights.name(), &exported));
+        if self.judge(comparison) {
+            file.commit()?;
+            let size_bytes = self.list(&file_name)?;
+            (self.emit)(Event::Wrote { path, size_bytes });
+        }
+        Ok(())
+    }
+
+    fn write_gguf(
+        &mut self,
+        weights: GgufType,
+        file_name: &str,
+        path: &Path,
+    ) -> Result<(), ExportError> {
+        let Request {
+            name,
+            base_model,
+            tokenizer,
+            ..
+        } = *self.request;
+        let file = GgufFile::plan(&self.merged, weights)?;
+        let n = file.fallen_back.len();
+        if let Some(first) = file.fallen_back.first() {
+            let text = format!(
+                "{n} tensors of `{file_name}` are F16, because a row is no multiple of 32: `{first}` and those like it"
+            );
+            (self.emit)(Event::Note { text });
+        }
+        let config = self.merged.config();
+        let n_params = self.merged.n_params();
+        let mut metadata = model_metadata(config, n_params, weights, name, base_model);
+        set_vocabulary(&mut metadata, tokenizer, config.vocab_size, self.emit)?;
+        file.write(&metadata, path)
+    }
+
+    /// Keeps the figures; whether the file may be kept too.
+    fn judge(&mut self, comparison: Option<Comparison>) -> bool {
+        let is_ok = comparison.as_ref().is_none_or(|comparison| comparison.ok);
+        self.comparisons.extend(comparison);
+        is_ok
+    }
+
+    /// Adds a finished file to the list; its size.
+    fn list(&mut self, relative: &str) -> Result<u64, ExportError> {
+        let path = self.request.out.join(relative);
+        let metadata = fs_err::metadata(&path).map_err(|error| RunError::io(&path, error))?;
+        self.files.push(File {
+            path: relative.into(),
+            size_bytes: metadata.len(),
+            sha256: sha256_file(&path)?,
+        });
+        Ok(metadata.len())
+    }
+
+    fn finish(self) -> Result<Exported, ExportError> {
+        let Self {
+            request,
+            files,
+            comparisons,
+            ..
+        } = self;
+        let list = json!({
+            "format_version": FORMAT_VERSION,
+            "name": request.name,
+            "base_model": request.base_model,
+            "files": files,
+            "comparisons": comparisons,
+        });
+        write_file_atomic(
+            request.out.join(EXPORT_JSON),
+            format!("{list:#}\n").as_bytes(),
+        )?;
+        let failed: Vec<Comparison> = comparisons.iter().filter(|c| !c.ok).cloned().collect();
+        match failed.is_empty() {
+            true => Ok(Exported { files, comparisons }),
+            false => Err(ExportError::Mismatch { failed }),
+        }
+    }
+}
+
+fn ensure_name(name: &str) -> Result<(), ExportError> {
+    if name.is_empty() || name.contains(['/', '\\']) || matches!(name, "." | "..") {
+        return Err(ExportError::Name { name: name.into() });
+    }
+    Ok(())
+}
+
+/// What an earlier export listed is not true any more.
+fn remove_list(out: &Path) -> Result<(), RunError> {
+    let path = out.join(EXPORT_JSON);
+    match fs_err::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(RunError::io(&path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The names in a folder, sorted.
+fn names(dir: &Path) -> Result<Vec<String>, RunError> {
+    let failed = |error| RunError::io(dir, error);
+    let mut names = Vec::new();
+    for entry in fs_err::read_dir(dir).map_err(failed)? {
+        names.push(
+            entry
+                .map_err(failed)?
+                .file_name()
+                .to_string_lossy()
+                .into_owned(),
+        );
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The trained model outside the graph and in f32, so that merging rounds nothing and files are compared with what the
+/// weights say.
+fn in_f32(request: &Request<'_>) -> Result<Decoder, ExportError> {
+    let decoder = request.decoder;
+    let is_f32 = |param: &&Param| param.value.dtype() == DType::F32;
+    if decoder.params().iter().all(is_f32) {
+        return Ok(decoder.inference());
+    }
+    let widen = |name: &str, _: &[usize]| {
+        let mut params = decoder.params().into_iter();
+        let param = params.find(|param| param.name == name);
+        param
+            .map(|param| values(param.tensor()))
+            .ok_or_else(|| ModelError::MissingTensor {
+                path: request.base_dir.into(),
+                name: name.into(),
+            })
+    };
+    let mut widened = Decoder::from_tensors(decoder.config().clone(), widen, decoder.device())?;
+    if !decoder.lora_params().is_empty() {
+        // Never committed, so it is removed again.
+        let dir = AtomicDir::new(request.out.join("widened"))?;
+        save_adapter(decoder, request.base_model, dir.path())?;
+        widened.load_adapter(dir.path())?;
+    }
+    Ok(widened)
+}
