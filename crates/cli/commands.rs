@@ -1,7 +1,16 @@
 //! One verb per file.
 
+pub(crate) mod chat;
+pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod data;
 pub(crate) mod doctor;
+pub(crate) mod eval;
+pub(crate) mod export;
+pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod recipes;
+pub(crate) mod resume;
 pub(crate) mod runs;
+pub(crate) mod schema;
+pub(crate) mod train;

@@ -2,21 +2,43 @@
 
 use std::{
     io::{self, Write},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use anyhow::Error;
+use slm_data::DataError;
+use slm_eval::EvalError;
+use slm_export::ExportError;
+use slm_model::ModelError;
+use slm_recipe::RecipeErrors;
+use slm_run::RunError;
+use slm_text::TextError;
+use slm_train::TrainError;
 
+/// A stage failed.
+const STAGE: u8 = 1;
 /// Fix the arguments, the recipe or the data.
 const INPUT: u8 = 2;
-const STAGE: u8 = 1;
+/// An artifact does not match what was trained.
+const MISMATCH: u8 = 6;
+/// Interrupted after a checkpoint was written.
+const INTERRUPTED: u8 = 130;
 
 /// What the command line itself finds wrong with what was typed.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub(crate) struct Refusal {
+struct Refusal {
     message: String,
     hint: String,
+}
+
+/// The user stopped a training that can be resumed.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted after step {step}; its checkpoint is complete")]
+pub(crate) struct Interrupted {
+    pub(crate) run: PathBuf,
+    pub(crate) step: usize,
 }
 
 /// An error about what was typed, with what to do about it.
@@ -44,7 +66,10 @@ pub(crate) fn print(error: &Error) -> ExitCode {
 
 fn render(error: &Error) -> String {
     let mut said = error.to_string();
-    let mut text = format!("error: {said}\n");
+    let mut text = match error.is::<Interrupted>() {
+        true => format!("{said}\n"),
+        false => format!("error: {said}\n"),
+    };
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
         if !said.contains(&cause) {
@@ -55,14 +80,49 @@ fn render(error: &Error) -> String {
     text
 }
 
-/// The exit code and the hint of the outermost error that has them.
+/// The exit code of the outermost error that has one, and the first hint along the causes.
 fn diagnose(error: &Error) -> (u8, Option<String>) {
-    for cause in error.chain() {
-        if let Some(refusal) = cause.downcast_ref::<Refusal>() {
-            return (INPUT, Some(refusal.hint.clone()));
-        }
+    let known: Vec<_> = error.chain().filter_map(known).collect();
+    let code = known.first().map_or(STAGE, |(code, _)| *code);
+    (code, known.into_iter().find_map(|(_, hint)| hint))
+}
+
+fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<String>)> {
+    if let Some(it) = cause.downcast_ref::<Refusal>() {
+        return Some((INPUT, Some(it.hint.clone())));
     }
-    (STAGE, None)
+    if let Some(it) = cause.downcast_ref::<Interrupted>() {
+        let hint = format!("go on with `slm-tune resume {}`", it.run.display());
+        return Some((INTERRUPTED, Some(hint)));
+    }
+    if let Some(it) = cause.downcast_ref::<RecipeErrors>() {
+        return Some((INPUT, it.hint()));
+    }
+    if let Some(it) = cause.downcast_ref::<DataError>() {
+        let is_ours = matches!(it, DataError::Write { .. } | DataError::Shards { .. });
+        return Some((if is_ours { STAGE } else { INPUT }, it.hint()));
+    }
+    if let Some(it) = cause.downcast_ref::<TextError>() {
+        return Some((INPUT, it.hint()));
+    }
+    if let Some(it) = cause.downcast_ref::<ModelError>() {
+        let is_ours = matches!(it, ModelError::Io(_) | ModelError::Download { .. });
+        return Some((if is_ours { STAGE } else { INPUT }, it.hint()));
+    }
+    if let Some(it) = cause.downcast_ref::<TrainError>() {
+        return Some((STAGE, it.hint()));
+    }
+    if let Some(it) = cause.downcast_ref::<EvalError>() {
+        return Some((STAGE, it.hint()));
+    }
+    if let Some(it) = cause.downcast_ref::<ExportError>() {
+        return Some((if it.is_mismatch() { MISMATCH } else { STAGE }, it.hint()));
+    }
+    if let Some(it) = cause.downcast_ref::<RunError>() {
+        let is_typed = matches!(it, RunError::Missing { .. } | RunError::NotARun { .. });
+        return Some((if is_typed { INPUT } else { STAGE }, it.hint()));
+    }
+    None
 }
 
 /// Whoever reads stdout has seen enough, as in `slm-tune schema | head`.
@@ -70,4 +130,44 @@ fn is_broken_pipe(error: &Error) -> bool {
     error
         .downcast_ref::<io::Error>()
         .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn causes_follow_and_are_not_said_twice() {
+        let inner = RunError::Missing { path: "a".into() };
+        let error = Error::new(inner).context("failed to load `b`: `a` does not exist");
+        assert_eq!(
+            render(&error),
+            "error: failed to load `b`: `a` does not exist\n"
+        );
+        let error = error.context("no chat");
+        assert_eq!(
+            render(&error),
+            "error: no chat\n  caused by: failed to load `b`: `a` does not exist\n"
+        );
+    }
+
+    #[test]
+    fn the_exit_code_says_whose_fault_it_is() {
+        let full = RunError::DiskFull { path: "a".into() };
+        assert_eq!(diagnose(&Error::new(full)).0, 1);
+        let missing: Result<(), _> = Err(RunError::Missing { path: "a".into() });
+        assert_eq!(diagnose(&missing.context("no run").unwrap_err()).0, 2);
+        assert_eq!(diagnose(&Error::msg("?")).0, 1);
+        let stopped = Interrupted {
+            run: "runs/x".into(),
+            step: 3,
+        };
+        let (code, hint) = diagnose(&Error::new(stopped));
+        assert_eq!(
+            (code, hint.unwrap().as_str()),
+            (130, "go on with `slm-tune resume runs/x`")
+        );
+    }
 }

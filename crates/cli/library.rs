@@ -18,6 +18,7 @@ macro_rules! shipped {
 /// Every file under `recipes/`, in alphabetical order.
 pub(crate) const RECIPES: &[Shipped] = shipped![
     "banking77/lora",
+    "base/slm-base-2m",
     "domains/finance",
     "domains/healthcare",
     "domains/manufacturing",
@@ -26,6 +27,7 @@ pub(crate) const RECIPES: &[Shipped] = shipped![
     "gsm8k/lora",
     "quickstart",
     "qwen2.5-0.5b/lora",
+    "reference",
     "smollm2-135m/lora",
 ];
 

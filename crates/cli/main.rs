@@ -1,17 +1,26 @@
 //! `slm-tune`: parses, dispatches, prints one error, sets the exit code.
 
 mod args;
+mod base;
 mod commands;
 mod failure;
+mod interrupt;
 mod library;
 mod machine;
+mod plan;
+mod preview;
 mod reporter;
+mod rows;
+mod speaker;
+mod summary;
 mod table;
 mod terminal;
+mod tokens;
+mod walk;
 
 use std::process::ExitCode;
 
-use args::{Arguments, RecipesVerb, RunsVerb, Verb};
+use args::{Arguments, DataVerb, RecipesVerb, RunsVerb, Verb};
 use clap::Parser;
 use terminal::Terminal;
 
@@ -29,6 +38,17 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<()> {
     match verb {
         Verb::Init(arguments) => init::run(arguments, terminal),
         Verb::Doctor(arguments) => doctor::run(arguments, terminal),
+        Verb::Check(arguments) => check::run(arguments, terminal),
+        Verb::Schema => schema::run(terminal),
+        Verb::Data(DataVerb::Prepare(arguments)) => data::prepare(arguments, terminal),
+        Verb::Data(DataVerb::Show(arguments)) => data::show(arguments, terminal),
+        Verb::Data(DataVerb::Stats(arguments)) => data::stats(arguments, terminal),
+        Verb::Train(arguments) => train::run(arguments, terminal),
+        Verb::Resume(arguments) => resume::run(arguments, terminal),
+        Verb::Eval(arguments) => eval::run(arguments, terminal),
+        Verb::Export(arguments) => export::run(arguments, terminal),
+        Verb::Chat(arguments) => chat::run(arguments, terminal),
+        Verb::Generate(arguments) => generate::run(arguments, terminal),
         Verb::Runs(RunsVerb::Ls { folder, output }) => runs::ls(&folder, output, terminal),
         Verb::Runs(RunsVerb::Show(arguments)) => runs::show(arguments, terminal),
         Verb::Recipes(RecipesVerb::Ls(arguments)) => recipes::ls(arguments, terminal),
@@ -36,6 +56,5 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<()> {
             recipes::cp(&name, destination, terminal)
         }
         Verb::Completions { shell } => completions::run(shell, terminal),
-        _ => Err(failure::refuse("this verb is not built yet", "use another")),
     }
 }

@@ -14,14 +14,14 @@ use crate::{
     terminal::Terminal,
 };
 
-/// Lines a long training leaves in a log, about.
-const STEP_LINES: usize = 20;
-
 /// Shows events on stderr, or as JSON lines on stdout.
 pub(crate) struct Reporter {
     style: Style,
     bar: Option<ProgressBar>,
     started: HashMap<String, Instant>,
+    warnings: Vec<String>,
+    /// Steps between two lines.
+    pub(crate) log_every: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,7 @@ enum Style {
     Bars,
     Lines,
     Json,
+    Warnings,
     Quiet,
 }
 
@@ -40,17 +41,42 @@ impl Reporter {
             (false, false) if io::stderr().is_terminal() => Style::Bars,
             (false, false) => Style::Lines,
         };
+        Self::with(style)
+    }
+
+    /// For work behind a result that is printed at once: warnings only.
+    pub(crate) fn warnings(terminal: &Terminal) -> Self {
+        Self::with(if terminal.quiet {
+            Style::Quiet
+        } else {
+            Style::Warnings
+        })
+    }
+
+    fn with(style: Style) -> Self {
         Self {
             style,
             bar: None,
             started: HashMap::new(),
+            warnings: Vec::new(),
+            log_every: 1,
         }
+    }
+
+    /// What the user should look at, of all that was shown.
+    pub(crate) fn warnings_so_far(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Shows one event.
     pub(crate) fn show(&mut self, event: Event) {
         match self.style {
             Style::Quiet => {}
+            Style::Warnings => {
+                if matches!(event, Event::Warning { .. }) {
+                    self.print(&event);
+                }
+            }
             Style::Json => {
                 if let Ok(line) = serde_json::to_string(&event) {
                     // Whoever reads the events may have gone; the work goes on.
@@ -60,14 +86,17 @@ impl Reporter {
             Style::Bars => self.draw(&event),
             Style::Lines => self.print(&event),
         }
-        self.keep_time(&event);
+        self.remember(event);
     }
 
-    fn keep_time(&mut self, event: &Event) {
-        if let Event::Stage { name, status } = event
-            && *status == StageStatus::Started
-        {
-            self.started.insert(name.clone(), Instant::now());
+    fn remember(&mut self, event: Event) {
+        match event {
+            Event::Stage {
+                name,
+                status: StageStatus::Started,
+            } => drop(self.started.insert(name, Instant::now())),
+            Event::Warning { text } => self.warnings.push(text),
+            _ => {}
         }
     }
 
@@ -141,8 +170,7 @@ impl Reporter {
             Event::Step {
                 step, total_steps, ..
             } => {
-                let every = (total_steps / STEP_LINES).max(1);
-                if !step.is_multiple_of(every) && step != total_steps {
+                if !step.is_multiple_of(self.log_every) && *step != 1 && step != total_steps {
                     return None;
                 }
                 format!("step {step}/{total_steps}: {}", step_text(event))
@@ -210,11 +238,7 @@ mod tests {
     use super::*;
 
     fn reporter() -> Reporter {
-        Reporter {
-            style: Style::Lines,
-            bar: None,
-            started: HashMap::new(),
-        }
+        Reporter::with(Style::Lines)
     }
 
     fn step(step: usize, total_steps: usize) -> Event {
@@ -241,9 +265,12 @@ mod tests {
     }
 
     #[test]
-    fn a_long_training_leaves_about_twenty_lines() {
-        let lines = (1..=1003).filter_map(|at| reporter().line(&step(at, 1003)));
-        assert_eq!(lines.count(), 21);
+    fn a_log_has_every_tenth_step_and_the_first_and_the_last() {
+        let mut reporter = reporter();
+        reporter.log_every = 10;
+        let is_told = |at: &usize| reporter.line(&step(*at, 25)).is_some();
+        let told: Vec<_> = (1..=25).filter(is_told).collect();
+        assert_eq!(told, [1, 10, 20, 25]);
     }
 
     #[test]

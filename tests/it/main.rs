@@ -1,1 +1,19 @@
-//! Black-box tests of the binary: what is typed, and what comes back on stdout, stderr and as exit code.
+//! Black-box tests of the binary: what is typed, and what comes back as exit code, stdout and stderr.
+
+// The binary in a folder of its own.
+mod sandbox;
+
+// Verbs that need no model: help, init, doctor, schema, recipes, runs, completions.
+mod project;
+// Every file under recipes/ is a valid recipe.
+mod shipped_recipes;
+// A recipe that is wrong.
+mod bad_recipe;
+// Rows that are wrong.
+mod bad_data;
+// A base, a device or a folder that is wrong.
+mod bad_model;
+// check, data show, data stats, data prepare.
+mod looking;
+// train, resume, eval, export, generate, chat: from rows to an answer.
+mod the_walk;

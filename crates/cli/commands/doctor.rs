@@ -2,7 +2,8 @@
 
 use std::{io::Write, path::Path};
 
-use serde_json::{Value, json};
+use serde_json::json;
+use slm_model::device;
 
 use crate::{
     args::JsonArguments,
@@ -13,6 +14,7 @@ use crate::{
 
 pub(crate) fn run(output: JsonArguments, terminal: &mut Terminal) -> anyhow::Result<()> {
     let machine = Machine::look(Path::new("."));
+    let backends = device::available();
     if output.json {
         return terminal.json(&json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -23,7 +25,7 @@ pub(crate) fn run(output: JsonArguments, terminal: &mut Terminal) -> anyhow::Res
             "memory_bytes": machine.memory_bytes,
             "memory_available_bytes": machine.memory_available_bytes,
             "disk_available_bytes": machine.disk_available_bytes,
-            "backends": Value::Null,
+            "backends": backends,
         }));
     }
     let known = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), size);
@@ -45,5 +47,16 @@ pub(crate) fn run(output: JsonArguments, terminal: &mut Terminal) -> anyhow::Res
     ]);
     table.write(&mut terminal.out)?;
     writeln!(terminal.out)?;
+    let mut table = Table::new(&["device", "built", "usable", "what it is"]);
+    let yes = |it: bool| if it { "yes" } else { "no" }.to_owned();
+    for backend in backends {
+        table.row([
+            backend.spec,
+            yes(backend.built),
+            yes(backend.usable),
+            backend.note,
+        ]);
+    }
+    table.write(&mut terminal.out)?;
     Ok(())
 }

@@ -1,0 +1,99 @@
+//! `slm-tune data`: the rows, prepared and looked at.
+
+use std::io::Write;
+
+use anyhow::Result;
+use serde_json::json;
+use slm_data::{Sample, Stats};
+use slm_recipe::Recipe;
+
+use crate::{
+    args::{RecipeArguments, ShowArguments, Split},
+    failure::refuse,
+    preview::Preview,
+    reporter::Reporter,
+    rows,
+    terminal::Terminal,
+    tokens,
+    walk::Walk,
+};
+
+pub(crate) fn prepare(arguments: RecipeArguments, terminal: &mut Terminal) -> Result<()> {
+    let mut walk = Walk::begin(&arguments, false, terminal)?;
+    let base = walk.base()?;
+    let shards = walk.data(&base)?;
+    if arguments.output.json {
+        return terminal.json(shards.manifest());
+    }
+    rows::write_manifest(shards.manifest(), &mut terminal.out)?;
+    writeln!(
+        terminal.out,
+        "\nwrote `{}`",
+        walk.run.path("data").display()
+    )?;
+    Ok(())
+}
+
+pub(crate) fn show(arguments: ShowArguments, terminal: &mut Terminal) -> Result<()> {
+    let recipe = Recipe::load(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
+    let mut reporter = Reporter::warnings(terminal);
+    let preview = Preview::of(&recipe, terminal.offline, &mut reporter)?;
+    let chosen = choose(&preview, &arguments)?;
+    let tokenizer = &preview.base.tokenizer;
+    if arguments.recipe.output.json {
+        let rows: Vec<_> = chosen
+            .iter()
+            .map(|sample| json!({"row": sample.row, "tokens": tokens::of(sample, tokenizer)}))
+            .collect();
+        return terminal.json(&rows);
+    }
+    let colours = terminal.colours();
+    for sample in chosen {
+        let (n_tokens, learned) = (sample.ids.len(), sample.learned());
+        writeln!(
+            terminal.out,
+            "row {}: {n_tokens} tokens, {learned} learned\n",
+            sample.row
+        )?;
+        tokens::write(&tokens::of(sample, tokenizer), colours, &mut terminal.out)?;
+        writeln!(terminal.out)?;
+    }
+    Ok(())
+}
+
+fn choose<'a>(preview: &'a Preview, arguments: &ShowArguments) -> Result<Vec<&'a Sample>> {
+    let samples = match arguments.split {
+        Split::Train => preview.shards.train(),
+        Split::Validation => preview.shards.validation(),
+    };
+    let Some(row) = arguments.row else {
+        return Ok(samples.iter().take(arguments.count).collect());
+    };
+    let both = preview
+        .shards
+        .train()
+        .iter()
+        .chain(preview.shards.validation());
+    let found: Vec<_> = both.filter(|sample| sample.row == row).collect();
+    if found.is_empty() {
+        let read = preview.shards.manifest();
+        let rows: usize = read.sources.iter().map(|source| source.rows).sum();
+        return Err(refuse(
+            format!("row {row} is not among the {rows} rows of the recipe, or was left out"),
+            "rows are counted from 0, in the order of the files; `slm-tune data stats` counts what was left out",
+        ));
+    }
+    Ok(found)
+}
+
+pub(crate) fn stats(arguments: RecipeArguments, terminal: &mut Terminal) -> Result<()> {
+    let recipe = Recipe::load(&arguments.recipe, &arguments.overrides)?;
+    let mut reporter = Reporter::warnings(terminal);
+    let preview = Preview::of(&recipe, terminal.offline, &mut reporter)?;
+    let stats = Stats::of(&preview.shards);
+    if arguments.output.json {
+        return terminal.json(&json!({"stats": stats, "manifest": preview.shards.manifest()}));
+    }
+    rows::write_manifest(preview.shards.manifest(), &mut terminal.out)?;
+    rows::write_stats(&stats, &mut terminal.out)
+}

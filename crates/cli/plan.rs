@@ -1,0 +1,160 @@
+//! What a recipe would do: rows, tokens, steps, parameters.
+
+use std::io::Write;
+
+use anyhow::Result;
+use serde::Serialize;
+use slm_data::{BatchOptions, Side, batches};
+use slm_model::device;
+use slm_recipe::{Method, Recipe};
+
+use crate::{
+    preview::Preview,
+    table::{Table, thousands},
+};
+
+/// The plan that `check` prints.
+#[derive(Debug, Serialize)]
+pub(crate) struct Plan {
+    run: String,
+    run_exists: bool,
+    base: String,
+    family: String,
+    device: String,
+    parameters: usize,
+    train_rows: usize,
+    held_out_rows: usize,
+    left_out_rows: usize,
+    tokens: usize,
+    learned_tokens: usize,
+    batch_rows: usize,
+    epochs: f64,
+    steps: usize,
+    tasks: Vec<String>,
+    artifacts: Vec<String>,
+}
+
+impl Plan {
+    pub(crate) fn of(recipe: &Recipe, preview: &Preview) -> Result<Self> {
+        let config = preview.base.config(recipe)?;
+        let device = device::open(&recipe.model.device)?;
+        let manifest = preview.shards.manifest();
+        let (train, held_out) = (manifest.side(Side::Train), manifest.side(Side::Validation));
+        let (steps, epochs) = steps(recipe, preview);
+        let section = &recipe.train;
+        Ok(Self {
+            run: recipe.output_dir.clone(),
+            run_exists: std::path::Path::new(&recipe.output_dir)
+                .join("run.json")
+                .exists(),
+            base: match recipe.model.base_model.as_str() {
+                "" => "random weights, a new tokenizer".into(),
+                name => name.into(),
+            },
+            family: config.family.model_type().into(),
+            device: device::name(&device),
+            parameters: config.n_params(),
+            train_rows: train.rows,
+            held_out_rows: held_out.rows,
+            left_out_rows: train.dropped.total() + held_out.dropped.total(),
+            tokens: train.tokens,
+            learned_tokens: train.learned_tokens,
+            batch_rows: section.per_device_train_batch_size * section.gradient_accumulation_steps,
+            epochs,
+            steps,
+            tasks: recipe
+                .eval
+                .task
+                .iter()
+                .map(|task| task.name.clone())
+                .collect(),
+            artifacts: artifacts(recipe),
+        })
+    }
+
+    /// Prints the plan for people.
+    pub(crate) fn write(&self, out: &mut dyn Write) -> Result<()> {
+        let mut table = Table::new(&[]);
+        let state = if self.run_exists {
+            "there already"
+        } else {
+            "new"
+        };
+        table.row(["run".into(), format!("{} ({state})", self.run)]);
+        let parameters = thousands(self.parameters);
+        table.row([
+            "base".into(),
+            format!("{} ({}, {parameters} parameters)", self.base, self.family),
+        ]);
+        table.row(["device".into(), self.device.clone()]);
+        table.row([
+            "rows".into(),
+            format!(
+                "{} to learn from, {} held out, {} left out",
+                thousands(self.train_rows),
+                thousands(self.held_out_rows),
+                thousands(self.left_out_rows)
+            ),
+        ]);
+        let (tokens, learned) = (thousands(self.tokens), thousands(self.learned_tokens));
+        table.row([
+            "tokens".into(),
+            format!("{tokens}, of which {learned} are learned"),
+        ]);
+        let (steps, rows) = (thousands(self.steps), self.batch_rows);
+        table.row([
+            "steps".into(),
+            format!("{steps} of {rows} rows, {} epochs", self.epochs),
+        ]);
+        table.row(["tasks".into(), listed(&self.tasks)]);
+        table.row(["artifacts".into(), listed(&self.artifacts)]);
+        table.write(out)?;
+        Ok(())
+    }
+}
+
+/// Optimizer steps, and the passes over the rows that they make.
+fn steps(recipe: &Recipe, preview: &Preview) -> (usize, f64) {
+    let section = &recipe.train;
+    let options = BatchOptions {
+        batch_size: section.per_device_train_batch_size,
+        max_length: recipe.model.max_length,
+        packing: recipe.data.packing,
+        shuffle: true,
+        seed: recipe.seed,
+        epoch: 0,
+    };
+    let micro_batches = batches(preview.shards.train(), &options).len();
+    let each = micro_batches
+        .div_ceil(section.gradient_accumulation_steps)
+        .max(1);
+    match section.max_steps {
+        0 => {
+            let steps = (each as f64 * section.num_train_epochs).ceil() as usize;
+            (steps.max(1), section.num_train_epochs)
+        }
+        steps => (steps, steps as f64 / each as f64),
+    }
+}
+
+fn artifacts(recipe: &Recipe) -> Vec<String> {
+    let export = &recipe.export;
+    let adapter = export.peft_adapter && recipe.train.method == Method::Lora;
+    let mut names = Vec::new();
+    names.extend(adapter.then(|| "adapter".to_owned()));
+    names.extend(export.merged.then(|| "merged model".to_owned()));
+    names.extend(
+        export
+            .gguf
+            .iter()
+            .map(|kind| format!("GGUF {}", kind.name())),
+    );
+    names
+}
+
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "none".into(),
+        names => names.join(", "),
+    }
+}

@@ -1,0 +1,46 @@
+//! A recipe's rows, prepared for looking at them: nothing is written into the project.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use slm_data::Shards;
+use slm_recipe::Recipe;
+use tempfile::TempDir;
+
+use crate::{base::Base, reporter::Reporter};
+
+/// The rows of a recipe as training would read them.
+pub(crate) struct Preview {
+    pub(crate) base: Base,
+    pub(crate) shards: Shards,
+    /// Removed with this value.
+    folder: TempDir,
+}
+
+impl Preview {
+    pub(crate) fn of(recipe: &Recipe, offline: bool, reporter: &mut Reporter) -> Result<Self> {
+        let folder = tempfile::tempdir().context("failed to make a temporary folder")?;
+        let base = Base::open(recipe, offline, &folder.path().join("tokenizer"))?;
+        let data = folder.path().join("data");
+        let max_length = recipe.model.max_length;
+        slm_data::prepare(
+            &recipe.data,
+            &base.tokenizer,
+            max_length,
+            recipe.seed,
+            &data,
+            &mut |event| reporter.show(event),
+        )?;
+        let shards = Shards::open(&data)?;
+        Ok(Self {
+            base,
+            shards,
+            folder,
+        })
+    }
+
+    /// A path that is gone with this value.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}

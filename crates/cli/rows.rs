@@ -1,0 +1,119 @@
+//! Rows in numbers, for people.
+
+use std::io::Write;
+
+use anyhow::Result;
+use slm_data::{Manifest, SideStats, Stats};
+
+use crate::table::{Table, size, thousands};
+
+/// Targets listed by name before the rest is only counted.
+const NAMED_TARGETS: usize = 20;
+/// Width of the longest bar of a histogram.
+const BAR: usize = 40;
+
+/// Files, and what became of their rows.
+pub(crate) fn write_manifest(manifest: &Manifest, out: &mut dyn Write) -> Result<()> {
+    let mut table = Table::new(&["file", "rows", "size", "read as"]).right(&[1, 2]);
+    for source in &manifest.sources {
+        let format = serde_json::to_value(source.format)?;
+        let format = format.as_str().unwrap_or_default().to_owned();
+        table.row([
+            source.path.clone(),
+            thousands(source.rows),
+            size(source.size_bytes),
+            format,
+        ]);
+    }
+    table.write(out)?;
+    writeln!(out)?;
+    let header = ["split", "rows", "left out", "cut", "tokens", "learned"];
+    let mut table = Table::new(&header).right(&[1, 2, 3, 4, 5]);
+    for (name, side) in [
+        ("train", &manifest.train),
+        ("held out", &manifest.validation),
+    ] {
+        table.row([
+            name.into(),
+            thousands(side.rows),
+            thousands(side.dropped.total()),
+            thousands(side.truncated),
+            thousands(side.tokens),
+            thousands(side.learned_tokens),
+        ]);
+    }
+    table.write(out)?;
+    Ok(())
+}
+
+/// Lengths and targets.
+pub(crate) fn write_stats(stats: &Stats, out: &mut dyn Write) -> Result<()> {
+    let header = [
+        "tokens per row",
+        "min",
+        "mean",
+        "median",
+        "90 %",
+        "95 %",
+        "99 %",
+        "max",
+    ];
+    let mut table = Table::new(&header).right(&[1, 2, 3, 4, 5, 6, 7]);
+    for (name, side) in [("train", &stats.train), ("held out", &stats.validation)] {
+        let Some(lengths) = &side.lengths else {
+            continue;
+        };
+        table.row([
+            name.into(),
+            lengths.min.to_string(),
+            format!("{:.1}", lengths.mean),
+            lengths.p50.to_string(),
+            lengths.p90.to_string(),
+            lengths.p95.to_string(),
+            lengths.p99.to_string(),
+            lengths.max.to_string(),
+        ]);
+    }
+    writeln!(out)?;
+    table.write(out)?;
+    writeln!(out)?;
+    write_histogram(&stats.train, out)?;
+    write_targets(stats, out)
+}
+
+fn write_histogram(side: &SideStats, out: &mut dyn Write) -> Result<()> {
+    let most = side.histogram.iter().map(|bin| bin.rows).max().unwrap_or(0);
+    let mut table = Table::new(&["tokens", "rows", ""]).right(&[0, 1]);
+    for bin in &side.histogram {
+        let bar = "#".repeat((bin.rows * BAR).div_ceil(most.max(1)));
+        table.row([format!("{}-{}", bin.from, bin.to), thousands(bin.rows), bar]);
+    }
+    table.write(out)?;
+    Ok(())
+}
+
+fn write_targets(stats: &Stats, out: &mut dyn Write) -> Result<()> {
+    writeln!(
+        out,
+        "\n{} different answers",
+        thousands(stats.distinct_targets)
+    )?;
+    if stats.targets.is_empty() || stats.distinct_targets == stats.train.rows {
+        return Ok(());
+    }
+    let mut targets: Vec<_> = stats.targets.iter().collect();
+    targets.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let mut table = Table::new(&["answer", "rows"]).right(&[1]);
+    for (target, count) in targets.iter().take(NAMED_TARGETS) {
+        table.row([target.trim().replace('\n', "\\n"), thousands(**count)]);
+    }
+    table.write(out)?;
+    if let Some(rest) = targets
+        .len()
+        .checked_sub(NAMED_TARGETS)
+        .filter(|rest| *rest > 0)
+    {
+        writeln!(out, ".. and {rest} more")?;
+    }
+    Ok(())
+}

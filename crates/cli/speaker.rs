@@ -1,0 +1,232 @@
+//! A model that answers: a run's tuned model, or any model in a folder.
+
+use std::{io::Write, path::Path};
+
+use anyhow::{Context, Result};
+use slm_model::{Decoder, Generated, Sampling, device, generate, locate};
+use slm_recipe::{Dtype, Recipe};
+use slm_text::{ChatTokenizer, Message};
+
+use crate::{args::SamplingArguments, failure::refuse, walk::recipe_of};
+
+/// A decoder with its tokenizer, and how a text is put to it.
+pub(crate) struct Speaker {
+    pub(crate) tokenizer: ChatTokenizer,
+    decoder: Decoder,
+    manner: Manner,
+    sampling: Sampling,
+    /// Longest prompt and answer together, in tokens.
+    max_length: usize,
+}
+
+/// How a text becomes a prompt.
+#[derive(Debug, Clone, PartialEq)]
+enum Manner {
+    /// As messages of the chat template.
+    Chat,
+    /// As the one column of the prompt template that the run was trained with.
+    Filled(String),
+    /// As it is.
+    Plain,
+}
+
+impl Speaker {
+    /// Loads the model of a run, or of a folder in Hugging Face format.
+    pub(crate) fn open(path: &Path, arguments: &SamplingArguments, offline: bool) -> Result<Self> {
+        if path.join("run.json").exists() {
+            return Self::of_run(path, arguments, offline);
+        }
+        if !path.join("config.json").exists() {
+            let what = if path.exists() {
+                "is neither a run nor a model"
+            } else {
+                "does not exist"
+            };
+            return Err(refuse(
+                format!("`{}` {what}", path.display()),
+                "give a run directory (`slm-tune runs ls`), or a folder with `config.json`, `tokenizer.json` and `model.safetensors`",
+            ));
+        }
+        let tokenizer = ChatTokenizer::load(path, "auto")?;
+        let decoder = load(path, arguments)?;
+        let manner = if tokenizer.has_template() {
+            Manner::Chat
+        } else {
+            Manner::Plain
+        };
+        Ok(Self::new(tokenizer, decoder, manner, arguments))
+    }
+
+    fn of_run(run: &Path, arguments: &SamplingArguments, offline: bool) -> Result<Self> {
+        let recipe = recipe_of(run, &[])?;
+        let (merged, adapter) = (run.join("export/merged"), run.join("export/adapter"));
+        let (folder, adapter) = if merged.exists() {
+            (merged, None)
+        } else if adapter.exists() {
+            let revision = recipe.model.revision.as_deref();
+            (
+                locate(&recipe.model.base_model, revision, offline)?,
+                Some(adapter),
+            )
+        } else {
+            return Err(refuse(
+                format!("the run in `{}` has exported nothing yet", run.display()),
+                format!(
+                    "finish it with `slm-tune resume {0}`, or write its files with `slm-tune export {0}`",
+                    run.display()
+                ),
+            ));
+        };
+        let template = match adapter {
+            Some(_) => recipe.model.chat_template.as_str(),
+            None => "auto",
+        };
+        let tokenizer = ChatTokenizer::load(&folder, template)?;
+        let mut decoder = load(&folder, arguments)?;
+        if let Some(adapter) = adapter {
+            decoder.load_adapter(&adapter)?;
+        }
+        let manner = manner_of(&recipe, &tokenizer);
+        Ok(Self::new(tokenizer, decoder, manner, arguments))
+    }
+
+    fn new(
+        tokenizer: ChatTokenizer,
+        decoder: Decoder,
+        manner: Manner,
+        arguments: &SamplingArguments,
+    ) -> Self {
+        let sampling = Sampling {
+            max_new_tokens: arguments.max_new_tokens,
+            temperature: arguments.temperature,
+            top_p: arguments.top_p,
+            seed: arguments.seed,
+            stop_ids: tokenizer.stop_ids(),
+        };
+        let max_length = decoder.config().max_position_embeddings;
+        Self {
+            tokenizer,
+            decoder,
+            manner,
+            sampling,
+            max_length,
+        }
+    }
+
+    /// Whether earlier messages are part of the next prompt.
+    pub(crate) fn remembers(&self) -> bool {
+        self.manner == Manner::Chat
+    }
+
+    /// Takes prompts as they are from here on.
+    pub(crate) fn plainly(mut self) -> Self {
+        self.manner = Manner::Plain;
+        self
+    }
+
+    /// The ids of the prompt for the last of `messages`.
+    pub(crate) fn prompt(&self, messages: &[Message]) -> Result<Vec<u32>> {
+        let last = messages
+            .last()
+            .map_or("", |message| message.content.as_str());
+        Ok(match &self.manner {
+            Manner::Chat => self.tokenizer.render_prompt_ids(messages)?,
+            Manner::Filled(template) => {
+                let text = fill(template, last);
+                self.tokenizer.encode_pair(&text, "", false)?.ids
+            }
+            Manner::Plain => self.tokenizer.encode_pair(last, "", false)?.ids,
+        })
+    }
+
+    /// Answers a prompt, writing the text as it comes.
+    pub(crate) fn answer(
+        &self,
+        prompt: Vec<u32>,
+        out: &mut dyn Write,
+    ) -> Result<(String, Generated)> {
+        let room = self.max_length.saturating_sub(prompt.len());
+        if room == 0 || prompt.is_empty() {
+            return Err(refuse(
+                format!(
+                    "the prompt has {} tokens, the model reads 1 to {}",
+                    prompt.len(),
+                    self.max_length - 1
+                ),
+                "shorten it; in a chat, `/reset` forgets what was said",
+            ));
+        }
+        let mut sampling = self.sampling.clone();
+        sampling.max_new_tokens = sampling.max_new_tokens.min(room);
+        let (mut text, mut failed) = (String::new(), None);
+        let mut stream = self.tokenizer.stream(true);
+        let mut say = |piece: String| -> Result<()> {
+            let piece = if text.is_empty() {
+                piece.trim_start()
+            } else {
+                &piece
+            };
+            text += piece;
+            write!(out, "{piece}")?;
+            Ok(out.flush()?)
+        };
+        let answers = generate(&self.decoder, &[prompt], &sampling, &mut |_, id| {
+            let said = stream.push(id).map_err(Into::into).and_then(&mut say);
+            failed = said.err();
+            failed.is_none()
+        });
+        say(stream.finish()?)?;
+        match failed {
+            Some(error) => Err(error),
+            None => Ok((text, answers.into_iter().next().unwrap_or_default())),
+        }
+    }
+}
+
+fn load(folder: &Path, arguments: &SamplingArguments) -> Result<Decoder> {
+    let device = device::open(&arguments.device)?;
+    Decoder::load(folder, &device, Dtype::F32)
+        .with_context(|| format!("failed to load `{}`", folder.display()))
+}
+
+/// A run that was trained with a prompt template of one column is asked through it.
+fn manner_of(recipe: &Recipe, tokenizer: &ChatTokenizer) -> Manner {
+    let source = recipe.data.train.first();
+    match source.and_then(|source| source.prompt.as_ref()) {
+        Some(template) if column(template).is_some() => Manner::Filled(template.clone()),
+        Some(_) => Manner::Plain,
+        None if tokenizer.has_template() => Manner::Chat,
+        None => Manner::Plain,
+    }
+}
+
+/// The one `{column}` of a template; none where there are several, or escaped braces.
+fn column(template: &str) -> Option<std::ops::Range<usize>> {
+    let (start, end) = (template.find('{')?, template.find('}')?);
+    let only = template.matches(['{', '}']).count() == 2 && start < end;
+    only.then_some(start..end + 1)
+}
+
+fn fill(template: &str, text: &str) -> String {
+    let mut filled = template.to_owned();
+    if let Some(column) = column(template) {
+        filled.replace_range(column, text);
+    }
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_of_one_column_is_filled() {
+        assert_eq!(
+            fill("Query: {text}\nIntent:", "hi {there}"),
+            "Query: hi {there}\nIntent:"
+        );
+        assert_eq!(column("{a} {b}"), None);
+        assert_eq!(column("{{a}}"), None);
+        assert_eq!(column("no column"), None);
+    }
+}

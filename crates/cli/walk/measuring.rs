@@ -1,0 +1,161 @@
+//! Base and tuned model on the tasks.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde_json::json;
+use slm_data::{HeldOut, Shards};
+use slm_eval::{Evaluator, TaskReport, compare, report::TaskResult, with_choices};
+use slm_model::Decoder;
+use slm_recipe::{EvalTask, Method, OutputType, Recipe, Source};
+use slm_run::{AtomicDir, Emit, sha256_file, sha256_json};
+use slm_text::ChatTokenizer;
+
+use super::{Walk, training::Student};
+use crate::base::Base;
+
+const BASE: &str = "base";
+const TUNED: &str = "tuned";
+
+impl Walk {
+    /// Measures the student, and the base where the recipe compares them.
+    pub(crate) fn evaluate(
+        &mut self,
+        base: &Base,
+        shards: &Shards,
+        student: &Student,
+    ) -> Result<Vec<TaskResult>> {
+        let recipe = self.recipe.clone();
+        let tasks = tasks(&recipe, shards, &base.tokenizer)?;
+        let digest = sha256_json(&json!({
+            "student": self.inputs, "eval": recipe.eval, "labels": recipe.data.labels, "files": digests(&recipe)?,
+        }));
+        let folder = self.run.path("eval");
+        self.stage("eval", &digest, |run, reporter| {
+            let mut emit = |event| reporter.show(event);
+            let written = AtomicDir::new(run.path("eval"))?;
+            let tuned = student.decoder.inference();
+            measure(
+                &tuned,
+                base,
+                &recipe,
+                &tasks,
+                &written.path().join(TUNED),
+                &mut emit,
+            )?;
+            if recipe.eval.compare_base {
+                let decoder = match recipe.train.method {
+                    Method::Lora => student.decoder.base(),
+                    Method::Full => base.decoder(&recipe)?,
+                };
+                measure(
+                    &decoder,
+                    base,
+                    &recipe,
+                    &tasks,
+                    &written.path().join(BASE),
+                    &mut emit,
+                )?;
+            }
+            written.commit()?;
+            Ok(vec![run.path("eval")])
+        })?;
+        let names = tasks.iter().map(|(task, _)| task.name.as_str());
+        names.map(|name| read(&folder, name, recipe.seed)).collect()
+    }
+}
+
+/// The tasks with their choices, and the items of each. Without a task of its own, a recipe is measured by the loss on its
+/// held-out rows.
+pub(crate) fn tasks(
+    recipe: &Recipe,
+    shards: &Shards,
+    tokenizer: &ChatTokenizer,
+) -> Result<Vec<(EvalTask, Vec<HeldOut>)>> {
+    let mut tasks = recipe.eval.task.clone();
+    if tasks.is_empty() && !shards.held_out().is_empty() {
+        tasks.push(EvalTask {
+            name: "held-out".into(),
+            output_type: OutputType::Loglikelihood,
+            ..EvalTask::default()
+        });
+    }
+    tasks
+        .into_iter()
+        .map(|task| {
+            let items = match &task.path {
+                None => shards.held_out().to_vec(),
+                Some(path) => {
+                    // The rows of a task are read as the rows to learn from are.
+                    let source = Source {
+                        path: path.clone(),
+                        max_samples: 0,
+                        ..recipe.data.train.first().cloned().unwrap_or_default()
+                    };
+                    slm_data::load_examples(
+                        &source,
+                        recipe.data.format,
+                        recipe.seed,
+                        Some(tokenizer),
+                    )?
+                }
+            };
+            Ok((with_choices(&task, &recipe.data.labels, shards), items))
+        })
+        .collect()
+}
+
+/// One model on all tasks; every answer is kept under `folder`.
+pub(crate) fn measure(
+    decoder: &Decoder,
+    base: &Base,
+    recipe: &Recipe,
+    tasks: &[(EvalTask, Vec<HeldOut>)],
+    folder: &Path,
+    emit: Emit<'_>,
+) -> Result<Vec<TaskReport>> {
+    let evaluator = Evaluator {
+        decoder,
+        tokenizer: &base.tokenizer,
+        eos: recipe.data.train_on_eos,
+        seed: recipe.seed,
+    };
+    let mut reports = Vec::new();
+    for (task, items) in tasks {
+        let report = evaluator.evaluate(task, items, emit)?;
+        let folder = folder.join(&task.name);
+        fs_err::create_dir_all(&folder)?;
+        report.write(&folder)?;
+        reports.push(report);
+    }
+    Ok(reports)
+}
+
+fn read(folder: &Path, task: &str, seed: u64) -> Result<TaskResult> {
+    let tuned = TaskReport::read(&folder.join(TUNED).join(task))?;
+    let of_base = folder.join(BASE).join(task);
+    if !of_base.exists() {
+        return Ok(TaskResult {
+            tuned,
+            base: None,
+            comparisons: Vec::new(),
+        });
+    }
+    let base = TaskReport::read(&of_base)?;
+    Ok(TaskResult {
+        comparisons: compare(&base, &tuned, seed)?,
+        base: Some(base),
+        tuned,
+    })
+}
+
+/// Digests of the files that tasks bring with them.
+fn digests(recipe: &Recipe) -> Result<Vec<String>> {
+    let paths = recipe
+        .eval
+        .task
+        .iter()
+        .filter_map(|task| task.path.as_ref());
+    let existing = paths.map(PathBuf::from).filter(|path| path.exists());
+    Ok(existing.map(sha256_file).collect::<Result<_, _>>()?)
+}

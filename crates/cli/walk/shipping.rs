@@ -1,0 +1,88 @@
+//! A student to files.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde_json::json;
+use slm_data::Shards;
+use slm_export::{EXPORT_JSON, Exported, Request, export};
+use slm_run::{RunError, sha256_json};
+
+use super::{Walk, training::Student};
+use crate::base::Base;
+
+/// Rows on which every file is compared with the trained model.
+const PROBES: usize = 16;
+
+/// A file or folder to ship.
+pub(crate) struct Artifact {
+    pub(crate) path: PathBuf,
+    pub(crate) size_bytes: u64,
+    /// How it compares with the trained model; empty where nothing could be compared.
+    pub(crate) finding: String,
+}
+
+impl Walk {
+    /// Writes the artifacts of the recipe, each compared with the student.
+    pub(crate) fn export(
+        &mut self,
+        base: &Base,
+        shards: &Shards,
+        student: &Student,
+    ) -> Result<Vec<Artifact>> {
+        let recipe = self.recipe.clone();
+        let inputs = json!({"student": self.inputs, "export": recipe.export, "name": recipe.name});
+        let (digest, out) = (sha256_json(&inputs), self.run.path("export"));
+        let trained_tokenizer = self.run.path("tokenizer");
+        let probes = probes(shards);
+        self.stage("export", &digest, |_, reporter| {
+            if out.exists() {
+                fs_err::remove_dir_all(&out).map_err(|error| RunError::io(&out, error))?;
+            }
+            let request = Request {
+                section: &recipe.export,
+                name: &recipe.name,
+                base_model: &recipe.model.base_model,
+                decoder: &student.decoder,
+                tokenizer: &base.tokenizer,
+                base_dir: base.folder.as_deref().unwrap_or(&trained_tokenizer),
+                probes: &probes,
+                out: &out,
+            };
+            export(&request, &mut |event| reporter.show(event))?;
+            Ok(vec![out.clone()])
+        })?;
+        let exported = serde_json::from_slice(&fs_err::read(out.join(EXPORT_JSON))?)?;
+        Ok(self.artifacts(&exported))
+    }
+
+    /// Folders and single files, in the order in which they were written.
+    fn artifacts(&self, exported: &Exported) -> Vec<Artifact> {
+        let mut artifacts: Vec<Artifact> = Vec::new();
+        for file in &exported.files {
+            let name = file.path.split('/').next().unwrap_or_default();
+            let path = self.run.path("export").join(name);
+            match artifacts.last_mut() {
+                Some(last) if last.path == path => last.size_bytes += file.size_bytes,
+                _ => {
+                    let compared = exported.comparisons.iter().find(|it| it.file == name);
+                    artifacts.push(Artifact {
+                        path,
+                        size_bytes: file.size_bytes,
+                        finding: compared.map_or_else(String::new, |it| it.finding()),
+                    });
+                }
+            }
+        }
+        artifacts
+    }
+}
+
+/// Held-out rows; where there are none, rows of the training side do as well, because only two models are compared.
+fn probes(shards: &Shards) -> Vec<Vec<u32>> {
+    let held_out = shards.validation().iter().chain(shards.train());
+    held_out
+        .take(PROBES)
+        .map(|sample| sample.ids.clone())
+        .collect()
+}

@@ -1,0 +1,218 @@
+//! Rows and a base to a student.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde_json::json;
+use slm_data::{Sample, Shards};
+use slm_model::{Decoder, LoraSpec};
+use slm_recipe::{Method, ModelSection};
+use slm_run::{Event, MetricsLog, RunDir, StageStatus, sha256_json, write_file_atomic};
+use slm_train::{Checkpoint, Corpus, Options, Outcome, Trainer};
+
+use super::Walk;
+use crate::{
+    base::Base,
+    failure::{Interrupted, refuse},
+    interrupt,
+    reporter::Reporter,
+};
+
+/// How training ended, beside the checkpoints.
+const OUTCOME: &str = "outcome.json";
+
+/// A trained model.
+pub(crate) struct Student {
+    pub(crate) decoder: Decoder,
+    pub(crate) outcome: Outcome,
+}
+
+impl Walk {
+    /// Trains, or takes up what was trained.
+    pub(crate) fn train(&mut self, base: &Base, shards: &Shards) -> Result<Student> {
+        let digest = self.training_inputs(base)?;
+        self.refuse_changed_inputs(&digest)?;
+        let mut decoder = self.untrained(base)?;
+        let options = Options {
+            section: self.recipe.train.clone(),
+            seed: self.recipe.seed,
+            max_length: self.recipe.model.max_length,
+            packing: self.recipe.data.packing,
+            checkpoints: self.run.path("checkpoints"),
+            resume: self.resume,
+        };
+        let validation = first(shards.validation(), self.recipe.eval.max_samples);
+        let corpus = Corpus {
+            train: shards.train(),
+            validation,
+        };
+        let mut outcome = None;
+        self.stage("train", &digest, |run, reporter| {
+            if !options.resume {
+                clear(run)?;
+            }
+            let ended = train(&mut decoder, corpus, options, run, reporter)?;
+            let outputs = finish(run, &ended)?;
+            outcome = Some(ended);
+            Ok(outputs)
+        })?;
+        self.inputs = digest;
+        match outcome {
+            Some(outcome) => Ok(Student { decoder, outcome }),
+            None => self.taken_up(decoder),
+        }
+    }
+
+    /// The student of a run that has been trained.
+    pub(crate) fn student(&mut self, base: &Base) -> Result<Student> {
+        let trained = self.run.record().stages.get("train");
+        if trained.is_none_or(|stage| stage.status != StageStatus::Done) {
+            let root = self.run.root().display();
+            return Err(refuse(
+                format!("the run in `{root}` is not trained to its end"),
+                format!("`slm-tune resume {root}` does the rest"),
+            ));
+        }
+        self.inputs = self.training_inputs(base)?;
+        let decoder = self.untrained(base)?;
+        self.taken_up(decoder)
+    }
+
+    /// Puts the weights that training ended with into a fresh model.
+    fn taken_up(&self, mut decoder: Decoder) -> Result<Student> {
+        let outcome: Outcome = serde_json::from_slice(&fs_err::read(self.run.path(OUTCOME))?)?;
+        let step = outcome.weights_of_step;
+        let checkpoint =
+            Checkpoint::open(&Checkpoint::folder(&self.run.path("checkpoints"), step))?;
+        checkpoint.restore_weights(&mut decoder)?;
+        Ok(Student { decoder, outcome })
+    }
+
+    /// The base with its fresh adapter, or with all its weights to be trained.
+    fn untrained(&self, base: &Base) -> Result<Decoder> {
+        let mut decoder = base.decoder(&self.recipe)?;
+        match self.recipe.train.method {
+            Method::Lora => {
+                decoder.attach_lora(&LoraSpec::from(&self.recipe.lora), self.recipe.seed)?;
+            }
+            Method::Full => decoder.train_all(),
+        }
+        Ok(decoder)
+    }
+
+    /// Digest of everything that the trained weights depend on; the device is not among it, so that a run may move.
+    fn training_inputs(&mut self, base: &Base) -> Result<String> {
+        let recipe = &self.recipe;
+        let weights = base.digest()?;
+        let model = ModelSection {
+            device: String::new(),
+            ..recipe.model.clone()
+        };
+        let inputs = json!({
+            "base": weights, "data": self.run.record().digests.get("data"), "model": model, "packing": recipe.data.packing,
+            "lora": recipe.lora, "train": recipe.train, "seed": recipe.seed, "held_out": recipe.eval.max_samples,
+        });
+        let digest = sha256_json(&inputs);
+        if self.run.record().digests.get("base") != Some(&weights) {
+            self.run.set_digest("base", weights)?;
+        }
+        Ok(digest)
+    }
+
+    /// A run is resumed from what it began with, or not at all.
+    fn refuse_changed_inputs(&self, digest: &str) -> Result<()> {
+        let began_with = self.run.record().stages.get("train");
+        if !self.resume || began_with.is_none_or(|stage| stage.input_digest == digest) {
+            return Ok(());
+        }
+        let root = self.run.root().display();
+        Err(refuse(
+            format!("the base or the rows have changed since the run in `{root}` began"),
+            "put them back, or start again: `slm-tune train RECIPE --overwrite`",
+        ))
+    }
+}
+
+fn train(
+    decoder: &mut Decoder,
+    corpus: Corpus<'_>,
+    options: Options,
+    run: &mut RunDir,
+    reporter: &mut Reporter,
+) -> Result<Outcome> {
+    let mut log = StepLog {
+        log: run.metrics_log()?,
+        every: options.section.logging_steps,
+        failure: None,
+    };
+    reporter.log_every = options.section.logging_steps;
+    let trainer = Trainer::new(decoder, corpus, options)?;
+    let outcome = interrupt::heeded(|stop| {
+        trainer.run(decoder, stop, &mut |event| {
+            log.take(&event);
+            reporter.show(event);
+        })
+    })??;
+    if let Some(error) = log.failure {
+        return Err(error.into());
+    }
+    if outcome.interrupted {
+        return Err(Interrupted {
+            run: run.root().into(),
+            step: outcome.state.step,
+        }
+        .into());
+    }
+    Ok(outcome)
+}
+
+/// What goes into `metrics.jsonl`: every `every`-th step, the first and the last, and all evaluations.
+struct StepLog {
+    log: MetricsLog,
+    every: usize,
+    failure: Option<slm_run::RunError>,
+}
+
+impl StepLog {
+    fn take(&mut self, event: &Event) {
+        let is_kept = match event {
+            Event::Step {
+                step, total_steps, ..
+            } => step.is_multiple_of(self.every) || *step == 1 || step == total_steps,
+            Event::Eval { .. } => true,
+            _ => false,
+        };
+        if is_kept && let Err(error) = self.log.append(event) {
+            self.failure.get_or_insert(error);
+        }
+    }
+}
+
+/// Removes what an earlier attempt left that is not resumed.
+fn clear(run: &RunDir) -> Result<()> {
+    for path in ["checkpoints", "metrics.jsonl", OUTCOME].map(|name| run.path(name)) {
+        let removed = match path.is_dir() {
+            true => fs_err::remove_dir_all(&path),
+            false if path.exists() => fs_err::remove_file(&path),
+            false => Ok(()),
+        };
+        removed.map_err(|error| slm_run::RunError::io(&path, error))?;
+    }
+    Ok(())
+}
+
+fn finish(run: &RunDir, outcome: &Outcome) -> Result<Vec<PathBuf>> {
+    let file = run.path(OUTCOME);
+    write_file_atomic(&file, &serde_json::to_vec_pretty(outcome)?)?;
+    let checkpoints = run.path("checkpoints");
+    let checkpoint = Checkpoint::folder(&checkpoints, outcome.weights_of_step);
+    Ok(vec![file, checkpoint])
+}
+
+/// At most `max` rows, 0 for all.
+fn first(samples: &[Sample], max: usize) -> &[Sample] {
+    match max {
+        0 => samples,
+        max => &samples[..max.min(samples.len())],
+    }
+}

@@ -1,0 +1,171 @@
+use crate::sandbox::{Sandbox, assert_shown};
+
+#[test]
+fn help_names_every_verb_and_exit_code() {
+    let sandbox = Sandbox::new();
+    assert_shown!(sandbox.run(&["--help"]), @"");
+}
+
+#[test]
+fn an_unknown_verb_is_refused_with_the_nearest() {
+    let sandbox = Sandbox::new();
+    assert_shown!(sandbox.run(&["trian", "recipe.toml"]), @"");
+}
+
+#[test]
+fn a_missing_argument_is_named() {
+    let sandbox = Sandbox::new();
+    assert_shown!(sandbox.run(&["train"]), @"");
+}
+
+#[test]
+fn init_writes_a_recipe_that_trains() {
+    let sandbox = Sandbox::with_base();
+    assert_shown!(sandbox.run(&["init", "topics", "--base", "base"]), @"");
+    let checked = [
+        "check",
+        "topics/recipe.toml",
+        "model.max_length=128",
+        "--quiet",
+    ];
+    sandbox.succeeds(&checked);
+    let trained = [
+        "train",
+        "topics/recipe.toml",
+        "model.max_length=128",
+        "train.max_steps=1",
+        "--quiet",
+    ];
+    let shown = sandbox.succeeds(&trained);
+    assert!(shown.contains("topic"), "{shown}");
+}
+
+#[test]
+fn init_overwrites_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.write("recipe.toml", "mine");
+    assert_shown!(sandbox.run(&["init"]), @"");
+    assert_eq!(sandbox.read("recipe.toml"), "mine");
+    assert_eq!(sandbox.tree(), ["recipe.toml"]);
+}
+
+#[test]
+fn init_without_a_base_at_hand_names_one_from_the_hub() {
+    let sandbox = Sandbox::new();
+    assert_shown!(sandbox.run(&["init"]), @"");
+    assert!(
+        sandbox
+            .read("recipe.toml")
+            .contains("base_model = \"HuggingFaceTB/SmolLM2-135M\"")
+    );
+}
+
+#[test]
+fn doctor_reports_the_build_and_the_machine() {
+    let sandbox = Sandbox::new();
+    let report = sandbox.json(&["doctor", "--json"]);
+    assert_eq!(report["version"], env!("CARGO_PKG_VERSION"));
+    assert!(report["cores"].as_u64().unwrap() > 0);
+    let backends = report["backends"].as_array().unwrap();
+    let cpu = backends.iter().find(|it| it["spec"] == "cpu").unwrap();
+    assert_eq!(
+        (cpu["built"].as_bool(), cpu["usable"].as_bool()),
+        (Some(true), Some(true))
+    );
+    let built = backends
+        .iter()
+        .any(|it| it["spec"] == "libtorch:cpu" && it["built"] == true);
+    assert_eq!(built, cfg!(feature = "libtorch"));
+    let text = sandbox.succeeds(&["doctor"]);
+    assert!(
+        text.contains("cores") && text.contains("libtorch:cuda:N"),
+        "{text}"
+    );
+}
+
+#[test]
+fn schema_describes_every_section() {
+    let schema = Sandbox::new().json(&["schema"]);
+    for section in [
+        "model",
+        "tokenizer",
+        "data",
+        "lora",
+        "train",
+        "eval",
+        "export",
+    ] {
+        assert!(schema["properties"][section].is_object(), "{section}");
+    }
+}
+
+#[test]
+fn a_recipe_is_copied_with_what_it_extends() {
+    let sandbox = Sandbox::new();
+    assert_shown!(sandbox.run(&["recipes", "cp", "domains/finance", "mine/bank.toml"]), @"");
+    let copied = sandbox.read("mine/bank.toml");
+    assert!(copied.contains("slm-tune train mine/bank.toml"), "{copied}");
+    let shown = sandbox.run(&["check", "mine/bank.toml"]);
+    assert!(
+        shown.contains("no model at"),
+        "the copy is not a valid recipe: {shown}"
+    );
+}
+
+#[test]
+fn recipes_are_listed_with_what_they_do() {
+    let list = Sandbox::new().json(&["recipes", "ls", "--json"]);
+    let names: Vec<_> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["name"].as_str().unwrap())
+        .collect();
+    assert!(
+        names.contains(&"quickstart") && names.contains(&"banking77/lora"),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn an_unknown_recipe_is_refused() {
+    assert_shown!(Sandbox::new().run(&["recipes", "cp", "quickstrat"]), @"");
+}
+
+#[test]
+fn a_copied_recipe_overwrites_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.write("quickstart.toml", "mine");
+    assert_shown!(sandbox.run(&["recipes", "cp", "quickstart"]), @"");
+    assert_eq!(sandbox.read("quickstart.toml"), "mine");
+}
+
+#[test]
+fn without_runs_there_is_nothing_to_list() {
+    let sandbox = Sandbox::new();
+    assert_shown!(sandbox.run(&["runs", "ls"]), @"");
+    assert_shown!(sandbox.run(&["runs", "show", "runs/none"]), @"");
+}
+
+#[test]
+fn completions_know_the_verbs() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = Sandbox::new().succeeds(&["completions", shell]);
+        assert!(script.contains("doctor"), "{shell}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    use std::process::Stdio;
+    let mut command = Sandbox::new().command(&["schema"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

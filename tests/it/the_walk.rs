@@ -1,0 +1,232 @@
+use crate::sandbox::{Sandbox, assert_shown};
+
+#[test]
+fn train_goes_from_rows_to_artifacts_and_says_what_is_next() {
+    let sandbox = Sandbox::with_base();
+    let shown = sandbox.run(&["train", "adapter.toml"]);
+    assert_shown!(shown, @"");
+    let tree = sandbox.tree();
+    for file in [
+        "runs/adapter/run.json",
+        "runs/adapter/recipe.toml",
+        "runs/adapter/recipe.resolved.toml",
+        "runs/adapter/metrics.jsonl",
+        "runs/adapter/data/manifest.json",
+        "runs/adapter/eval/tuned/topic/samples.jsonl",
+        "runs/adapter/eval/base/topic/scores.json",
+        "runs/adapter/export/adapter/adapter_model.safetensors",
+        "runs/adapter/export/merged/model.safetensors",
+        "runs/adapter/report.html",
+    ] {
+        assert!(
+            tree.iter().any(|name| name == file),
+            "`{file}` is not among {tree:#?}"
+        );
+    }
+    assert!(
+        tree.iter().all(|name| !name.contains(".partial")),
+        "{tree:#?}"
+    );
+}
+
+#[test]
+fn a_second_train_skips_every_stage() {
+    let sandbox = Sandbox::with_base();
+    sandbox.succeeds(&["train", "adapter.toml", "--quiet"]);
+    assert_shown!(sandbox.run(&["train", "adapter.toml"]), @"");
+}
+
+#[test]
+fn another_recipe_does_not_get_into_a_run() {
+    let sandbox = Sandbox::with_base();
+    sandbox.succeeds(&["train", "adapter.toml", "--quiet"]);
+    let before = sandbox.read("runs/adapter/run.json");
+    assert_shown!(sandbox.run(&["train", "adapter.toml", "lora.r=4"]), @"");
+    assert_eq!(sandbox.read("runs/adapter/run.json"), before);
+    sandbox.succeeds(&[
+        "train",
+        "adapter.toml",
+        "lora.r=4",
+        "--overwrite",
+        "--quiet",
+    ]);
+    assert!(
+        sandbox
+            .read("runs/adapter/recipe.resolved.toml")
+            .contains("r = 4")
+    );
+}
+
+#[test]
+fn the_same_recipe_makes_the_same_weights() {
+    let (one, two) = (Sandbox::with_base(), Sandbox::with_base());
+    let weights = "runs/adapter/export/adapter/adapter_model.safetensors";
+    let bytes = [one, two].map(|sandbox| {
+        sandbox.succeeds(&["train", "adapter.toml", "--quiet"]);
+        fs_err::read(sandbox.path(weights)).unwrap()
+    });
+    assert!(bytes[0] == bytes[1]);
+}
+
+#[test]
+fn train_as_json_is_one_event_per_line() {
+    let sandbox = Sandbox::with_base();
+    let text = sandbox.succeeds(&["train", "adapter.toml", "--json"]);
+    let events: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let steps = events
+        .iter()
+        .filter(|event| event["event"] == "step")
+        .count();
+    assert_eq!(steps, 2);
+    let end = events.last().unwrap();
+    assert_eq!(end["event"], "end");
+    assert_eq!(end["results"][0]["tuned"]["metrics"][0]["name"], "accuracy");
+}
+
+#[test]
+fn runs_are_listed_and_shown() {
+    let sandbox = Sandbox::with_base();
+    sandbox.succeeds(&["train", "adapter.toml", "--quiet"]);
+    let shown = sandbox.run(&["runs", "ls"]);
+    assert!(shown.contains("runs/adapter  done"), "{shown}");
+    let shown = sandbox.run(&["runs", "show", "runs/adapter"]);
+    for stage in ["data", "train", "eval", "export", "report"] {
+        assert!(shown.contains(stage), "{stage}: {shown}");
+    }
+    let run = sandbox.json(&["runs", "show", "runs/adapter", "--json"]);
+    assert_eq!(run["record"]["stages"]["train"]["status"], "done");
+}
+
+#[test]
+fn a_run_is_measured_and_exported_again() {
+    let sandbox = Sandbox::with_base();
+    sandbox.succeeds(&["train", "adapter.toml", "--quiet"]);
+    let weights = "runs/adapter/export/merged/model.safetensors";
+    let before = fs_err::read(sandbox.path(weights)).unwrap();
+    fs_err::remove_dir_all(sandbox.path("runs/adapter/export")).unwrap();
+    sandbox.succeeds(&["export", "runs/adapter", "--quiet"]);
+    assert!(fs_err::read(sandbox.path(weights)).unwrap() == before);
+
+    let results = sandbox.json(&[
+        "eval",
+        "runs/adapter",
+        "eval.task.0.max_samples=2",
+        "--json",
+        "--quiet",
+    ]);
+    assert_eq!(results[0]["tuned"]["n"], 2);
+    assert_shown!(sandbox.run(&["eval", "runs/adapter", "lora.r=4"]), @"");
+}
+
+#[test]
+fn the_base_of_a_recipe_is_measured_without_a_run() {
+    let sandbox = Sandbox::with_base();
+    let before = sandbox.tree();
+    let reports = sandbox.json(&["eval", "adapter.toml", "--json", "--quiet"]);
+    assert_eq!(reports[0]["task"], "topic");
+    assert_eq!(sandbox.tree(), before);
+}
+
+#[test]
+fn a_tuned_model_answers_through_its_prompt_template() {
+    let sandbox = Sandbox::with_base();
+    sandbox.succeeds(&["train", "adapter.toml", "--quiet"]);
+    let arguments = [
+        "generate",
+        "runs/adapter",
+        "--max-new-tokens",
+        "4",
+        "--json",
+    ];
+    let with = |rest: &[&str]| sandbox.json(&[&arguments, rest].concat());
+    let answer = with(&["--prompt", "Where is my parcel?"]);
+    assert!(answer["answer_tokens"].as_u64().unwrap() <= 4);
+    let raw = with(&["--raw", "--prompt", "Message: Where is my parcel?\nTopic:"]);
+    assert_eq!(answer["answer"], raw["answer"]);
+    assert_eq!(answer["prompt_tokens"], raw["prompt_tokens"]);
+    let drawn = with(&["--prompt", "Hi", "--temperature", "1", "--seed", "7"]);
+    assert_eq!(
+        drawn,
+        with(&["--prompt", "Hi", "--temperature", "1", "--seed", "7"])
+    );
+}
+
+#[test]
+fn chat_answers_line_by_line() {
+    let sandbox = Sandbox::with_base();
+    let arguments = ["chat", "base", "--max-new-tokens", "3"];
+    let shown = sandbox.run_with_input(&arguments, "Hi\n\n/reset\nHi\n/quit\nnever read\n");
+    let lines: Vec<_> = shown.lines().collect();
+    assert_eq!(lines[0], "exit code: 0");
+    assert_eq!(lines.len(), 4, "two answers: {shown}");
+    assert_eq!(
+        lines[2], lines[3],
+        "the second is asked as if it were the first: {shown}"
+    );
+}
+
+#[test]
+fn a_folder_without_a_model_does_not_answer() {
+    let sandbox = Sandbox::new();
+    fs_err::create_dir(sandbox.path("empty")).unwrap();
+    assert_shown!(sandbox.run(&["chat", "empty"]), @"");
+    assert_shown!(sandbox.run(&["generate", "nowhere", "--prompt", "Hi"]), @"");
+}
+
+#[test]
+fn a_prompt_longer_than_the_model_reads_is_refused() {
+    let sandbox = Sandbox::with_base();
+    let prompt = "word ".repeat(200);
+    let shown = sandbox.run(&["generate", "base", "--prompt", &prompt]);
+    assert!(shown.starts_with("exit code: 2"), "{shown}");
+    assert!(shown.contains("the model reads 1 to 127"), "{shown}");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_writes_a_checkpoint_and_resume_ends_at_the_same_weights() {
+    use std::{
+        io::{BufRead, BufReader},
+        process::{Command, Stdio},
+    };
+    let settings = [
+        "train",
+        "adapter.toml",
+        "train.max_steps=3000",
+        "train.eval_steps=3000",
+        "--json",
+    ];
+    let sandbox = Sandbox::with_base();
+    let mut command = sandbox.command(&settings);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let is_step =
+        |line: &std::io::Result<String>| line.as_ref().unwrap().contains("\"event\":\"step\"");
+    lines.find(is_step).unwrap().unwrap();
+    let id = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let step = lines.filter(is_step).count() + 1;
+    let shown = crate::sandbox::shown(&child.wait_with_output().unwrap());
+    assert!(shown.starts_with("exit code: 130"), "{shown}");
+    assert!(shown.contains("slm-tune resume runs/adapter"), "{shown}");
+    assert!(step < 3000);
+
+    let shown = sandbox.run(&settings[..4]);
+    assert!(
+        shown.contains("was interrupted while it trained"),
+        "{shown}"
+    );
+}
