@@ -52,8 +52,13 @@ impl Decoder {
                 None
             })
         })?;
-        let _: () = self.lora_all_mut().for_each(Param::train);
+        self.train_adapter();
         Ok(())
+    }
+
+    /// Marks the adapter as trained.
+    pub fn train_adapter(&mut self) {
+        self.lora_all_mut().for_each(Param::train);
     }
 
     /// Reads a PEFT adapter folder and puts it on this model, not trained.

@@ -226,6 +226,35 @@ impl Decoder {
             .collect()
     }
 
+    /// The trained weights outside the layers: embedding, final norm, head.
+    pub fn trainable_around_layers(&self) -> Vec<&Param> {
+        [&self.embed, &self.norm]
+            .into_iter()
+            .chain(&self.head)
+            .filter(|p| p.trainable)
+            .collect()
+    }
+
+    /// Whether gradients are needed all the way down.
+    pub fn embedding_is_trained(&self) -> bool {
+        self.embed.trainable
+    }
+
+    /// The lowest layer that a backward pass must reach; `None` when no layer is trained.
+    pub fn lowest_trained(&self) -> Option<usize> {
+        let is_trained = |layer: &Layer| {
+            layer
+                .params()
+                .chain(layer.lora_params())
+                .any(|p| p.trainable)
+        };
+        if self.embed.trainable {
+            Some(0)
+        } else {
+            self.layers.iter().position(is_trained)
+        }
+    }
+
     /// [`Self::trainable`], to be changed.
     pub fn trainable_mut(&mut self) -> Vec<&mut Param> {
         self.all_mut().into_iter().filter(|p| p.trainable).collect()

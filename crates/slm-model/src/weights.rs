@@ -77,6 +77,33 @@ impl WeightFile {
     }
 }
 
+impl WeightFile {
+    /// A matrix on the device, in f32, of the shape that is needed.
+    ///
+    /// # Errors
+    /// It is missing or has another shape.
+    pub fn read_matrix(
+        &self,
+        name: &str,
+        needed: [usize; 2],
+        device: &Device,
+    ) -> Result<Tensor<2>, ModelError> {
+        let (found, values) = self.read(name)?;
+        if found.iter().product::<usize>() != needed.iter().product::<usize>()
+            || found.last() != Some(&needed[1])
+        {
+            let (path, needed) = (self.path.clone(), needed.to_vec());
+            return Err(ModelError::Shape {
+                path,
+                name: name.into(),
+                found,
+                needed,
+            });
+        }
+        Ok(matrix(values, &needed, device, DType::F32))
+    }
+}
+
 fn describe(error: &safetensors::SafeTensorError) -> String {
     use safetensors::SafeTensorError as E;
     match error {

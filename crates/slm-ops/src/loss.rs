@@ -62,6 +62,25 @@ pub fn linear_cross_entropy(
     TokenLoss { sum, surrogate }
 }
 
+/// The summed cross entropy alone, in nats, without gradients; shapes as in [`linear_cross_entropy`].
+pub fn linear_nll(hidden: Tensor<2>, head: Tensor<2>, targets: Tensor<1, Int>) -> f64 {
+    let [n, _] = hidden.dims();
+    let chunk = (CHUNK_ELEMENTS / head.dims()[0]).clamp(1, n.max(1));
+    let sum_of = |start: usize| {
+        let rows = chunk.min(n - start);
+        let states = hidden.clone().inner().narrow(0, start, rows);
+        let index = targets.clone().narrow(0, start, rows).unsqueeze_dim::<2>(1);
+        let log_probs = log_softmax(
+            states
+                .matmul(head.clone().inner().transpose())
+                .cast(DType::F32),
+            1,
+        );
+        -f64::from(log_probs.gather(1, index).sum().into_scalar::<f32>())
+    };
+    (0..n).step_by(chunk).map(sum_of).sum()
+}
+
 /// The summed loss of one chunk, and `scale · (softmax − onehot)`: `[rows, vocab]`.
 fn chunk_gradient(
     states: Tensor<2>,

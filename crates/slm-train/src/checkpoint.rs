@@ -1,0 +1,157 @@
+//! What a run needs to go on: trained weights, moments, and where it stood.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use slm_model::{Decoder, Param, WeightFile, write_safetensors};
+use slm_run::{AtomicDir, write_file_atomic};
+
+use crate::{AdamW, TrainError};
+
+/// Where a run stands after a step. Everything else follows from the recipe, the seed and the data.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Optimizer steps taken.
+    pub step: usize,
+    /// The step with the lowest loss on the held-out rows so far, and that loss.
+    pub best: Option<(usize, f64)>,
+    /// Evaluations since the best one.
+    pub evals_without_gain: usize,
+    /// Tokens read so far, padding not counted.
+    pub tokens: u64,
+    /// Loss of the first step and of the last.
+    pub first_loss: f64,
+    pub last_loss: f64,
+}
+
+/// A complete checkpoint: `weights.safetensors`, `optimizer.safetensors`, and `state.json`, written last.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    pub path: PathBuf,
+    pub state: State,
+}
+
+impl Checkpoint {
+    /// The folder of a step under `checkpoints/`.
+    pub fn folder(checkpoints: &Path, step: usize) -> PathBuf {
+        checkpoints.join(format!("step-{step:06}"))
+    }
+
+    /// Writes a checkpoint under a temporary name and renames it when it is whole.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn write(
+        checkpoints: &Path,
+        decoder: &Decoder,
+        optimizer: &AdamW,
+        state: &State,
+    ) -> Result<Self, TrainError> {
+        let path = Self::folder(checkpoints, state.step);
+        if path.exists() {
+            fs_err::remove_dir_all(&path).map_err(|e| slm_run::RunError::io(&path, e))?;
+        }
+        let dir = AtomicDir::new(&path)?;
+        write_safetensors(&dir.path().join("weights.safetensors"), decoder.trainable())?;
+        let moments: Vec<Param> = optimizer
+            .moments
+            .iter()
+            .flat_map(|(name, pair)| {
+                ["first", "second"]
+                    .into_iter()
+                    .zip(pair)
+                    .map(move |(kind, value)| (name, kind, value))
+            })
+            .map(|(name, kind, value)| Param::matrix(format!("{kind}.{name}"), value.clone()))
+            .collect();
+        write_safetensors(&dir.path().join("optimizer.safetensors"), &moments)?;
+        let json = serde_json::to_vec_pretty(state).unwrap_or_default();
+        write_file_atomic(dir.path().join("state.json"), &json)?;
+        dir.commit()?;
+        Ok(Self {
+            path,
+            state: state.clone(),
+        })
+    }
+
+    /// Opens a complete checkpoint.
+    ///
+    /// # Errors
+    /// `state.json` is missing or not readable.
+    pub fn open(path: &Path) -> Result<Self, TrainError> {
+        let state = path.join("state.json");
+        let wrong = |what: String| TrainError::Checkpoint {
+            path: path.into(),
+            what,
+        };
+        let text = fs_err::read_to_string(&state).map_err(|e| wrong(e.to_string()))?;
+        let state = serde_json::from_str(&text).map_err(|e| wrong(format!("`state.json`: {e}")))?;
+        Ok(Self {
+            path: path.into(),
+            state,
+        })
+    }
+
+    /// Puts the trained weights back into `decoder`.
+    ///
+    /// # Errors
+    /// A weight is missing or has another shape.
+    pub fn restore_weights(&self, decoder: &mut Decoder) -> Result<(), TrainError> {
+        let file = WeightFile::open(&self.path.join("weights.safetensors"))?;
+        let device = decoder.device().clone();
+        for param in decoder.trainable_mut() {
+            let value = file.read_matrix(&param.name, param.value.dims(), &device)?;
+            param.set(value);
+        }
+        Ok(())
+    }
+
+    /// Puts weights and moments back.
+    ///
+    /// # Errors
+    /// A tensor is missing or has another shape.
+    pub fn restore(&self, decoder: &mut Decoder, optimizer: &mut AdamW) -> Result<(), TrainError> {
+        self.restore_weights(decoder)?;
+        let file = WeightFile::open(&self.path.join("optimizer.safetensors"))?;
+        let device = decoder.device().clone();
+        optimizer.steps = self.state.step;
+        optimizer.moments.clear();
+        for param in decoder.trainable() {
+            let shape = param.value.dims();
+            let first = file.read_matrix(&format!("first.{}", param.name), shape, &device)?;
+            let second = file.read_matrix(&format!("second.{}", param.name), shape, &device)?;
+            optimizer
+                .moments
+                .insert(param.name.clone(), [first, second]);
+        }
+        Ok(())
+    }
+}
+
+/// Every complete checkpoint, by step.
+pub(crate) fn checkpoints(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs_err::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|e| e.path()))
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|n| n.to_string_lossy().starts_with("step-"))
+        })
+        .filter(|path| path.join("state.json").is_file())
+        .collect();
+    found.sort();
+    found
+}
+
+/// The newest complete checkpoint, if there is one.
+///
+/// # Errors
+/// It cannot be read.
+pub fn latest_checkpoint(folder: &Path) -> Result<Option<Checkpoint>, TrainError> {
+    checkpoints(folder)
+        .last()
+        .map(|path| Checkpoint::open(path))
+        .transpose()
+}
