@@ -43,7 +43,7 @@ impl<'a> GgufFile<'a> {
         ensure_expressible(config)?;
         let mut tensors = Vec::new();
         let mut fallen_back = Vec::new();
-        // llama.cpp looks for it in front of the layers.
+        // First, where llama.cpp's converter puts it.
         if let Some(factors) = rope_factors(config)? {
             tensors.push(Planned {
                 spec: TensorSpec::from_shape(ROPE_FREQS, &[factors.len()], TensorType::F32),

@@ -10,7 +10,7 @@
 //! | `gguf_file.rs` | a GGUF file: its tensors, their types, their order |
 //! | `architecture.rs` | llama.cpp's names for the tensors, and its order of query and key rows |
 //! | `gguf_metadata.rs` | what the file says about the model |
-//! | `vocabulary.rs`, `pre_tokenizer.rs` | what it says about the tokenizer |
+//! | `vocabulary.rs`, `tokenizer_json.rs`, `pre_tokenizer.rs` | what it says about the tokenizer |
 //! | `gguf_decoder.rs` | the file read back into a decoder |
 //! | `comparison.rs` | two models on the same prompts |
 
@@ -23,6 +23,7 @@ mod gguf_decoder;
 mod gguf_file;
 mod gguf_metadata;
 mod pre_tokenizer;
+mod tokenizer_json;
 mod vocabulary;
 
 pub use comparison::{Comparison, LOGIT_LIMIT, MEAN_KL_LIMIT, Trained};

@@ -1,0 +1,122 @@
+//! Requests that cannot be met, and what is told.
+
+use burn::tensor::{Tensor, TensorData};
+use serde_json::{Value, json};
+use slm_export::{Request, export};
+use slm_recipe::{ExportSection, GgufType};
+use slm_run::Event;
+
+use crate::bench::{Bench, config, left_over, random};
+
+#[test]
+fn without_prompts_a_warning_says_that_nothing_was_compared() {
+    let bench = Bench::new();
+    let decoder = random(config(300, json!({})), 1);
+    let section = ExportSection::default();
+    let mut events = Vec::new();
+    let request = Request {
+        section: &section,
+        name: "tiny",
+        base_model: "base",
+        decoder: &decoder,
+        tokenizer: &bench.tokenizer,
+        base_dir: bench.dir.path(),
+        probes: &[Vec::new()],
+        out: &bench.out(),
+    };
+    let exported = export(&request, &mut |event| events.push(event)).unwrap();
+    assert!(exported.comparisons.is_empty());
+    assert!(matches!(&events[0], Event::Warning { text } if text.contains("not compared")));
+}
+
+#[test]
+fn wrong_requests_are_refused() {
+    let bench = Bench::new();
+    let decoder = random(config(300, json!({})), 1);
+    let section = ExportSection::default();
+    let request = Request {
+        section: &section,
+        name: "tiny",
+        base_model: "base",
+        decoder: &decoder,
+        tokenizer: &bench.tokenizer,
+        base_dir: bench.dir.path(),
+        probes: &[vec![1, 2], vec![3, 300]],
+        out: &bench.out(),
+    };
+    let error = |request: &Request<'_>| export(request, &mut |_| {}).unwrap_err().to_string();
+    assert_eq!(
+        error(&request),
+        "prompt 1 of the comparison has the token id 300, the model has 300"
+    );
+    assert!(
+        error(&Request {
+            name: "a/b",
+            ..request
+        })
+        .contains("`a/b`")
+    );
+
+    let qwen = random(
+        config(
+            300,
+            json!({"model_type": "qwen3", "attention_bias": true, "head_dim": 32}),
+        ),
+        1,
+    );
+    let (exported, _) = bench.export(&qwen, &[GgufType::F32]);
+    let error = exported.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "GGUF has no place for biases in the attention of a qwen3 model"
+    );
+    assert!(error.hint().unwrap().contains("`merged/`"));
+    assert_eq!(left_over(&bench.out()), Vec::<String>::new());
+}
+
+#[test]
+fn a_type_that_is_too_coarse_does_not_appear() {
+    let bench = Bench::new();
+    let changes =
+        json!({"hidden_size": 32, "num_attention_heads": 2, "tie_word_embeddings": false});
+    let mut decoder = random(config(300, changes), 8);
+    // One large column of the head adds the same to all logits, and leaves Q8_0 no steps for the others of its block.
+    decoder.train_all();
+    for param in decoder.trainable_mut() {
+        if param.name == "lm_head.weight" {
+            let mut values: Vec<f32> = param
+                .value
+                .clone()
+                .inner()
+                .into_data()
+                .try_into_vec()
+                .unwrap();
+            values.iter_mut().step_by(32).for_each(|v| *v = 300.0);
+            let device = param.value.device().inner();
+            param.set(Tensor::from_data(
+                TensorData::new(values, [300, 32]),
+                &device,
+            ));
+        }
+    }
+    let (exported, _) = bench.export(&decoder, &[GgufType::F32, GgufType::Q8_0]);
+    let error = exported.unwrap_err();
+    assert!(
+        error.is_mismatch() && error.to_string().contains("`tiny-Q8_0.gguf`"),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("finer type"));
+    assert!(bench.out().join("tiny-F32.gguf").exists());
+    assert!(!bench.out().join("tiny-Q8_0.gguf").exists());
+    assert_eq!(left_over(&bench.out()), Vec::<String>::new());
+    let list = fs_err::read_to_string(bench.out().join("export.json")).unwrap();
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(list["comparisons"][2]["ok"], false);
+    assert!(
+        list["files"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|file| file["path"] != "tiny-Q8_0.gguf")
+    );
+}
