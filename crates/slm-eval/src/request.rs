@@ -21,7 +21,9 @@ pub(crate) struct Encoding<'a> {
 /// A prompt and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answered {
+    /// Never empty.
     pub(crate) prompt: Vec<u32>,
+    /// Never empty.
     pub(crate) answer: Vec<u32>,
 }
 
@@ -43,8 +45,9 @@ impl Encoding<'_> {
         let encoded = match &item.prompt {
             Prompt::Chat(chat) => {
                 let arguments = TemplateArguments {
+                    add_generation_prompt: true,
                     tools: chat.tools.clone(),
-                    ..TemplateArguments::prompt()
+                    ..TemplateArguments::default()
                 };
                 self.tokenizer
                     .render_with(&chat.messages, &arguments)
@@ -62,13 +65,15 @@ impl Encoding<'_> {
     }
 
     /// The prompt with one answer.
+    ///
+    /// Where nothing stands before a text (no prompt, and a tokenizer without BOS), its first token is not predicted and counts as the prompt.
     pub(crate) fn answered(&self, item: &HeldOut, answer: &str) -> Result<Answered, EvalError> {
         let encoded = self
             .encode(&item.prompt, answer)
             .map_err(|source| self.refused(item, source))?;
         // The last learned stretch: what a template writes after the end of the turn is not part of the answer.
         let end = encoded.learn.iter().rposition(|learn| *learn);
-        let Some(end) = end.filter(|_| !answer.is_empty()) else {
+        let Some(end) = end.filter(|end| *end > 0 && !answer.is_empty()) else {
             return Err(EvalError::EmptyTarget {
                 task: self.task.into(),
                 origin: item.origin.clone(),
@@ -78,7 +83,8 @@ impl Encoding<'_> {
         let start = encoded.learn[..end]
             .iter()
             .rposition(|learn| !learn)
-            .map_or(0, |before| before + 1);
+            .map_or(0, |before| before + 1)
+            .max(1);
         let answered = Answered {
             prompt: encoded.ids[..start].to_vec(),
             answer: encoded.ids[start..=end].to_vec(),

@@ -175,7 +175,7 @@ fn what_cannot_be_measured_is_an_error() {
     };
     assert_eq!(
         error(vec![broken]).to_string(),
-        "loss of task `intent` is NaN"
+        "perplexity of task `intent` is NaN"
     );
 }
 

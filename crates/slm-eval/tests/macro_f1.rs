@@ -1,7 +1,5 @@
 //! Accuracy and macro F1 of 3,080 simulated predictions over 77 labels, against scikit-learn.
 
-use std::path::Path;
-
 use serde::Deserialize;
 use slm_eval::{MetricName, Sample, Score, TaskReport};
 use slm_recipe::OutputType;
@@ -16,12 +14,11 @@ struct Golden {
 
 #[test]
 fn agrees_with_scikit_learn() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/eval/metric_goldens/classification_banking77_simulated_preds.json");
-    let Ok(text) = fs_err::read_to_string(&path) else {
-        skipped("1 file of goldens is not there");
+    let name = "eval/metric_goldens/classification_banking77_simulated_preds.json";
+    let Some(path) = slm_testkit::shared(name, 2) else {
         return;
     };
+    let text = fs_err::read_to_string(&path).expect("a golden file");
     let golden: Golden = serde_json::from_str(&text).expect("a golden file");
     let samples = golden
         .gold
@@ -66,9 +63,4 @@ fn agrees_with_scikit_learn() {
             "{metric:?}"
         );
     }
-}
-
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-fn skipped(what: &str) {
-    eprintln!("skipped: {what}");
 }

@@ -1,5 +1,7 @@
 //! A few answers, side by side.
 
+use std::collections::BTreeMap;
+
 use super::TaskResult;
 use super::markup::{escape, excerpt};
 use crate::sample::{Sample, Score};
@@ -22,25 +24,16 @@ pub(super) fn section(tasks: &[TaskResult]) -> String {
 fn side_by_side(task: &TaskResult) -> String {
     let tuned = &task.tuned.samples;
     let base = task.base.as_ref().map(|base| &base.samples);
-    let kinds: &[(&str, Option<bool>, bool)] = match base {
-        Some(_) => &[
-            ("right only after tuning", Some(false), true),
-            ("right only before tuning", Some(true), false),
-            ("wrong in both", Some(false), false),
-            ("right in both", Some(true), true),
-        ],
-        None => &[("right", None, true), ("wrong", None, false)],
-    };
+    let mut kinds: BTreeMap<Kind, Vec<usize>> = BTreeMap::new();
+    for (i, tuned) in tuned.iter().enumerate() {
+        let base = base.and_then(|base| base.get(i));
+        kinds.entry(Kind::of(base, tuned)).or_default().push(i);
+    }
     let mut cards = String::new();
-    for (kind, before, after) in kinds {
-        let members: Vec<usize> = (0..tuned.len())
-            .filter(|i| {
-                let base = base.and_then(|base| base.get(*i)).map(Sample::is_correct);
-                base == *before && tuned[*i].is_correct() == *after
-            })
-            .collect();
-        for i in spread(&members) {
-            cards += &card(kind, members.len(), base.map(|base| &base[i]), &tuned[i]);
+    for (kind, members) in &kinds {
+        for i in spread(members) {
+            let base = base.and_then(|base| base.get(i));
+            cards += &card(*kind, members.len(), base, &tuned[i]);
         }
     }
     if cards.is_empty() {
@@ -49,19 +42,71 @@ fn side_by_side(task: &TaskResult) -> String {
     format!("<h3>{}</h3>{cards}", escape(&task.tuned.task))
 }
 
+/// What became of an answer, in the order shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Gained,
+    Lost,
+    WrongInBoth,
+    RightInBoth,
+    Likelier,
+    LessLikely,
+    Right,
+    Wrong,
+    Scored,
+}
+
+impl Kind {
+    fn of(base: Option<&Sample>, tuned: &Sample) -> Self {
+        match (base.map(|base| &base.score), &tuned.score) {
+            (
+                Some(Score::Likelihood {
+                    logprob: before, ..
+                }),
+                Score::Likelihood { logprob: after, .. },
+            ) if after > before => Self::Likelier,
+            (Some(_), Score::Likelihood { .. }) => Self::LessLikely,
+            (None, Score::Likelihood { .. }) => Self::Scored,
+            _ => match (base.map(Sample::is_correct), tuned.is_correct()) {
+                (Some(false), true) => Self::Gained,
+                (Some(true), false) => Self::Lost,
+                (Some(false), false) => Self::WrongInBoth,
+                (Some(true), true) => Self::RightInBoth,
+                (None, true) => Self::Right,
+                (None, false) => Self::Wrong,
+            },
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Gained => "right only after tuning",
+            Self::Lost => "right only before tuning",
+            Self::WrongInBoth => "wrong in both",
+            Self::RightInBoth => "right in both",
+            Self::Likelier => "likelier after tuning",
+            Self::LessLikely => "not likelier after tuning",
+            Self::Right => "right",
+            Self::Wrong => "wrong",
+            Self::Scored => "scored",
+        }
+    }
+}
+
 fn spread(members: &[usize]) -> Vec<usize> {
     let n = members.len().min(PER_KIND);
     (0..n).map(|i| members[i * members.len() / n]).collect()
 }
 
-fn card(kind: &str, of_kind: usize, base: Option<&Sample>, tuned: &Sample) -> String {
+fn card(kind: Kind, of_kind: usize, base: Option<&Sample>, tuned: &Sample) -> String {
     let base = base.map(|base| answer("base", base)).unwrap_or_default();
     let wanted = match tuned.score {
         Score::Likelihood { .. } => String::new(),
         _ => text("wanted", "", "", &tuned.target),
     };
     format!(
-        "<article><p class=\"what\"><span>{kind} <small>one of {}</small></span><span>{}</span></p>{}<div class=\"answers\">{wanted}{base}{}</div></article>",
+        "<article><p class=\"what\"><span>{} <small>one of {}</small></span><span>{}</span></p>{}<div class=\"answers\">{wanted}{base}{}</div></article>",
+        kind.label(),
         super::count(of_kind),
         escape(&tuned.origin),
         text("prompt", "prompt", "", &tuned.prompt),

@@ -1,7 +1,7 @@
 //! `loglikelihood`: how likely the row's own answer is, given its prompt.
 
 use rayon::prelude::*;
-use slm_data::HeldOut;
+use slm_data::{HeldOut, Prompt};
 use slm_model::{Decoder, Scored, Sequence, score};
 
 use crate::error::EvalError;
@@ -52,6 +52,11 @@ fn sample(
         .tokenizer
         .decode(&answered.prompt, false)
         .map_err(|source| encoding.refused(item, source))?;
+    // Without prompt and BOS, the text's own first token is not predicted.
+    let unscored = match item.target.starts_with(&prompt) {
+        true if item.prompt == Prompt::Text(String::new()) => prompt.len(),
+        _ => 0,
+    };
     Ok(Sample {
         row: item.row,
         origin: item.origin.clone(),
@@ -63,7 +68,7 @@ fn sample(
         slices: item.slices.clone(),
         score: Score::Likelihood {
             logprob,
-            target_bytes: item.target.len(),
+            target_bytes: item.target.len().saturating_sub(unscored),
             greedy: scored.greedy.iter().all(|greedy| *greedy),
         },
     })
