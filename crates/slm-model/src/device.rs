@@ -61,7 +61,6 @@ pub fn available() -> Vec<Backend> {
 )]
 mod libtorch {
     use super::{Backend, Device, ModelError};
-    use burn::backend::libtorch::tch;
 
     pub(super) fn best() -> Option<Device> {
         if tch::Cuda::is_available() {

@@ -144,7 +144,7 @@ impl RunDir {
         self.save()
     }
 
-    /// Records that a stage is done. `outputs` are files and folders, absolute or below the run directory; their digests are
+    /// Records that a stage is done. `outputs` are files and folders as `path()` gives them, absolute, or below the run directory; their digests are
     /// computed here.
     ///
     /// # Errors
@@ -210,13 +210,10 @@ impl RunDir {
     }
 
     fn digest_of(&self, output: &Path) -> Result<(String, String), RunError> {
-        let path = self.root.join(output);
-        let name = path
-            .strip_prefix(&self.root)
-            .unwrap_or(&path)
-            .display()
-            .to_string();
-        Ok((name, sha256_path(&path)?))
+        // What `path()` gave begins with the root, which may itself be relative.
+        let below = output.strip_prefix(&self.root).unwrap_or(output);
+        let digest = sha256_path(self.root.join(below))?;
+        Ok((below.display().to_string(), digest))
     }
 
     fn save(&self) -> Result<(), RunError> {

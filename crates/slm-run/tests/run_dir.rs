@@ -210,3 +210,26 @@ fn runs_are_listed_with_the_broken_ones() {
     );
     assert!(list_runs(dir.path().join("none")).unwrap().is_empty());
 }
+
+#[test]
+fn outputs_of_a_run_with_a_relative_root_are_found() {
+    // Relative to the folder that tests run in, which is the crate's own.
+    let folder = tempfile::Builder::new()
+        .prefix("relative-run")
+        .tempdir_in(".")
+        .unwrap();
+    let root = std::path::Path::new(folder.path().file_name().unwrap());
+    let mut run = RunDir::create(root).unwrap();
+    std::fs::write(run.path("made"), "x").unwrap();
+    run.start_stage("data", "digest").unwrap();
+    run.finish_stage("data", "digest", &[run.path("made")])
+        .unwrap();
+    assert!(run.stage_is_current("data", "digest"));
+    assert_eq!(
+        run.record().stages["data"]
+            .outputs
+            .keys()
+            .collect::<Vec<_>>(),
+        ["made"]
+    );
+}

@@ -107,7 +107,7 @@ fn gradients_equal_pefts_with_and_without_checkpointing() {
             let loss_again =
                 loss_and_gradients(&decoder, &batch, scale, true, 0, &mut again) * scale;
             assert!(
-                (loss - loss_again).abs() < 1e-9,
+                (loss - loss_again).abs() < 1e-6 * loss,
                 "{what}, {case}: checkpointing changes the loss"
             );
             for param in decoder.lora_params() {
