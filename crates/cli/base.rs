@@ -97,6 +97,19 @@ impl Base {
     }
 }
 
+/// Finds the base and the device of a recipe without loading anything, before a run is begun.
+pub(crate) fn check(recipe: &Recipe, offline: bool) -> Result<()> {
+    device::open(&recipe.model.device)?;
+    let model = &recipe.model;
+    if !model.base_model.is_empty() {
+        let folder = locate(&model.base_model, model.revision.as_deref(), offline)?;
+        if model.init == Init::Pretrained {
+            DecoderConfig::read(&folder)?;
+        }
+    }
+    Ok(())
+}
+
 fn train_tokenizer(recipe: &Recipe, folder: &Path) -> Result<()> {
     let vocab_size = recipe.tokenizer.clone().unwrap_or_default().vocab_size;
     let texts = slm_data::training_texts(&recipe.data, recipe.seed)?;

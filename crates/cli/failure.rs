@@ -84,7 +84,17 @@ fn render(error: &Error) -> String {
 fn diagnose(error: &Error) -> (u8, Option<String>) {
     let known: Vec<_> = error.chain().filter_map(known).collect();
     let code = known.first().map_or(STAGE, |(code, _)| *code);
-    (code, known.into_iter().find_map(|(_, hint)| hint))
+    let hint = known.into_iter().find_map(|(_, hint)| hint);
+    (code, hint.or_else(|| full_disk(error)))
+}
+
+/// A full disk is told wherever it turns up.
+fn full_disk(error: &Error) -> Option<String> {
+    let mut causes = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>());
+    let is_full = causes.any(|cause| cause.kind() == io::ErrorKind::StorageFull);
+    is_full.then(|| "the disk is full: free some space".into())
 }
 
 fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<String>)> {

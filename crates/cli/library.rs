@@ -32,6 +32,14 @@ pub(crate) const RECIPES: &[Shipped] = shipped![
 ];
 
 impl Shipped {
+    /// The recipe of this name; a path under `recipes/` is a name as well.
+    pub(crate) fn find(name: &str) -> Option<&'static Self> {
+        let name = name
+            .trim_start_matches("recipes/")
+            .trim_end_matches(".toml");
+        RECIPES.iter().find(|recipe| recipe.name == name)
+    }
+
     /// The first sentence of the header comment.
     pub(crate) fn summary(&self) -> &'static str {
         let line = self.text.lines().next().unwrap_or_default();
@@ -45,8 +53,7 @@ impl Shipped {
             .lines()
             .find_map(|line| line.strip_prefix("extends = \""))?;
         let written = line.split('"').next()?;
-        let name = written.trim_start_matches("../").trim_end_matches(".toml");
-        let parent = RECIPES.iter().find(|recipe| recipe.name == name)?;
+        let parent = Self::find(written.trim_start_matches("../"))?;
         Some((written, parent))
     }
 }

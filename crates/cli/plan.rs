@@ -7,6 +7,7 @@ use serde::Serialize;
 use slm_data::{BatchOptions, Side, batches};
 use slm_model::device;
 use slm_recipe::{Method, Recipe};
+use slm_train::total_steps;
 
 use crate::{
     preview::Preview,
@@ -104,7 +105,7 @@ impl Plan {
         let (steps, rows) = (thousands(self.steps), self.batch_rows);
         table.row([
             "steps".into(),
-            format!("{steps} of {rows} rows, {} epochs", self.epochs),
+            format!("{steps} of {rows} rows, {:.1} epochs", self.epochs),
         ]);
         table.row(["tasks".into(), listed(&self.tasks)]);
         table.row(["artifacts".into(), listed(&self.artifacts)]);
@@ -125,16 +126,9 @@ fn steps(recipe: &Recipe, preview: &Preview) -> (usize, f64) {
         epoch: 0,
     };
     let micro_batches = batches(preview.shards.train(), &options).len();
-    let each = micro_batches
-        .div_ceil(section.gradient_accumulation_steps)
-        .max(1);
-    match section.max_steps {
-        0 => {
-            let steps = (each as f64 * section.num_train_epochs).ceil() as usize;
-            (steps.max(1), section.num_train_epochs)
-        }
-        steps => (steps, steps as f64 / each as f64),
-    }
+    let steps = total_steps(section, micro_batches);
+    let each = micro_batches.div_ceil(section.gradient_accumulation_steps);
+    (steps, steps as f64 / each.max(1) as f64)
 }
 
 fn artifacts(recipe: &Recipe) -> Vec<String> {

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use slm_data::Shards;
+use slm_data::{Sample, Shards};
 use slm_recipe::Recipe;
 use tempfile::TempDir;
 
-use crate::{base::Base, reporter::Reporter};
+use crate::{args::Split, base::Base, failure::refuse, reporter::Reporter};
 
 /// The rows of a recipe as training would read them.
 pub(crate) struct Preview {
@@ -36,6 +36,27 @@ impl Preview {
             base,
             shards,
             folder,
+        })
+    }
+
+    /// The rows of one side.
+    pub(crate) fn side(&self, split: Split) -> &[Sample] {
+        match split {
+            Split::Train => self.shards.train(),
+            Split::Validation => self.shards.validation(),
+        }
+    }
+
+    /// One row of either side.
+    pub(crate) fn row(&self, row: usize) -> Result<&Sample> {
+        let mut both = self.shards.train().iter().chain(self.shards.validation());
+        both.find(|sample| sample.row == row).ok_or_else(|| {
+            let sources = &self.shards.manifest().sources;
+            let rows: usize = sources.iter().map(|source| source.rows).sum();
+            refuse(
+                format!("row {row} is not among the {rows} rows of the recipe, or was left out"),
+                "rows are counted from 0, in the order of the files; `slm-tune data stats` counts what was left out",
+            )
         })
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use slm_eval::{Metric, MetricName, TaskReport, Verdict, report::TaskResult};
 
 use crate::{
-    table::{Table, size},
+    table::{Table, size, thousands},
     terminal::Terminal,
     walk::{Artifact, Walk},
 };
@@ -70,8 +70,8 @@ pub(crate) fn write_results(results: &[TaskResult], out: &mut dyn Write) -> Resu
     ];
     let mut table = Table::new(&header).right(&[2, 4, 6]);
     for result in results {
-        for metric in &result.tuned.metrics {
-            let task = format!("{} ({} rows)", result.tuned.task, metric.n);
+        for (at, metric) in result.tuned.metrics.iter().enumerate() {
+            let task = title(at, &result.tuned.task, metric);
             let name = metric.name.label().to_owned();
             let (tuned, range) = figures(metric);
             let compared = result.comparisons.iter().find(|it| it.name == metric.name);
@@ -120,9 +120,9 @@ pub(crate) fn write_results(results: &[TaskResult], out: &mut dyn Write) -> Resu
 pub(crate) fn write_reports(reports: &[TaskReport], out: &mut dyn Write) -> Result<()> {
     let mut table = Table::new(&["task", "metric", "value", ""]).right(&[2]);
     for report in reports {
-        for metric in &report.metrics {
+        for (at, metric) in report.metrics.iter().enumerate() {
             let (value, range) = figures(metric);
-            let task = format!("{} ({} rows)", report.task, metric.n);
+            let task = title(at, &report.task, metric);
             table.row([task, metric.name.label().into(), value, range]);
         }
     }
@@ -137,6 +137,14 @@ pub(crate) fn json_of(results: &[TaskResult]) -> Value {
         .map(|it| json!({"tuned": it.tuned, "base": it.base, "comparisons": it.comparisons}))
         .collect();
     json!(list)
+}
+
+/// The task and its number of rows, once.
+fn title(at: usize, task: &str, metric: &Metric) -> String {
+    match at {
+        0 => format!("{task} ({} rows)", thousands(metric.n)),
+        _ => String::new(),
+    }
 }
 
 /// A value and its 95 % interval.

@@ -87,8 +87,11 @@ pub(crate) fn size(size_bytes: u64) -> String {
     format!("{value:.1} TB")
 }
 
-/// Seconds as `42s`, `3m 05s` or `2h 04m`.
+/// Seconds as `0.3s`, `42s`, `3m 05s` or `2h 04m`.
 pub(crate) fn duration(elapsed_s: f64) -> String {
+    if elapsed_s < 9.95 {
+        return format!("{:.1}s", elapsed_s.max(0.0));
+    }
     let seconds = elapsed_s.max(0.0).round() as u64;
     match seconds {
         0..60 => format!("{seconds}s"),
@@ -121,6 +124,8 @@ mod tests {
         assert_eq!(size(1_500), "1.5 KB");
         assert_eq!(size(8_123_456), "8.1 MB");
         assert_eq!(size(812_345_678), "812 MB");
+        assert_eq!(duration(0.26), "0.3s");
+        assert_eq!(duration(9.96), "10s");
         assert_eq!(duration(59.4), "59s");
         assert_eq!(duration(185.0), "3m 05s");
         assert_eq!(duration(7_440.0), "2h 04m");

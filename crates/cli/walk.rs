@@ -16,7 +16,11 @@ use slm_recipe::{Recipe, RecipeErrors};
 use slm_run::{Event, RunDir, StageStatus};
 
 use crate::{
-    args::RecipeArguments, base::Base, failure::refuse, reporter::Reporter, terminal::Terminal,
+    args::RecipeArguments,
+    base::{self, Base},
+    failure::refuse,
+    reporter::Reporter,
+    terminal::Terminal,
 };
 
 /// A run and the recipe that it follows.
@@ -44,6 +48,7 @@ impl Walk {
             remove_run(&root)?;
         }
         refuse_other_recipe(&recipe, &root, &arguments.recipe)?;
+        base::check(&recipe, terminal.offline)?;
         let written = fs_err::read_to_string(&arguments.recipe)?;
         let mut run = RunDir::create(&root)?;
         run.write_recipe(&written, &recipe.to_toml())?;
@@ -91,15 +96,29 @@ impl Walk {
         let (section, seed) = (self.recipe.data.clone(), self.recipe.seed);
         let max_length = self.recipe.model.max_length;
         let digest = slm_data::input_digest(&section, &base.tokenizer, max_length, seed)?;
+        self.refuse_changed("rows", "data", &digest)?;
         let folder = self.run.path("data");
         self.stage("data", &digest, |run, reporter| {
             let mut emit = |event| reporter.show(event);
             let out = run.path("data");
             slm_data::prepare(&section, &base.tokenizer, max_length, seed, &out, &mut emit)?;
-            Ok(vec![out])
+            Ok(vec!["data".into()])
         })?;
         self.run.set_digest("data", digest)?;
         Ok(Shards::open(&folder)?)
+    }
+
+    /// A run is resumed from what it began with, or not at all.
+    fn refuse_changed(&self, what: &str, stage: &str, digest: &str) -> Result<()> {
+        let began_with = self.run.record().stages.get(stage);
+        if !self.resume || began_with.is_none_or(|stage| stage.input_digest == digest) {
+            return Ok(());
+        }
+        let root = self.run.root().display();
+        Err(refuse(
+            format!("the {what} have changed since the run in `{root}` began"),
+            "put them back, or start again: `slm-tune train RECIPE --overwrite`",
+        ))
     }
 
     /// The shards that the run was trained on, whatever became of the files since.
@@ -107,7 +126,8 @@ impl Walk {
         Ok(Shards::open(&self.run.path("data"))?)
     }
 
-    /// Does the work of a stage unless its outputs are there already, made from the same inputs. The work tells what it wrote.
+    /// Does the work of a stage unless its outputs are there already, made from the same inputs. The work tells what it wrote,
+    /// below the run directory.
     pub(crate) fn stage(
         &mut self,
         name: &str,

@@ -4,7 +4,18 @@ use crate::sandbox::{Sandbox, assert_shown};
 fn check_prints_the_plan_and_writes_nothing() {
     let sandbox = Sandbox::with_base();
     let before = sandbox.tree();
-    assert_shown!(sandbox.run(&["check", "adapter.toml"]), @"");
+    assert_shown!(sandbox.run(&["check", "adapter.toml"]), @r"
+    exit code: 0
+    ----- stdout -----
+    run        runs/adapter (new)
+    base       base (llama, 19,936 parameters)
+    device     cpu
+    rows       9 to learn from, 3 held out, 0 left out
+    tokens     206, of which 18 are learned
+    steps      2 of 4 rows, 0.7 epochs
+    tasks      topic
+    artifacts  adapter, merged model, GGUF Q8_0
+    ");
     assert_eq!(sandbox.tree(), before);
     let plan = sandbox.json(&[
         "check",
@@ -21,7 +32,14 @@ fn check_prints_the_plan_and_writes_nothing() {
 #[test]
 fn data_show_marks_what_is_learned() {
     let sandbox = Sandbox::with_base();
-    assert_shown!(sandbox.run(&["data", "show", "adapter.toml", "--row", "1"]), @"");
+    assert_shown!(sandbox.run(&["data", "show", "adapter.toml", "--row", "1"]), @r"
+    exit code: 0
+    ----- stdout -----
+    row 1: 21 tokens, 2 learned
+
+    Message|:| I| w|a|nt| m|y| m|o|ne|y| b|ac|k|.|\n
+    Topic|:[ refund][<|im_end|>]
+    ");
     let rows = sandbox.json(&[
         "data",
         "show",
@@ -48,19 +66,61 @@ fn data_show_of_a_conversation_learns_the_answers() {
     let row = r#"{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}]}"#;
     sandbox.write("rows.jsonl", format!("{row}\n"));
     let rows = r#"data.train=[{path = "rows.jsonl"}]"#;
-    assert_shown!(sandbox.run(&["data", "show", "adapter.toml", rows, "data.val_every=0", "data.val_size=0.0"]), @"");
+    assert_shown!(sandbox.run(&["data", "show", "adapter.toml", rows, "data.val_every=0", "data.val_size=0.0", "eval.task=[]"]), @r"
+    exit code: 0
+    ----- stdout -----
+    row 0: 23 tokens, 4 learned
+
+    <|im_start|>|u|s|er|\n
+    H|i|<|im_end|>|\n
+    <|im_start|>|as|s|i|s|t|a|nt|\n
+    [Y][es][?][<|im_end|>]\n
+    ");
 }
 
 #[test]
 fn a_row_that_is_not_there_is_refused() {
     let sandbox = Sandbox::with_base();
-    assert_shown!(sandbox.run(&["data", "show", "adapter.toml", "--row", "99"]), @"");
+    assert_shown!(sandbox.run(&["data", "show", "adapter.toml", "--row", "99"]), @r"
+    exit code: 2
+    ----- stderr -----
+    error: row 99 is not among the 12 rows of the recipe, or was left out
+
+    hint: rows are counted from 0, in the order of the files; `slm-tune data stats` counts what was left out
+    ");
 }
 
 #[test]
 fn data_stats_counts_rows_tokens_and_answers() {
     let sandbox = Sandbox::with_base();
-    assert_shown!(sandbox.run(&["data", "stats", "adapter.toml"]), @"");
+    assert_shown!(sandbox.run(&["data", "stats", "adapter.toml"]), @r"
+    exit code: 0
+    ----- stdout -----
+    file        rows   size  read as
+    rows.jsonl    12  664 B  prompt_completion
+
+    split     rows  left out  cut  tokens  learned
+    train        9         0    0     206       18
+    held out     3         0    0      78        6
+
+    tokens per row  min  mean  median  90 %  95 %  99 %  max
+    train            20  22.9      23    26    26    26   26
+    held out         24  26.0      26    28    28    28   28
+
+    tokens  rows
+     20-20     1  ####################
+     21-21     1  ####################
+     22-22     2  ########################################
+     23-23     2  ########################################
+     24-24     1  ####################
+     25-25     1  ####################
+     26-26     1  ####################
+
+    2 different answers
+    answer    rows
+    refund       6
+    delivery     3
+    ");
     let stats = sandbox.json(&["data", "stats", "adapter.toml", "--json"]);
     assert_eq!(stats["stats"]["distinct_targets"], 2);
 }
@@ -68,7 +128,21 @@ fn data_stats_counts_rows_tokens_and_answers() {
 #[test]
 fn data_prepare_writes_shards_that_train_takes_up() {
     let sandbox = Sandbox::with_base();
-    assert_shown!(sandbox.run(&["data", "prepare", "adapter.toml"]), @"");
+    assert_shown!(sandbox.run(&["data", "prepare", "adapter.toml"]), @r"
+    exit code: 0
+    ----- stdout -----
+    file        rows   size  read as
+    rows.jsonl    12  664 B  prompt_completion
+
+    split     rows  left out  cut  tokens  learned
+    train        9         0    0     206       18
+    held out     3         0    0      78        6
+
+    wrote `runs/adapter/data`
+    ----- stderr -----
+    data: started
+    data: done in [time]
+    ");
     let shown = sandbox.run(&["train", "adapter.toml"]);
     assert!(
         shown.contains("data: skipped, its inputs did not change"),

@@ -3,25 +3,89 @@ use crate::sandbox::{Sandbox, assert_shown};
 #[test]
 fn help_names_every_verb_and_exit_code() {
     let sandbox = Sandbox::new();
-    assert_shown!(sandbox.run(&["--help"]), @"");
+    assert_shown!(sandbox.run(&["--help"]), @r"
+    exit code: 0
+    ----- stdout -----
+    Turn a small open language model and your own rows into a specialist that is measured and ready to ship
+
+    Usage: slm-tune [OPTIONS] <COMMAND>
+
+    Commands:
+      init         Write a starter recipe and a few example rows
+      doctor       Show versions, backends, cores, memory and disk
+      check        Validate a recipe, its data and its model without training
+      schema       Print the JSON Schema of recipes
+      data         Prepare rows and look at them as the model sees them
+      train        Run a recipe from raw rows to exported files and a report
+      resume       Continue an interrupted run
+      eval         Measure a run, or the base model of a recipe, on the recipe's tasks
+      export       Write the artifacts of a run again
+      chat         Talk to a run or to a model in a folder
+      generate     Answer one prompt, from an argument or from stdin
+      runs         List and show runs
+      recipes      List and copy the recipes that come with slm-tune
+      completions  Print a completion script
+
+    Options:
+      -q, --quiet    Print results and errors only
+          --offline  Never use the network
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Exit codes:
+      0    done
+      1    a stage failed
+      2    fix the arguments, the recipe or the data
+      3    a gate failed
+      4    a gate could not decide
+      5    will not fit
+      6    an artifact does not match what was trained
+      130  interrupted after a checkpoint was written
+    ");
 }
 
 #[test]
 fn an_unknown_verb_is_refused_with_the_nearest() {
     let sandbox = Sandbox::new();
-    assert_shown!(sandbox.run(&["trian", "recipe.toml"]), @"");
+    assert_shown!(sandbox.run(&["trian", "recipe.toml"]), @r"
+    exit code: 2
+    ----- stderr -----
+    error: unrecognized subcommand 'trian'
+
+      tip: a similar subcommand exists: 'train'
+
+    Usage: slm-tune [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
 fn a_missing_argument_is_named() {
     let sandbox = Sandbox::new();
-    assert_shown!(sandbox.run(&["train"]), @"");
+    assert_shown!(sandbox.run(&["train"]), @r"
+    exit code: 2
+    ----- stderr -----
+    error: the following required arguments were not provided:
+      <RECIPE>
+
+    Usage: slm-tune train <RECIPE> [KEY=VALUE]...
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
 fn init_writes_a_recipe_that_trains() {
     let sandbox = Sandbox::with_base();
-    assert_shown!(sandbox.run(&["init", "topics", "--base", "base"]), @"");
+    assert_shown!(sandbox.run(&["init", "topics", "--base", "base"]), @r"
+    exit code: 0
+    ----- stdout -----
+    wrote topics/recipe.toml (base: base)
+    wrote topics/rows.jsonl (40 rows)
+
+    next: slm-tune train topics/recipe.toml
+    ");
     let checked = [
         "check",
         "topics/recipe.toml",
@@ -44,7 +108,13 @@ fn init_writes_a_recipe_that_trains() {
 fn init_overwrites_nothing() {
     let sandbox = Sandbox::new();
     sandbox.write("recipe.toml", "mine");
-    assert_shown!(sandbox.run(&["init"]), @"");
+    assert_shown!(sandbox.run(&["init"]), @r"
+    exit code: 2
+    ----- stderr -----
+    error: `recipe.toml` exists already
+
+    hint: name another folder: `slm-tune init my-project`
+    ");
     assert_eq!(sandbox.read("recipe.toml"), "mine");
     assert_eq!(sandbox.tree(), ["recipe.toml"]);
 }
@@ -52,7 +122,15 @@ fn init_overwrites_nothing() {
 #[test]
 fn init_without_a_base_at_hand_names_one_from_the_hub() {
     let sandbox = Sandbox::new();
-    assert_shown!(sandbox.run(&["init"]), @"");
+    fs_err::remove_file(sandbox.path("rows.jsonl")).unwrap();
+    assert_shown!(sandbox.run(&["init"]), @r"
+    exit code: 0
+    ----- stdout -----
+    wrote recipe.toml (base: HuggingFaceTB/SmolLM2-135M)
+    wrote rows.jsonl (40 rows)
+
+    next: slm-tune train recipe.toml
+    ");
     assert!(
         sandbox
             .read("recipe.toml")
@@ -102,7 +180,12 @@ fn schema_describes_every_section() {
 #[test]
 fn a_recipe_is_copied_with_what_it_extends() {
     let sandbox = Sandbox::new();
-    assert_shown!(sandbox.run(&["recipes", "cp", "domains/finance", "mine/bank.toml"]), @"");
+    assert_shown!(sandbox.run(&["recipes", "cp", "domains/finance", "mine/bank.toml"]), @r"
+    exit code: 0
+    ----- stdout -----
+    wrote mine/quickstart.toml
+    wrote mine/bank.toml
+    ");
     let copied = sandbox.read("mine/bank.toml");
     assert!(copied.contains("slm-tune train mine/bank.toml"), "{copied}");
     let shown = sandbox.run(&["check", "mine/bank.toml"]);
@@ -129,22 +212,42 @@ fn recipes_are_listed_with_what_they_do() {
 
 #[test]
 fn an_unknown_recipe_is_refused() {
-    assert_shown!(Sandbox::new().run(&["recipes", "cp", "quickstrat"]), @"");
+    assert_shown!(Sandbox::new().run(&["recipes", "cp", "quickstrat"]), @r"
+    exit code: 2
+    ----- stderr -----
+    error: no recipe is called `quickstrat`
+
+    hint: `slm-tune recipes ls` lists them
+    ");
 }
 
 #[test]
 fn a_copied_recipe_overwrites_nothing() {
     let sandbox = Sandbox::new();
     sandbox.write("quickstart.toml", "mine");
-    assert_shown!(sandbox.run(&["recipes", "cp", "quickstart"]), @"");
+    assert_shown!(sandbox.run(&["recipes", "cp", "quickstart"]), @r"
+    exit code: 2
+    ----- stderr -----
+    error: `quickstart.toml` exists already
+
+    hint: name another file: `slm-tune recipes cp quickstart my-recipe.toml`
+    ");
     assert_eq!(sandbox.read("quickstart.toml"), "mine");
 }
 
 #[test]
 fn without_runs_there_is_nothing_to_list() {
     let sandbox = Sandbox::new();
-    assert_shown!(sandbox.run(&["runs", "ls"]), @"");
-    assert_shown!(sandbox.run(&["runs", "show", "runs/none"]), @"");
+    assert_shown!(sandbox.run(&["runs", "ls"]), @r"
+    exit code: 0
+    ----- stdout -----
+    no runs under `runs`
+    ");
+    assert_shown!(sandbox.run(&["runs", "show", "runs/none"]), @r"
+    exit code: 2
+    ----- stderr -----
+    error: `runs/none` does not exist
+    ");
 }
 
 #[test]
@@ -159,7 +262,8 @@ fn completions_know_the_verbs() {
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     use std::process::Stdio;
-    let mut command = Sandbox::new().command(&["schema"]);
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["schema"]);
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

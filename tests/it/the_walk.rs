@@ -4,7 +4,41 @@ use crate::sandbox::{Sandbox, assert_shown};
 fn train_goes_from_rows_to_artifacts_and_says_what_is_next() {
     let sandbox = Sandbox::with_base();
     let shown = sandbox.run(&["train", "adapter.toml"]);
-    assert_shown!(shown, @"");
+    assert_shown!(shown, @r"
+    exit code: 0
+    ----- stdout -----
+
+    task            metric                base               tuned               difference
+    topic (3 rows)  accuracy             0.0 %  [0.0, 56.1]  0.0 %  [0.0, 56.1]        +0.0  [+0.0, +0.0]  unclear
+                    accuracy, per token  0.0 %  [0.0, 56.1]  0.0 %  [0.0, 56.1]        +0.0  [+0.0, +0.0]  unclear
+                    macro F1             0.0 %  [0.0, 0.0]   0.0 %  [0.0, 0.0]         +0.0  [+0.0, +0.0]  unclear
+
+    file                                      size  beside the trained model
+    runs/adapter/export/adapter             6.7 KB  logits within [figure]
+    runs/adapter/export/merged             90.0 KB  logits within [figure]
+    runs/adapter/export/adapter-Q8_0.gguf  28.3 KB  mean KL [figure]
+    runs/adapter/report.html               [size]
+
+    next: slm-tune chat runs/adapter
+    ----- stderr -----
+    data: started
+    data: done in [time]
+    train: started
+    step 1/2: loss [figure], lr 0.00e0, [speed] tokens/s, [time] left
+    step 2/2: loss [figure], lr 1.00e-2, [speed] tokens/s, [time] left
+    step 2: held-out loss [figure], the best so far
+    step 2: checkpoint `runs/adapter/checkpoints/step-000002`
+    train: done in [time]
+    eval: started
+    eval: done in [time]
+    export: started
+    wrote `runs/adapter/export/adapter` (6.7 KB)
+    wrote `runs/adapter/export/merged` (90.0 KB)
+    wrote `runs/adapter/export/adapter-Q8_0.gguf` (28.3 KB)
+    export: done in [time]
+    report: started
+    report: done in [time]
+    ");
     let tree = sandbox.tree();
     for file in [
         "runs/adapter/run.json",
@@ -33,7 +67,29 @@ fn train_goes_from_rows_to_artifacts_and_says_what_is_next() {
 fn a_second_train_skips_every_stage() {
     let sandbox = Sandbox::with_base();
     sandbox.succeeds(&["train", "adapter.toml", "--quiet"]);
-    assert_shown!(sandbox.run(&["train", "adapter.toml"]), @"");
+    assert_shown!(sandbox.run(&["train", "adapter.toml"]), @r"
+    exit code: 0
+    ----- stdout -----
+
+    task            metric                base               tuned               difference
+    topic (3 rows)  accuracy             0.0 %  [0.0, 56.1]  0.0 %  [0.0, 56.1]        +0.0  [+0.0, +0.0]  unclear
+                    accuracy, per token  0.0 %  [0.0, 56.1]  0.0 %  [0.0, 56.1]        +0.0  [+0.0, +0.0]  unclear
+                    macro F1             0.0 %  [0.0, 0.0]   0.0 %  [0.0, 0.0]         +0.0  [+0.0, +0.0]  unclear
+
+    file                                      size  beside the trained model
+    runs/adapter/export/adapter             6.7 KB  logits within [figure]
+    runs/adapter/export/merged             90.0 KB  logits within [figure]
+    runs/adapter/export/adapter-Q8_0.gguf  28.3 KB  mean KL [figure]
+    runs/adapter/report.html               [size]
+
+    next: slm-tune chat runs/adapter
+    ----- stderr -----
+    data: skipped, its inputs did not change
+    train: skipped, its inputs did not change
+    eval: skipped, its inputs did not change
+    export: skipped, its inputs did not change
+    report: skipped, its inputs did not change
+    ");
 }
 
 #[test]
@@ -41,7 +97,13 @@ fn another_recipe_does_not_get_into_a_run() {
     let sandbox = Sandbox::with_base();
     sandbox.succeeds(&["train", "adapter.toml", "--quiet"]);
     let before = sandbox.read("runs/adapter/run.json");
-    assert_shown!(sandbox.run(&["train", "adapter.toml", "lora.r=4"]), @"");
+    assert_shown!(sandbox.run(&["train", "adapter.toml", "lora.r=4"]), @r"
+    exit code: 2
+    ----- stderr -----
+    error: `runs/adapter` holds a run of another recipe
+
+    hint: give this one another name, `slm-tune train adapter.toml name=NAME`, or delete the old run with `--overwrite`
+    ");
     assert_eq!(sandbox.read("runs/adapter/run.json"), before);
     sandbox.succeeds(&[
         "train",
@@ -118,7 +180,13 @@ fn a_run_is_measured_and_exported_again() {
         "--quiet",
     ]);
     assert_eq!(results[0]["tuned"]["n"], 2);
-    assert_shown!(sandbox.run(&["eval", "runs/adapter", "lora.r=4"]), @"");
+    assert_shown!(sandbox.run(&["eval", "runs/adapter", "lora.r=4"]), @r"
+    exit code: 2
+    ----- stderr -----
+    error: `lora.r=4` would make another run of this one
+
+    hint: of a run, `eval.*` and `model.device` can be changed; train again for the rest
+    ");
 }
 
 #[test]
@@ -172,8 +240,20 @@ fn chat_answers_line_by_line() {
 fn a_folder_without_a_model_does_not_answer() {
     let sandbox = Sandbox::new();
     fs_err::create_dir(sandbox.path("empty")).unwrap();
-    assert_shown!(sandbox.run(&["chat", "empty"]), @"");
-    assert_shown!(sandbox.run(&["generate", "nowhere", "--prompt", "Hi"]), @"");
+    assert_shown!(sandbox.run(&["chat", "empty"]), @r"
+    exit code: 2
+    ----- stderr -----
+    error: `empty` is neither a run nor a model
+
+    hint: give a run directory (`slm-tune runs ls`), or a folder with `config.json`, `tokenizer.json` and `model.safetensors`
+    ");
+    assert_shown!(sandbox.run(&["generate", "nowhere", "--prompt", "Hi"]), @r"
+    exit code: 2
+    ----- stderr -----
+    error: `nowhere` does not exist
+
+    hint: give a run directory (`slm-tune runs ls`), or a folder with `config.json`, `tokenizer.json` and `model.safetensors`
+    ");
 }
 
 #[test]
@@ -185,48 +265,74 @@ fn a_prompt_longer_than_the_model_reads_is_refused() {
     assert!(shown.contains("the model reads 1 to 127"), "{shown}");
 }
 
+/// A training of 1500 steps, stopped with a signal after the first line that holds `until`. Shows how it ended.
 #[cfg(unix)]
-#[test]
-fn ctrl_c_writes_a_checkpoint_and_resume_ends_at_the_same_weights() {
+fn stopped(sandbox: &Sandbox, signal: &str, until: &str) -> String {
     use std::{
         io::{BufRead, BufReader},
         process::{Command, Stdio},
     };
-    let settings = [
-        "train",
-        "adapter.toml",
-        "train.max_steps=3000",
-        "train.eval_steps=3000",
-        "--json",
-    ];
-    let sandbox = Sandbox::with_base();
-    let mut command = sandbox.command(&settings);
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = sandbox.command(&LONG);
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let is_step =
-        |line: &std::io::Result<String>| line.as_ref().unwrap().contains("\"event\":\"step\"");
-    lines.find(is_step).unwrap().unwrap();
+    let found = lines.find(|line| line.as_ref().unwrap().contains(until));
+    assert!(found.is_some(), "it ended without `{until}`");
     let id = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
-    let step = lines.filter(is_step).count() + 1;
-    let shown = crate::sandbox::shown(&child.wait_with_output().unwrap());
+    let sent = Command::new("kill").args([signal, &id]).status();
+    assert!(sent.unwrap().success());
+    let last = lines.map(Result::unwrap).last().unwrap_or_default();
+    assert!(!last.contains("\"event\":\"end\""), "it was not stopped");
+    crate::sandbox::shown(&child.wait_with_output().unwrap())
+}
+
+#[cfg(unix)]
+const LONG: [&str; 6] = [
+    "train",
+    "adapter.toml",
+    "train.max_steps=1500",
+    "train.eval_steps=500",
+    "train.save_steps=100",
+    "--json",
+];
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_was_stopped_is_resumed_to_the_same_weights() {
+    let weights = "runs/adapter/export/adapter/adapter_model.safetensors";
+    let straight = Sandbox::with_base();
+    straight.succeeds(&LONG);
+    let straight = fs_err::read(straight.path(weights)).unwrap();
+
+    let interrupted = Sandbox::with_base();
+    let shown = stopped(&interrupted, "-INT", "\"event\":\"step\"");
     assert!(shown.starts_with("exit code: 130"), "{shown}");
     assert!(shown.contains("slm-tune resume runs/adapter"), "{shown}");
-    assert!(step < 3000);
-
-    let shown = sandbox.run(&settings[..4]);
+    let shown = interrupted.run(&LONG);
+    assert!(shown.starts_with("exit code: 2"), "{shown}");
     assert!(
         shown.contains("was interrupted while it trained"),
         "{shown}"
     );
+    interrupted.succeeds(&["resume", "runs/adapter", "--quiet"]);
+    assert!(fs_err::read(interrupted.path(weights)).unwrap() == straight);
+
+    let killed = Sandbox::with_base();
+    stopped(&killed, "-KILL", "\"event\":\"checkpoint\"");
+    killed.succeeds(&["resume", "runs/adapter", "--quiet"]);
+    assert!(fs_err::read(killed.path(weights)).unwrap() == straight);
+}
+
+#[test]
+fn a_run_is_not_resumed_on_other_rows() {
+    let sandbox = Sandbox::with_base();
+    sandbox.succeeds(&["train", "adapter.toml", "--quiet"]);
+    sandbox.replace("rows.jsonl", "parcel", "letter");
+    assert_shown!(sandbox.run(&["resume", "runs/adapter", "--quiet"]), @r"
+    exit code: 2
+    ----- stderr -----
+    error: the rows have changed since the run in `runs/adapter` began
+
+    hint: put them back, or start again: `slm-tune train RECIPE --overwrite`
+    ");
 }

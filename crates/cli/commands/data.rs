@@ -4,12 +4,11 @@ use std::io::Write;
 
 use anyhow::Result;
 use serde_json::json;
-use slm_data::{Sample, Stats};
+use slm_data::Stats;
 use slm_recipe::Recipe;
 
 use crate::{
-    args::{RecipeArguments, ShowArguments, Split},
-    failure::refuse,
+    args::{RecipeArguments, ShowArguments},
     preview::Preview,
     reporter::Reporter,
     rows,
@@ -38,7 +37,14 @@ pub(crate) fn show(arguments: ShowArguments, terminal: &mut Terminal) -> Result<
     let recipe = Recipe::load(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
     let mut reporter = Reporter::warnings(terminal);
     let preview = Preview::of(&recipe, terminal.offline, &mut reporter)?;
-    let chosen = choose(&preview, &arguments)?;
+    let chosen = match arguments.row {
+        Some(row) => vec![preview.row(row)?],
+        None => preview
+            .side(arguments.split)
+            .iter()
+            .take(arguments.count)
+            .collect(),
+    };
     let tokenizer = &preview.base.tokenizer;
     if arguments.recipe.output.json {
         let rows: Vec<_> = chosen
@@ -59,31 +65,6 @@ pub(crate) fn show(arguments: ShowArguments, terminal: &mut Terminal) -> Result<
         writeln!(terminal.out)?;
     }
     Ok(())
-}
-
-fn choose<'a>(preview: &'a Preview, arguments: &ShowArguments) -> Result<Vec<&'a Sample>> {
-    let samples = match arguments.split {
-        Split::Train => preview.shards.train(),
-        Split::Validation => preview.shards.validation(),
-    };
-    let Some(row) = arguments.row else {
-        return Ok(samples.iter().take(arguments.count).collect());
-    };
-    let both = preview
-        .shards
-        .train()
-        .iter()
-        .chain(preview.shards.validation());
-    let found: Vec<_> = both.filter(|sample| sample.row == row).collect();
-    if found.is_empty() {
-        let read = preview.shards.manifest();
-        let rows: usize = read.sources.iter().map(|source| source.rows).sum();
-        return Err(refuse(
-            format!("row {row} is not among the {rows} rows of the recipe, or was left out"),
-            "rows are counted from 0, in the order of the files; `slm-tune data stats` counts what was left out",
-        ));
-    }
-    Ok(found)
 }
 
 pub(crate) fn stats(arguments: RecipeArguments, terminal: &mut Terminal) -> Result<()> {

@@ -36,7 +36,11 @@ pub(crate) fn cp(
     destination: Option<PathBuf>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<()> {
-    let recipe = find(name)?;
+    let unknown = || {
+        let hint = "`slm-tune recipes ls` lists them";
+        refuse(format!("no recipe is called `{name}`"), hint)
+    };
+    let recipe = Shipped::find(name).ok_or_else(unknown)?;
     let flat = || PathBuf::from(format!("{}.toml", recipe.name.replace('/', "-")));
     let destination = destination.unwrap_or_else(flat);
     if destination.exists() {
@@ -58,19 +62,6 @@ pub(crate) fn cp(
         }
     }
     write(&destination, &text, terminal)
-}
-
-fn find(name: &str) -> anyhow::Result<&'static Shipped> {
-    let name = name
-        .trim_start_matches("recipes/")
-        .trim_end_matches(".toml");
-    let found = RECIPES.iter().find(|recipe| recipe.name == name);
-    found.ok_or_else(|| {
-        refuse(
-            format!("no recipe is called `{name}`"),
-            "`slm-tune recipes ls` lists them",
-        )
-    })
 }
 
 fn write(path: &Path, text: &str, terminal: &mut Terminal) -> anyhow::Result<()> {

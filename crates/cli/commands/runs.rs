@@ -3,10 +3,11 @@
 use std::{io::Write, path::Path};
 
 use serde_json::json;
-use slm_run::{Event, RunDir, RunRecord, StageStatus, list_runs};
+use slm_run::{Event, RunDir, list_runs};
 
 use crate::{
     args::{JsonArguments, RunArguments},
+    history::{by_start, last, status, time},
     table::{Table, duration},
     terminal::Terminal,
 };
@@ -79,34 +80,4 @@ pub(crate) fn show(arguments: RunArguments, terminal: &mut Terminal) -> anyhow::
     writeln!(terminal.out)?;
     table.write(&mut terminal.out)?;
     Ok(())
-}
-
-/// The stages in the order in which they began.
-fn by_start(record: &RunRecord) -> Vec<(&str, &slm_run::StageRecord)> {
-    let stages = record.stages.iter();
-    let mut stages: Vec<_> = stages.map(|(name, stage)| (name.as_str(), stage)).collect();
-    stages.sort_by_key(|(_, stage)| stage.started_unix_s);
-    stages
-}
-
-/// `done`, or what became of the stage that is not.
-fn status(record: &RunRecord) -> String {
-    let open = by_start(record)
-        .into_iter()
-        .rfind(|(_, stage)| stage.status != StageStatus::Done);
-    match open {
-        Some((_, stage)) => stage.status.name().into(),
-        None if record.stages.is_empty() => "empty".into(),
-        None => "done".into(),
-    }
-}
-
-fn last(record: &RunRecord) -> String {
-    by_start(record)
-        .last()
-        .map_or_else(String::new, |(name, _)| (*name).into())
-}
-
-fn time(record: &RunRecord) -> String {
-    duration(record.stages.values().map(|stage| stage.elapsed_s).sum())
 }

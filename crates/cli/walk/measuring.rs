@@ -58,7 +58,7 @@ impl Walk {
                 )?;
             }
             written.commit()?;
-            Ok(vec![run.path("eval")])
+            Ok(vec!["eval".into()])
         })?;
         let names = tasks.iter().map(|(task, _)| task.name.as_str());
         names.map(|name| read(&folder, name, recipe.seed)).collect()

@@ -23,9 +23,8 @@ impl Walk {
         let digest = sha256_json(&self.outputs());
         let page = self.page(shards, student, results)?;
         self.stage("report", &digest, |run, _| {
-            let path = run.path(REPORT);
-            write_file_atomic(&path, html(&page).as_bytes())?;
-            Ok(vec![path])
+            write_file_atomic(run.path(REPORT), html(&page).as_bytes())?;
+            Ok(vec![REPORT.into()])
         })
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde_json::json;
 use slm_data::Shards;
-use slm_export::{EXPORT_JSON, Exported, Request, export};
+use slm_export::{Comparison, EXPORT_JSON, Exported, Request, export};
 use slm_run::{RunError, sha256_json};
 
 use super::{Walk, training::Student};
@@ -50,7 +50,7 @@ impl Walk {
                 out: &out,
             };
             export(&request, &mut |event| reporter.show(event))?;
-            Ok(vec![out.clone()])
+            Ok(vec!["export".into()])
         })?;
         let exported = serde_json::from_slice(&fs_err::read(out.join(EXPORT_JSON))?)?;
         Ok(self.artifacts(&exported))
@@ -69,12 +69,20 @@ impl Walk {
                     artifacts.push(Artifact {
                         path,
                         size_bytes: file.size_bytes,
-                        finding: compared.map_or_else(String::new, |it| it.finding()),
+                        finding: compared.map_or_else(String::new, finding),
                     });
                 }
             }
         }
         artifacts
+    }
+}
+
+/// The figure that says how near a file is to the trained model.
+fn finding(comparison: &Comparison) -> String {
+    match comparison.is_rounded() {
+        true => format!("mean KL {:.1e}", comparison.mean_kl),
+        false => format!("logits within {:.1e}", comparison.max_logit_difference),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rows and a base to a student.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::json;
@@ -31,7 +31,7 @@ impl Walk {
     /// Trains, or takes up what was trained.
     pub(crate) fn train(&mut self, base: &Base, shards: &Shards) -> Result<Student> {
         let digest = self.training_inputs(base)?;
-        self.refuse_changed_inputs(&digest)?;
+        self.refuse_changed("weights of the base", "train", &digest)?;
         let mut decoder = self.untrained(base)?;
         let options = Options {
             section: self.recipe.train.clone(),
@@ -118,19 +118,6 @@ impl Walk {
         }
         Ok(digest)
     }
-
-    /// A run is resumed from what it began with, or not at all.
-    fn refuse_changed_inputs(&self, digest: &str) -> Result<()> {
-        let began_with = self.run.record().stages.get("train");
-        if !self.resume || began_with.is_none_or(|stage| stage.input_digest == digest) {
-            return Ok(());
-        }
-        let root = self.run.root().display();
-        Err(refuse(
-            format!("the base or the rows have changed since the run in `{root}` began"),
-            "put them back, or start again: `slm-tune train RECIPE --overwrite`",
-        ))
-    }
 }
 
 fn train(
@@ -202,11 +189,9 @@ fn clear(run: &RunDir) -> Result<()> {
 }
 
 fn finish(run: &RunDir, outcome: &Outcome) -> Result<Vec<PathBuf>> {
-    let file = run.path(OUTCOME);
-    write_file_atomic(&file, &serde_json::to_vec_pretty(outcome)?)?;
-    let checkpoints = run.path("checkpoints");
-    let checkpoint = Checkpoint::folder(&checkpoints, outcome.weights_of_step);
-    Ok(vec![file, checkpoint])
+    write_file_atomic(run.path(OUTCOME), &serde_json::to_vec_pretty(outcome)?)?;
+    let checkpoint = Checkpoint::folder(Path::new("checkpoints"), outcome.weights_of_step);
+    Ok(vec![OUTCOME.into(), checkpoint])
 }
 
 /// At most `max` rows, 0 for all.
