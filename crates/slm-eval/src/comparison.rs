@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::EvalError;
 use crate::metrics::{Method, Metric, MetricName, Series};
-use crate::statistics::{Interval, bootstrap, mcnemar_exact};
+use crate::statistics::{Agreement, Interval, bootstrap, mcnemar_exact, newcombe};
 use crate::task_report::TaskReport;
 
 /// One metric of one task, before and after.
@@ -20,7 +20,7 @@ pub struct Comparison {
     pub tuned: Metric,
     /// Tuned minus base.
     pub difference: f64,
-    /// The 95 % interval of the difference, both models on the same resamples of the items.
+    /// The 95 % interval of the difference: Newcombe's for shares of right items, else by the bootstrap with both models on the same resamples of the items.
     pub interval: Interval,
     /// How the interval was found.
     pub method: Method,
@@ -34,15 +34,17 @@ pub struct Comparison {
     pub verdict: Verdict,
 }
 
-/// What the interval of a difference says.
+/// What a comparison says.
+///
+/// For shares of right items McNemar's exact test decides, at 5 %; for all else, whether the interval of the difference leaves zero out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The interval lies on the better side of zero.
+    /// The tuned model is better.
     Better,
-    /// The interval lies on the worse side of zero.
+    /// The tuned model is worse.
     Worse,
-    /// The interval holds zero: these items do not tell.
+    /// These items do not tell.
     Unclear,
 }
 
@@ -66,50 +68,61 @@ pub fn compare(
         ) else {
             continue;
         };
-        let interval = bootstrap(applies.len(), seed, |draw| {
-            tuned_series.value_over(draw) - base_series.value_over(draw)
-        });
-        let flips = flips(&base_series, &tuned_series);
+        let pairs = agreement(&base_series, &tuned_series);
+        let (interval, method) = match pairs {
+            Some(pairs) => (newcombe(pairs), Method::Newcombe),
+            None => {
+                let interval = bootstrap(applies.len(), seed, |draw| {
+                    tuned_series.value_over(draw) - base_series.value_over(draw)
+                });
+                (interval, Method::PairedBootstrap)
+            }
+        };
+        let p_value = pairs.map(|pairs| mcnemar_exact(pairs.first_only, pairs.second_only));
+        let difference = after.value - before.value;
+        let is_clear = match p_value {
+            Some(p) => p < 0.05,
+            None => interval.low > 0.0 || interval.high < 0.0,
+        };
         rows.push(Comparison {
             task: tuned.task.clone(),
             name,
             base: before.clone(),
             tuned: after.clone(),
-            difference: after.value - before.value,
+            difference,
             interval,
-            method: Method::PairedBootstrap,
-            gained: flips.map(|[gained, _]| gained),
-            lost: flips.map(|[_, lost]| lost),
-            p_value: flips.map(|[gained, lost]| mcnemar_exact(gained, lost)),
-            verdict: Verdict::of(interval, name.higher_is_better()),
+            method,
+            gained: pairs.map(|pairs| pairs.first_only),
+            lost: pairs.map(|pairs| pairs.second_only),
+            p_value,
+            verdict: match (is_clear, (difference > 0.0) == name.higher_is_better()) {
+                (false, _) => Verdict::Unclear,
+                (true, true) => Verdict::Better,
+                (true, false) => Verdict::Worse,
+            },
         });
     }
     Ok(rows)
 }
 
-impl Verdict {
-    fn of(interval: Interval, higher_is_better: bool) -> Self {
-        match (interval.low > 0.0, interval.high < 0.0) {
-            (true, _) if higher_is_better => Self::Better,
-            (_, true) if !higher_is_better => Self::Better,
-            (false, false) => Self::Unclear,
-            _ => Self::Worse,
-        }
-    }
-}
-
-/// Items that became right and items that became wrong.
-fn flips(base: &Series, tuned: &Series) -> Option<[usize; 2]> {
+/// How two right/wrong records agree, the tuned model's first.
+fn agreement(base: &Series, tuned: &Series) -> Option<Agreement> {
     let (Series::Proportion(base), Series::Proportion(tuned)) = (base, tuned) else {
         return None;
     };
-    let count = |from: bool| {
-        base.iter()
-            .zip(tuned)
-            .filter(|(b, t)| **b == from && **t != from)
+    let count = |first: bool, second: bool| {
+        tuned
+            .iter()
+            .zip(base)
+            .filter(|(t, b)| **t == first && **b == second)
             .count()
     };
-    Some([count(false), count(true)])
+    Some(Agreement {
+        both: count(true, true),
+        first_only: count(true, false),
+        second_only: count(false, true),
+        neither: count(false, false),
+    })
 }
 
 fn check_paired(base: &TaskReport, tuned: &TaskReport) -> Result<(), EvalError> {

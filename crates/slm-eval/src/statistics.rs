@@ -1,12 +1,14 @@
-//! How sure a figure is: Wilson intervals for proportions, the bootstrap for everything else, McNemar's test for two models on the
-//! same items.
+//! How sure a figure is: Wilson's and Newcombe's intervals for proportions and their paired differences, the bootstrap for everything else,
+//! McNemar's test for two models on the same items.
 
 mod bootstrap;
 mod mcnemar;
+mod newcombe;
 mod wilson;
 
-pub use bootstrap::{RESAMPLES, bootstrap, quantile};
+pub use bootstrap::{RESAMPLES, bootstrap};
 pub use mcnemar::mcnemar_exact;
+pub use newcombe::{Agreement, newcombe};
 use serde::{Deserialize, Serialize};
 pub use wilson::wilson;
 
@@ -25,9 +27,4 @@ impl Interval {
         low: f64::NAN,
         high: f64::NAN,
     };
-
-    /// Whether `value` lies inside, ends included.
-    pub fn contains(&self, value: f64) -> bool {
-        self.low <= value && value <= self.high
-    }
 }

@@ -47,11 +47,12 @@ fn a_paired_comparison_counts_the_flips() {
     // 100 coins, all heads: 2 * 2^-100.
     let p = accuracy.p_value.expect("a share of right items");
     assert!((p / (2.0 * 0.5f64.powi(100)) - 1.0).abs() < 1e-9, "{p}");
-    // The difference of the pairs is 0 or 1 with share 0.5: binomial over 200, percentiles 86 and 114 (scipy 1.17.1,
-    // binom.ppf([.025, .975], 200, .5)).
-    assert!((accuracy.interval.low - 0.43).abs() < 1e-12);
-    assert!((accuracy.interval.high - 0.57).abs() < 1e-12);
-    assert_eq!(accuracy.method, Method::PairedBootstrap);
+    assert_eq!(accuracy.method, Method::Newcombe);
+    assert!(accuracy.interval.low > 0.42 && accuracy.interval.high < 0.57);
+    // Macro F1 is no share of items: the bootstrap.
+    assert_eq!(rows[2].name, MetricName::MacroF1);
+    assert_eq!(rows[2].method, Method::PairedBootstrap);
+    assert!(rows[2].interval.low > 0.0 && rows[2].p_value.is_none());
     assert_eq!(accuracy.verdict, Verdict::Better);
     let backwards = compare(&tuned, &base, 42).expect("same items");
     assert_eq!(backwards[0].verdict, Verdict::Worse);
@@ -60,6 +61,19 @@ fn a_paired_comparison_counts_the_flips() {
         (same[0].verdict, same[0].p_value),
         (Verdict::Unclear, Some(1.0))
     );
+}
+
+#[test]
+fn a_handful_of_flips_is_no_verdict() {
+    // 4 of 100 lost, none won: p = 2 * 2^-4 = 0.125.
+    let rows = compare(&right(100, 4), &right(100, 0), 42).expect("same items");
+    assert_eq!(rows[0].p_value, Some(0.125));
+    assert_eq!(rows[0].verdict, Verdict::Unclear);
+    assert!(rows[0].interval.low < 0.0 && rows[0].interval.high > 0.0);
+    // 6 of 100: p = 0.03125.
+    let rows = compare(&right(100, 6), &right(100, 0), 42).expect("same items");
+    assert!(rows[0].p_value.is_some_and(|p| (p - 0.03125).abs() < 1e-12));
+    assert_eq!(rows[0].verdict, Verdict::Worse);
 }
 
 #[test]

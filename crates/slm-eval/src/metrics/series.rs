@@ -13,6 +13,8 @@ pub enum Method {
     Wilson,
     /// The percentile bootstrap over items.
     Bootstrap,
+    /// Newcombe's score interval of a difference of proportions on the same items.
+    Newcombe,
     /// The percentile bootstrap over items, both models on the same resamples.
     PairedBootstrap,
 }

@@ -73,16 +73,19 @@ fn section(task: &TaskResult) -> String {
 
 fn table_of_two(rows: &[Comparison]) -> String {
     let body: String = rows.iter().map(comparison_row).collect();
-    let has_p = rows.iter().any(|row| row.p_value.is_some());
-    let test = match has_p {
-        true => ", p by McNemar's exact test",
-        false => "",
+    let has = |method| rows.iter().any(|row| row.method == method);
+    let of_differences = match (has(Method::Newcombe), has(Method::PairedBootstrap)) {
+        (true, false) => "by Newcombe, p by McNemar's exact test",
+        (false, true) => "by the bootstrap over pairs of answers",
+        _ => {
+            "by Newcombe for shares of items, else by the bootstrap over pairs of answers; p by McNemar's exact test"
+        }
     };
     format!(
         "<table class=\"stack scores\"><thead><tr><th>metric</th><th class=\"n\">base</th><th class=\"n\">tuned</th>\
          <th class=\"n\">difference</th><th class=\"ranges\"><span class=\"key base\"><i></i>base</span><span class=\"key tuned\"><i></i>tuned</span></th>\
          <th>verdict</th></tr></thead><tbody>{body}</tbody></table>\
-         <p class=\"foot\">Under each figure its 95 % interval: {}; of differences by the bootstrap over pairs of answers{test}.</p>\n",
+         <p class=\"foot\">Under each figure its 95 % interval: {}; of differences {of_differences}.</p>\n",
         methods(rows.iter().map(|row| &row.tuned))
     )
 }

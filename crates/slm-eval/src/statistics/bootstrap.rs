@@ -40,7 +40,7 @@ pub fn bootstrap(n: usize, seed: u64, statistic: impl Fn(&[u32]) -> f64 + Sync) 
 }
 
 /// The `q` quantile of sorted values, linear between neighbours as numpy's default. `NaN` for no values.
-pub fn quantile(sorted: &[f64], q: f64) -> f64 {
+fn quantile(sorted: &[f64], q: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else {
         return f64::NAN;
     };
