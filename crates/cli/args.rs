@@ -221,10 +221,10 @@ pub(crate) struct GenerateArguments {
 #[derive(Args, Debug, Clone)]
 pub(crate) struct SamplingArguments {
     /// 0 takes the likeliest token
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, value_parser = temperature)]
     pub(crate) temperature: f32,
     /// Sample from the likeliest tokens that together have this probability
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, value_parser = probability)]
     pub(crate) top_p: f32,
     /// Seed of the sampling
     #[arg(long, default_value_t = 42)]
@@ -235,4 +235,18 @@ pub(crate) struct SamplingArguments {
     /// `auto`, `cpu`, `libtorch:cpu`, `libtorch:cuda:N` or `libtorch:mps`
     #[arg(long, default_value = "auto")]
     pub(crate) device: String,
+}
+
+fn temperature(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(value) if value >= 0.0 => Ok(value),
+        _ => Err("a number of at least 0 is needed".into()),
+    }
+}
+
+fn probability(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(value) if value > 0.0 && value <= 1.0 => Ok(value),
+        _ => Err("a number above 0 and up to 1 is needed".into()),
+    }
 }

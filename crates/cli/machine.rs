@@ -11,6 +11,8 @@ use sysinfo::{CpuRefreshKind, Disks, MemoryRefreshKind, RefreshKind, System};
 /// What `doctor` tells of the machine and the build; `None` where the system does not tell.
 pub(crate) struct Machine {
     pub(crate) features: Vec<&'static str>,
+    /// The folder that `LIBTORCH` names, where libtorch was built against or is looked for.
+    pub(crate) libtorch: Option<String>,
     pub(crate) os: String,
     pub(crate) cpu: String,
     /// Cores that this process may use.
@@ -32,6 +34,7 @@ impl Machine {
         let cpu = cpu.map(|cpu| cpu.brand().trim().to_owned());
         Self {
             features: features(),
+            libtorch: std::env::var("LIBTORCH").ok(),
             os: System::long_os_version().unwrap_or_else(|_| OS.into()),
             cpu: cpu
                 .filter(|name| !name.is_empty())

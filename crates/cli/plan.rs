@@ -1,17 +1,18 @@
 //! What a recipe would do: rows, tokens, steps, parameters.
 
-use std::io::Write;
+use std::{collections::BTreeMap, io::Write};
 
 use anyhow::Result;
 use serde::Serialize;
 use slm_data::{BatchOptions, Side, batches};
 use slm_model::device;
-use slm_recipe::{Method, Recipe};
+use slm_recipe::{EvalTask, Method, Recipe};
 use slm_train::total_steps;
 
 use crate::{
     preview::Preview,
     table::{Table, thousands},
+    walk::tasks,
 };
 
 /// The plan that `check` prints.
@@ -31,7 +32,7 @@ pub(crate) struct Plan {
     batch_rows: usize,
     epochs: f64,
     steps: usize,
-    tasks: Vec<String>,
+    tasks: BTreeMap<String, usize>,
     artifacts: Vec<String>,
 }
 
@@ -63,11 +64,9 @@ impl Plan {
             batch_rows: section.per_device_train_batch_size * section.gradient_accumulation_steps,
             epochs,
             steps,
-            tasks: recipe
-                .eval
-                .task
+            tasks: tasks(recipe, &preview.shards, &preview.base.tokenizer)?
                 .iter()
-                .map(|task| task.name.clone())
+                .map(|(task, items)| (task.name.clone(), rows_of(task, items.len())))
                 .collect(),
             artifacts: artifacts(recipe),
         })
@@ -107,7 +106,11 @@ impl Plan {
             "steps".into(),
             format!("{steps} of {rows} rows, {:.1} epochs", self.epochs),
         ]);
-        table.row(["tasks".into(), listed(&self.tasks)]);
+        let tasks = self.tasks.iter();
+        let tasks: Vec<_> = tasks
+            .map(|(name, rows)| format!("{name} ({} rows)", thousands(*rows)))
+            .collect();
+        table.row(["tasks".into(), listed(&tasks)]);
         table.row(["artifacts".into(), listed(&self.artifacts)]);
         table.write(out)?;
         Ok(())
@@ -129,6 +132,14 @@ fn steps(recipe: &Recipe, preview: &Preview) -> (usize, f64) {
     let steps = total_steps(section, micro_batches);
     let each = micro_batches.div_ceil(section.gradient_accumulation_steps);
     (steps, steps as f64 / each.max(1) as f64)
+}
+
+/// Rows that a task uses of those that it has.
+fn rows_of(task: &EvalTask, rows: usize) -> usize {
+    match task.max_samples {
+        0 => rows,
+        max => rows.min(max),
+    }
 }
 
 fn artifacts(recipe: &Recipe) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io::{self, IsTerminal, Write},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,12 +14,17 @@ use crate::{
     terminal::Terminal,
 };
 
+/// After this long without a line, progress is one.
+const SILENCE: Duration = Duration::from_secs(30);
+
 /// Shows events on stderr, or as JSON lines on stdout.
 pub(crate) struct Reporter {
     style: Style,
     bar: Option<ProgressBar>,
     started: HashMap<String, Instant>,
     warnings: Vec<String>,
+    /// When the last line was printed.
+    printed: Instant,
     /// Steps between two lines.
     pub(crate) log_every: usize,
 }
@@ -59,6 +64,7 @@ impl Reporter {
             bar: None,
             started: HashMap::new(),
             warnings: Vec::new(),
+            printed: Instant::now(),
             log_every: 1,
         }
     }
@@ -153,8 +159,9 @@ impl Reporter {
         }
     }
 
-    fn print(&self, event: &Event) {
+    fn print(&mut self, event: &Event) {
         let Some(line) = self.line(event) else { return };
+        self.printed = Instant::now();
         match &self.bar {
             Some(bar) => bar.suspend(|| write_line(&line)),
             None => write_line(&line),
@@ -166,6 +173,12 @@ impl Reporter {
             Event::Stage { name, status } => self.stage_line(name, *status),
             Event::Note { text } => format!("note: {text}"),
             Event::Warning { text } => format!("warning: {text}"),
+            Event::Progress {
+                stage,
+                done,
+                total,
+                unit,
+            } if self.printed.elapsed() > SILENCE => format!("{stage}: {done} of {total} {unit}"),
             Event::Progress { .. } => return None,
             Event::Step {
                 step, total_steps, ..

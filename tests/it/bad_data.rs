@@ -152,3 +152,18 @@ fn rows_of_no_known_format_are_refused() {
     hint: say what is asked and answered: `prompt = "{a}"` and `completion = "{a}"` beside `path`
     "#);
 }
+
+#[test]
+fn a_task_whose_file_is_missing_stops_before_training() {
+    let sandbox = Sandbox::with_base();
+    let shown = sandbox.run(&["train", "adapter.toml", "eval.task.0.path=test.jsonl"]);
+    assert_shown!(shown, @r"
+    exit code: 2
+    ----- stderr -----
+    data: started
+    data: done in [time]
+    error: data file `test.jsonl` does not exist
+
+    hint: paths in a recipe are relative to the working directory
+    ");
+}

@@ -13,7 +13,7 @@ fn check_prints_the_plan_and_writes_nothing() {
     rows       9 to learn from, 3 held out, 0 left out
     tokens     206, of which 18 are learned
     steps      2 of 4 rows, 0.7 epochs
-    tasks      topic
+    tasks      topic (3 rows)
     artifacts  adapter, merged model, GGUF Q8_0
     ");
     assert_eq!(sandbox.tree(), before);

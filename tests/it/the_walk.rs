@@ -9,9 +9,9 @@ fn train_goes_from_rows_to_artifacts_and_says_what_is_next() {
     ----- stdout -----
 
     task            metric                base               tuned               difference
-    topic (3 rows)  accuracy             0.0 %  [0.0, 56.1]  0.0 %  [0.0, 56.1]        +0.0  [+0.0, +0.0]  unclear
-                    accuracy, per token  0.0 %  [0.0, 56.1]  0.0 %  [0.0, 56.1]        +0.0  [+0.0, +0.0]  unclear
-                    macro F1             0.0 %  [0.0, 0.0]   0.0 %  [0.0, 0.0]         +0.0  [+0.0, +0.0]  unclear
+    topic (3 rows)  accuracy             0.0 %  [0.0, 56.1]  0.0 %  [0.0, 56.1]        +0.0  [-56.1, +56.1]  unclear
+                    accuracy, per token  0.0 %  [0.0, 56.1]  0.0 %  [0.0, 56.1]        +0.0  [-56.1, +56.1]  unclear
+                    macro F1             0.0 %  [0.0, 0.0]   0.0 %  [0.0, 0.0]         +0.0  [+0.0, +0.0]    unclear
 
     file                                      size  beside the trained model
     runs/adapter/export/adapter             6.7 KB  logits within [figure]
@@ -72,9 +72,9 @@ fn a_second_train_skips_every_stage() {
     ----- stdout -----
 
     task            metric                base               tuned               difference
-    topic (3 rows)  accuracy             0.0 %  [0.0, 56.1]  0.0 %  [0.0, 56.1]        +0.0  [+0.0, +0.0]  unclear
-                    accuracy, per token  0.0 %  [0.0, 56.1]  0.0 %  [0.0, 56.1]        +0.0  [+0.0, +0.0]  unclear
-                    macro F1             0.0 %  [0.0, 0.0]   0.0 %  [0.0, 0.0]         +0.0  [+0.0, +0.0]  unclear
+    topic (3 rows)  accuracy             0.0 %  [0.0, 56.1]  0.0 %  [0.0, 56.1]        +0.0  [-56.1, +56.1]  unclear
+                    accuracy, per token  0.0 %  [0.0, 56.1]  0.0 %  [0.0, 56.1]        +0.0  [-56.1, +56.1]  unclear
+                    macro F1             0.0 %  [0.0, 0.0]   0.0 %  [0.0, 0.0]         +0.0  [+0.0, +0.0]    unclear
 
     file                                      size  beside the trained model
     runs/adapter/export/adapter             6.7 KB  logits within [figure]
@@ -334,5 +334,24 @@ fn a_run_is_not_resumed_on_other_rows() {
     error: the rows have changed since the run in `runs/adapter` began
 
     hint: put them back, or start again: `slm-tune train RECIPE --overwrite`
+    ");
+}
+
+#[test]
+fn sampling_that_cannot_be_is_refused() {
+    let with = |option, value| Sandbox::new().run(&["chat", "base", option, value]);
+    assert_shown!(with("--top-p", "1.5"), @r"
+    exit code: 2
+    ----- stderr -----
+    error: invalid value '1.5' for '--top-p <TOP_P>': a number above 0 and up to 1 is needed
+
+    For more information, try '--help'.
+    ");
+    assert_shown!(with("--temperature", "warm"), @r"
+    exit code: 2
+    ----- stderr -----
+    error: invalid value 'warm' for '--temperature <TEMPERATURE>': a number of at least 0 is needed
+
+    For more information, try '--help'.
     ");
 }

@@ -19,6 +19,7 @@ pub(crate) fn run(output: JsonArguments, terminal: &mut Terminal) -> anyhow::Res
         return terminal.json(&json!({
             "version": env!("CARGO_PKG_VERSION"),
             "features": machine.features,
+            "libtorch": machine.libtorch,
             "os": machine.os,
             "cpu": machine.cpu,
             "cores": machine.cores,
@@ -34,6 +35,10 @@ pub(crate) fn run(output: JsonArguments, terminal: &mut Terminal) -> anyhow::Res
     let mut table = Table::new(&[]);
     table.row(["slm-tune".into(), env!("CARGO_PKG_VERSION").into()]);
     table.row(["features".into(), machine.features.join(", ")]);
+    let libtorch = machine
+        .libtorch
+        .unwrap_or_else(|| "`LIBTORCH` is not set".into());
+    table.row(["libtorch".into(), libtorch]);
     table.row(["system".into(), machine.os]);
     table.row(["processor".into(), machine.cpu]);
     table.row(["cores".into(), machine.cores.to_string()]);

@@ -54,8 +54,9 @@ fn of_run(arguments: &EvalArguments, terminal: &mut Terminal) -> Result<()> {
     let mut walk = Walk::open(&arguments.target, &arguments.overrides, json, terminal)?;
     let base = walk.base()?;
     let shards = walk.shards()?;
+    let tasks = walk.tasks(&base, &shards)?;
     let student = walk.student(&base)?;
-    let results = walk.evaluate(&base, &shards, &student)?;
+    let results = walk.evaluate(&base, &tasks, &student)?;
     drop(walk);
     if json {
         return terminal.json(&summary::json_of(&results));

@@ -13,8 +13,9 @@ pub(crate) fn run(arguments: TrainArguments, terminal: &mut Terminal) -> Result<
 pub(crate) fn finish(mut walk: Walk, json: bool, terminal: &mut Terminal) -> Result<()> {
     let base = walk.base()?;
     let shards = walk.data(&base)?;
+    let tasks = walk.tasks(&base, &shards)?;
     let student = walk.train(&base, &shards)?;
-    let results = walk.evaluate(&base, &shards, &student)?;
+    let results = walk.evaluate(&base, &tasks, &student)?;
     let artifacts = walk.export(&base, &shards, &student)?;
     walk.report(&shards, &student, &results)?;
     summary::write(&walk, &results, &artifacts, json, terminal)

@@ -17,16 +17,23 @@ use crate::base::Base;
 const BASE: &str = "base";
 const TUNED: &str = "tuned";
 
+/// A task with its choices filled in, and its items.
+pub(crate) type Task = (EvalTask, Vec<HeldOut>);
+
 impl Walk {
+    /// Reads the rows of the tasks; before training, so that a missing file is not found hours later.
+    pub(crate) fn tasks(&self, base: &Base, shards: &Shards) -> Result<Vec<Task>> {
+        tasks(&self.recipe, shards, &base.tokenizer)
+    }
+
     /// Measures the student, and the base where the recipe compares them.
     pub(crate) fn evaluate(
         &mut self,
         base: &Base,
-        shards: &Shards,
+        tasks: &[Task],
         student: &Student,
     ) -> Result<Vec<TaskResult>> {
         let recipe = self.recipe.clone();
-        let tasks = tasks(&recipe, shards, &base.tokenizer)?;
         let digest = sha256_json(&json!({
             "student": self.inputs, "eval": recipe.eval, "labels": recipe.data.labels, "files": digests(&recipe)?,
         }));
@@ -39,7 +46,7 @@ impl Walk {
                 &tuned,
                 base,
                 &recipe,
-                &tasks,
+                tasks,
                 &written.path().join(TUNED),
                 &mut emit,
             )?;
@@ -52,7 +59,7 @@ impl Walk {
                     &decoder,
                     base,
                     &recipe,
-                    &tasks,
+                    tasks,
                     &written.path().join(BASE),
                     &mut emit,
                 )?;
@@ -71,7 +78,7 @@ pub(crate) fn tasks(
     recipe: &Recipe,
     shards: &Shards,
     tokenizer: &ChatTokenizer,
-) -> Result<Vec<(EvalTask, Vec<HeldOut>)>> {
+) -> Result<Vec<Task>> {
     let mut tasks = recipe.eval.task.clone();
     if tasks.is_empty() && !shards.held_out().is_empty() {
         tasks.push(EvalTask {
@@ -110,7 +117,7 @@ pub(crate) fn measure(
     decoder: &Decoder,
     base: &Base,
     recipe: &Recipe,
-    tasks: &[(EvalTask, Vec<HeldOut>)],
+    tasks: &[Task],
     folder: &Path,
     emit: Emit<'_>,
 ) -> Result<Vec<TaskReport>> {
