@@ -15,6 +15,8 @@ pub(crate) struct Speaker {
     decoder: Decoder,
     manner: Manner,
     sampling: Sampling,
+    /// The system message that the run was trained with.
+    system: Option<String>,
     /// Longest prompt and answer together, in tokens.
     max_length: usize,
 }
@@ -87,7 +89,13 @@ impl Speaker {
             decoder.load_adapter(&adapter)?;
         }
         let manner = manner_of(&recipe, &tokenizer);
-        Ok(Self::new(tokenizer, decoder, manner, arguments))
+        let system = recipe
+            .data
+            .train
+            .first()
+            .and_then(|source| source.system.clone());
+        let speaker = Self::new(tokenizer, decoder, manner, arguments);
+        Ok(Self { system, ..speaker })
     }
 
     fn new(
@@ -109,8 +117,18 @@ impl Speaker {
             decoder,
             manner,
             sampling,
+            system: None,
             max_length,
         }
+    }
+
+    /// What a conversation begins with: the system message that is given, else that of the run.
+    pub(crate) fn opening(&self, given: Option<String>) -> Vec<Message> {
+        let system = given.or_else(|| self.system.clone());
+        system
+            .map(|text| Message::new("system", text))
+            .into_iter()
+            .collect()
     }
 
     /// Whether earlier messages are part of the next prompt.

@@ -9,11 +9,7 @@ use crate::{args::ChatArguments, speaker::Speaker, terminal::Terminal};
 
 pub(crate) fn run(arguments: ChatArguments, terminal: &mut Terminal) -> Result<()> {
     let speaker = Speaker::open(&arguments.model, &arguments.sampling, terminal.offline)?;
-    let opening: Vec<_> = arguments
-        .system
-        .map(|text| Message::new("system", text))
-        .into_iter()
-        .collect();
+    let opening = speaker.opening(arguments.system);
     let is_typed = io::stdin().is_terminal();
     if is_typed && !terminal.quiet {
         writeln!(

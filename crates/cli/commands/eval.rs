@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: EvalArguments, terminal: &mut Terminal) -> Result<(
         base,
         &recipe,
         &tasks,
-        &preview.path("eval"),
+        &preview.path("base"),
         &mut emit,
     )?;
     drop(reporter);

@@ -22,7 +22,9 @@ pub(crate) fn run(arguments: GenerateArguments, terminal: &mut Terminal) -> Resu
     if arguments.raw {
         speaker = speaker.plainly();
     }
-    let prompt = speaker.prompt(&[Message::new("user", &text)])?;
+    let mut messages = speaker.opening(None);
+    messages.push(Message::new("user", &text));
+    let prompt = speaker.prompt(&messages)?;
     if arguments.output.json {
         let n_prompt = prompt.len();
         let (answer, generated) = speaker.answer(prompt, &mut io::sink())?;

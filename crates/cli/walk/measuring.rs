@@ -8,7 +8,7 @@ use slm_data::{HeldOut, Shards};
 use slm_eval::{Evaluator, TaskReport, compare, report::TaskResult, with_choices};
 use slm_model::Decoder;
 use slm_recipe::{EvalTask, Method, OutputType, Recipe, Source};
-use slm_run::{AtomicDir, Emit, sha256_file, sha256_json};
+use slm_run::{AtomicDir, Emit, Event, sha256_file, sha256_json};
 use slm_text::ChatTokenizer;
 
 use super::{Walk, training::Student};
@@ -127,15 +127,34 @@ pub(crate) fn measure(
         eos: recipe.data.train_on_eos,
         seed: recipe.seed,
     };
+    let who = folder.file_name().unwrap_or_default().to_string_lossy();
     let mut reports = Vec::new();
     for (task, items) in tasks {
-        let report = evaluator.evaluate(task, items, emit)?;
+        let report = evaluator.evaluate(task, items, &mut |event| emit(by(&who, event)))?;
         let folder = folder.join(&task.name);
         fs_err::create_dir_all(&folder)?;
         report.write(&folder)?;
         reports.push(report);
     }
     Ok(reports)
+}
+
+/// Progress on a task, with the name of the model that answers.
+fn by(who: &str, event: Event) -> Event {
+    match event {
+        Event::Progress {
+            stage,
+            done,
+            total,
+            unit,
+        } => Event::Progress {
+            stage: format!("{stage} ({who})"),
+            done,
+            total,
+            unit,
+        },
+        event => event,
+    }
 }
 
 fn read(folder: &Path, task: &str, seed: u64) -> Result<TaskResult> {
