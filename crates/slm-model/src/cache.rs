@@ -19,6 +19,19 @@ impl KvCache {
         self.layers.first().map_or(0, |(keys, _)| keys.dims()[2])
     }
 
+    /// The same one row for `rows` rows that all continue it.
+    pub(crate) fn for_rows(&self, rows: usize) -> Self {
+        let repeat = |(keys, values): &(Tensor<4>, Tensor<4>)| {
+            (
+                keys.clone().repeat_dim(0, rows),
+                values.clone().repeat_dim(0, rows),
+            )
+        };
+        Self {
+            layers: self.layers.iter().map(repeat).collect(),
+        }
+    }
+
     /// Appends the new keys and values of `layer` and returns all of them.
     pub(crate) fn extend(
         &mut self,
