@@ -31,8 +31,13 @@ mod tests {
             .into_data()
             .try_to_vec::<f32>()
             .unwrap();
-        // sqrt((9 + 16) / 2) = 3.5355339; sqrt(4 / 2) = 1.4142135
-        let expected = [3.0 / 3.535_534, 40.0 / 3.535_534, 0.0, 20.0 / 1.414_213_5];
+        // sqrt((9 + 16) / 2) = 3.5355339; sqrt(4 / 2) = √2
+        let expected = [
+            3.0 / 3.535_534,
+            40.0 / 3.535_534,
+            0.0,
+            20.0 / std::f32::consts::SQRT_2,
+        ];
         for (got, want) in y.iter().zip(expected) {
             assert!((got - want).abs() < 1e-5, "{got} is not {want}");
         }

@@ -262,8 +262,8 @@ impl<'a> Trainer<'a> {
         emit(Event::Eval { step, loss, best });
         let patience = section.early_stopping_patience;
         let stop = patience > 0 && self.state.evals_without_gain >= patience;
-        // The best weights must be on disk to be taken at the end.
-        if section.save_steps == 0 || best || self.is_due(section.save_steps) {
+        // The best weights must be on disk to be taken at the end, and the last ones to go on from.
+        if section.save_steps == 0 || best || stop || self.is_due(section.save_steps) {
             self.checkpoint(decoder, emit)?;
         }
         Ok(stop)
@@ -299,9 +299,12 @@ impl<'a> Trainer<'a> {
         self.drop_old_checkpoints()
     }
 
-    /// Keeps the newest `save_total_limit` checkpoints, and the best one.
+    /// Keeps the newest `save_total_limit` checkpoints (0: all), and the best one.
     fn drop_old_checkpoints(&self) -> Result<(), TrainError> {
-        let limit = self.options.section.save_total_limit.max(1);
+        let limit = match self.options.section.save_total_limit {
+            0 => return Ok(()),
+            limit => limit,
+        };
         let all = checkpoints(&self.options.checkpoints);
         let best = self
             .state

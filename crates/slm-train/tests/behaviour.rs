@@ -199,3 +199,25 @@ fn patience_ends_a_run_that_no_longer_improves_and_the_best_weights_are_taken() 
         "{left} checkpoints are left"
     );
 }
+
+#[test]
+fn a_run_that_stops_early_leaves_a_checkpoint_of_its_last_step() {
+    let folder = tempdir().unwrap();
+    let section = TrainSection {
+        learning_rate: 0.3,
+        early_stopping_patience: 2,
+        eval_steps: 1,
+        save_steps: 50,
+        load_best_model_at_end: false,
+        ..section(60)
+    };
+    let (outcome, _) = run(&mut tiny(true, 0.0), folder.path(), &section, false, 0);
+    assert!(outcome.stopped_early);
+    let last = slm_train::latest_checkpoint(&folder.path().join("checkpoints"))
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (last.state.step, outcome.weights_of_step),
+        (outcome.state.step, outcome.state.step)
+    );
+}
