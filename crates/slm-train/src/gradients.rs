@@ -118,16 +118,10 @@ fn tokens_of(decoder: &Decoder, batch: &Batch) -> Tokens {
     )
 }
 
-/// Runs the backward pass of a scalar and adds the gradients of `params`.
+/// Runs the backward pass of a scalar, if anything below it is trained, and adds the gradients of `params`.
 fn collect(scalar: Tensor<1>, params: Vec<&Param>, gradients: &mut Gradients) {
-    if !scalar.is_tracked() {
-        return;
-    }
-    let mut found = scalar.backward();
-    for param in params {
-        if let Some(gradient) = param.value.grad_remove(&mut found) {
-            add(gradients, &param.name, gradient);
-        }
+    if scalar.is_tracked() {
+        take(&mut scalar.backward(), params, gradients);
     }
 }
 
@@ -139,12 +133,16 @@ fn collect_with(
     gradients: &mut Gradients,
 ) -> Option<Tensor<3>> {
     let mut found = scalar.backward();
+    take(&mut found, params, gradients);
+    leaf.grad_remove(&mut found)
+}
+
+fn take(found: &mut burn::tensor::Gradients, params: Vec<&Param>, gradients: &mut Gradients) {
     for param in params {
-        if let Some(gradient) = param.value.grad_remove(&mut found) {
+        if let Some(gradient) = param.value.grad_remove(found) {
             add(gradients, &param.name, gradient);
         }
     }
-    leaf.grad_remove(&mut found)
 }
 
 fn add(gradients: &mut Gradients, name: &str, gradient: Tensor<2>) {
