@@ -2,6 +2,8 @@
 
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 
+use slm_ops::loss::LOGITS_AT_ONCE;
+
 use crate::{Decoder, KvCache, Tokens};
 
 /// Tokens of which those from `from` on are scored, each given everything before it.
@@ -78,9 +80,6 @@ fn score_batch(decoder: &Decoder, rows: &[&Sequence]) -> Vec<Scored> {
         .collect()
 }
 
-/// How many logits are held at a time.
-const CHUNK_ELEMENTS: usize = 16 << 20;
-
 /// `ln p` of `targets` from the states at `index` (into `[batch · time]`), and whether each was the argmax.
 fn score_states(
     decoder: &Decoder,
@@ -90,7 +89,7 @@ fn score_states(
 ) -> Vec<(f32, bool)> {
     let [batch, time, hidden] = states.dims();
     let states = states.reshape([batch * time, hidden]);
-    let chunk = (CHUNK_ELEMENTS / decoder.config().vocab_size).max(1);
+    let chunk = (LOGITS_AT_ONCE / decoder.config().vocab_size).max(1);
     let mut scored = Vec::with_capacity(targets.len());
     for (index, targets) in index.chunks(chunk).zip(targets.chunks(chunk)) {
         let n = index.len();

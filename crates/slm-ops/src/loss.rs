@@ -3,7 +3,7 @@
 use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, activation::log_softmax};
 
 /// How many logits exist at a time (64 MiB in f32); the whole matrix never does.
-const CHUNK_ELEMENTS: usize = 16 << 20;
+pub const LOGITS_AT_ONCE: usize = 16 << 20;
 
 /// The loss of some tokens, and what its backward pass starts from.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub fn linear_cross_entropy(
     let [vocab, _] = head.dims();
     let train_head = head.is_autodiff() && head.is_tracked();
     let weights = head.clone().inner();
-    let chunk = (CHUNK_ELEMENTS / vocab).clamp(1, n.max(1));
+    let chunk = (LOGITS_AT_ONCE / vocab).clamp(1, n.max(1));
 
     let mut sum = 0.0;
     let mut hidden_grads = Vec::new();
@@ -65,7 +65,7 @@ pub fn linear_cross_entropy(
 /// The summed cross entropy alone, in nats, without gradients; shapes as in [`linear_cross_entropy`].
 pub fn linear_nll(hidden: Tensor<2>, head: Tensor<2>, targets: Tensor<1, Int>) -> f64 {
     let [n, _] = hidden.dims();
-    let chunk = (CHUNK_ELEMENTS / head.dims()[0]).clamp(1, n.max(1));
+    let chunk = (LOGITS_AT_ONCE / head.dims()[0]).clamp(1, n.max(1));
     let sum_of = |start: usize| {
         let rows = chunk.min(n - start);
         let states = hidden.clone().inner().narrow(0, start, rows);
