@@ -5,6 +5,7 @@
 
 pub mod attention;
 pub mod gated;
+pub mod head;
 pub mod lora_linear;
 pub mod loss;
 pub mod rms_norm;
@@ -12,7 +13,11 @@ pub mod rotary;
 
 pub use attention::attention;
 pub use gated::swiglu;
+pub use head::HeadShape;
 pub use lora_linear::{Adapter, lora_linear};
-pub use loss::{TokenLoss, linear_cross_entropy};
+pub use loss::{
+    DeviceSums, TokenLoss, TokenScores, TokenSums, TokenWeights, linear_cross_entropy, linear_nll,
+    token_scores,
+};
 pub use rms_norm::rms_norm;
 pub use rotary::{RotaryTable, rotary};

@@ -1,53 +1,152 @@
 //! The language-model head and its loss together, in chunks, on learned positions only.
 
-use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, activation::log_softmax};
+use burn::tensor::{Bool, IndexingUpdateOp, Int, Tensor};
+
+use crate::HeadShape;
 
 /// How many logits exist at a time (64 MiB in f32); the whole matrix never does.
 pub const LOGITS_AT_ONCE: usize = 16 << 20;
 
+/// What a token's loss counts in the gradient.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one exists per micro-batch, and is passed by reference"
+)]
+#[derive(Clone, Debug)]
+pub enum TokenWeights {
+    /// The same for all. Supervised training takes 1 / learned tokens of the whole *step*, so that accumulating over
+    /// uneven micro-batches equals one large batch.
+    Same(f64),
+    /// One per token, `[n]` in f32: −d(objective) / d(ln p of the token), for an objective of log-probabilities.
+    Each(Tensor<1>),
+}
+
+impl TokenWeights {
+    /// The weights of `rows` tokens from `start` on, as a column `[rows, 1]` like `like`.
+    fn column(&self, start: usize, like: &Tensor<2>) -> Tensor<2> {
+        let [rows, _] = like.dims();
+        match self {
+            Self::Same(weight) => like.full_like(*weight),
+            Self::Each(weights) => weights
+                .clone()
+                .inner()
+                .narrow(0, start, rows)
+                .unsqueeze_dim::<2>(1),
+        }
+    }
+}
+
 /// The loss of some tokens, and what its backward pass starts from.
 #[derive(Clone, Debug)]
 pub struct TokenLoss {
-    /// Sum of the cross entropies, in nats.
-    pub sum: f64,
-    /// A scalar whose gradient with respect to `hidden` and `head` is that of `scale · sum`. Its value means nothing:
-    /// the gradients were formed with the logits, chunk by chunk, and are carried here as a product.
+    pub sums: DeviceSums,
+    /// A scalar whose gradient with respect to `hidden` and `head` is that of the weighted sum of losses. Its value
+    /// means nothing: the gradients were formed with the logits, chunk by chunk, and are carried here as a product.
     pub surrogate: Tensor<1>,
 }
 
-/// Cross entropy of `softmax(hidden headᵀ)` at `targets`, without ever holding all logits.
+/// Sums over tokens that are still on the device: reading them waits for it, so read once, after the backward pass.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceSums {
+    /// `[3]` of each chunk, f32: loss, entropy, count of argmax.
+    chunks: Vec<Tensor<1>>,
+}
+
+/// Sums over tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TokenSums {
+    /// Cross entropies, label smoothing included, in nats. Unweighted.
+    pub loss: f64,
+    /// Entropies of the predicted distributions, in nats.
+    pub entropy: f64,
+    /// Targets that no other token was likelier than.
+    pub correct: f64,
+}
+
+impl DeviceSums {
+    /// Waits for the device, once, and adds up in f64.
+    pub fn read(self) -> TokenSums {
+        Self::read_each(vec![self]).pop().unwrap_or_default()
+    }
+
+    /// [`Self::read`] of several at once.
+    pub fn read_each(each: Vec<Self>) -> Vec<TokenSums> {
+        let counts: Vec<usize> = each.iter().map(|sums| sums.chunks.len()).collect();
+        let chunks: Vec<Tensor<1>> = each.into_iter().flat_map(|sums| sums.chunks).collect();
+        let values: Vec<f64> = match chunks.is_empty() {
+            true => Vec::new(),
+            false => Tensor::cat(chunks, 0).into_data().iter().collect(),
+        };
+        let mut chunks = values.chunks(3);
+        let of_chunk = |chunk: &[f64]| TokenSums {
+            loss: chunk[0],
+            entropy: chunk[1],
+            correct: chunk[2],
+        };
+        counts
+            .into_iter()
+            .map(|n| chunks.by_ref().take(n).map(of_chunk).sum())
+            .collect()
+    }
+}
+
+impl std::iter::Sum for TokenSums {
+    fn sum<I: Iterator<Item = Self>>(each: I) -> Self {
+        each.fold(Self::default(), |all, one| Self {
+            loss: all.loss + one.loss,
+            entropy: all.entropy + one.entropy,
+            correct: all.correct + one.correct,
+        })
+    }
+}
+
+/// What a model says of some given tokens.
+#[derive(Clone, Debug)]
+pub struct TokenScores {
+    /// Natural logarithm of each token's probability: `[n]`, f32.
+    pub logprobs: Tensor<1>,
+    /// Whether no other token was likelier: `[n]`.
+    pub greedy: Tensor<1, Bool>,
+}
+
+/// Cross entropy of `softmax(shape.logits(hidden, head))` at `targets`, without ever holding all logits.
 ///
 /// # Shapes
 /// - `hidden`: `[n, d]`, the final states of the learned positions
 /// - `head`: `[vocab, d]`, HF layout
 /// - `targets`: `[n]`
 ///
-/// `scale` is 1 / learned tokens of the whole *step*, so that accumulating over uneven micro-batches equals one large
-/// batch. Softmax and loss are in f32. The gradient of `head` is formed only when it requires one.
+/// `smoothing` is HF's `label_smoothing_factor` ε: (1 − ε) · −ln p(target) + ε · mean over the vocabulary of −ln p.
+/// Softmax and loss are in f32. The gradient of `head` is formed only when it requires one.
 pub fn linear_cross_entropy(
     hidden: Tensor<2>,
     head: Tensor<2>,
     targets: Tensor<1, Int>,
-    scale: f64,
+    weights: &TokenWeights,
+    shape: &HeadShape,
+    smoothing: f64,
 ) -> TokenLoss {
-    let [n, _] = hidden.dims();
-    let [vocab, _] = head.dims();
     let train_head = head.is_autodiff() && head.is_tracked();
-    let weights = head.clone().inner();
-    let chunk = (LOGITS_AT_ONCE / vocab).clamp(1, n.max(1));
+    let matrix = head.clone().inner();
+    let dtype = matrix.dtype();
 
-    let mut sum = 0.0;
+    let mut sums = DeviceSums::default();
     let mut hidden_grads = Vec::new();
     let mut head_grad: Option<Tensor<2>> = None;
-    for start in (0..n).step_by(chunk) {
-        let rows = chunk.min(n - start);
-        let states = hidden.clone().inner().narrow(0, start, rows);
-        let ids = targets.clone().inner().narrow(0, start, rows);
-        let (chunk_sum, grad) = chunk_gradient(states.clone(), weights.clone(), ids, scale);
-        sum += chunk_sum;
-        hidden_grads.push(grad.clone().matmul(weights.clone()));
+    for (start, states, targets) in chunks(&hidden, &matrix, &targets) {
+        let logits = shape.logits(states.clone(), matrix.clone());
+        let slope = shape.cap_slope(&logits);
+        let chunk = Chunk::new(logits, targets, smoothing);
+        sums.chunks.push(chunk.sums());
+        let weights = weights.column(start, &chunk.target).mul_scalar(shape.scale);
+        let mut gradient = chunk.gradient(weights, smoothing);
+        if let Some(slope) = slope {
+            gradient = gradient.mul(slope);
+        }
+        let gradient = gradient.cast(dtype);
+        hidden_grads.push(gradient.clone().matmul(matrix.clone()));
         if train_head {
-            let part = grad.transpose().matmul(states);
+            let part = gradient.transpose().matmul(states);
             head_grad = Some(match head_grad {
                 Some(whole) => whole.add(part),
                 None => part,
@@ -55,61 +154,160 @@ pub fn linear_cross_entropy(
         }
     }
 
-    let mut surrogate = hidden.mul(Tensor::cat(hidden_grads, 0)).sum();
-    if let Some(grad) = head_grad {
-        surrogate = surrogate.add(head.mul(grad).sum());
-    }
-    TokenLoss { sum, surrogate }
-}
-
-/// The summed cross entropy alone, in nats, without gradients; shapes as in [`linear_cross_entropy`].
-pub fn linear_nll(hidden: Tensor<2>, head: Tensor<2>, targets: Tensor<1, Int>) -> f64 {
-    let [n, _] = hidden.dims();
-    let chunk = (LOGITS_AT_ONCE / head.dims()[0]).clamp(1, n.max(1));
-    let sum_of = |start: usize| {
-        let rows = chunk.min(n - start);
-        let states = hidden.clone().inner().narrow(0, start, rows);
-        let index = targets.clone().narrow(0, start, rows).unsqueeze_dim::<2>(1);
-        let log_probs = log_softmax(
-            states
-                .matmul(head.clone().inner().transpose())
-                .cast(DType::F32),
-            1,
-        );
-        -f64::from(log_probs.gather(1, index).sum().into_scalar::<f32>())
+    let mut surrogate = match hidden_grads.is_empty() {
+        true => hidden.sum(),
+        false => hidden.mul(Tensor::cat(hidden_grads, 0)).sum(),
     };
-    (0..n).step_by(chunk).map(sum_of).sum()
+    if let Some(gradient) = head_grad {
+        surrogate = surrogate.add(head.mul(gradient).sum());
+    }
+    TokenLoss { sums, surrogate }
 }
 
-/// The summed loss of one chunk, and `scale · (softmax − onehot)`: `[rows, vocab]`.
-fn chunk_gradient(
-    states: Tensor<2>,
+/// The sums of [`linear_cross_entropy`] alone, without gradients and smoothing; shapes as there.
+pub fn linear_nll(
+    hidden: Tensor<2>,
     head: Tensor<2>,
     targets: Tensor<1, Int>,
-    scale: f64,
-) -> (f64, Tensor<2>) {
-    let dtype = states.dtype();
-    let logits = states.matmul(head.transpose()).cast(DType::F32);
-    let index = targets.unsqueeze_dim::<2>(1);
-    let log_probs = log_softmax(logits, 1);
-    let sum = -log_probs
-        .clone()
-        .gather(1, index.clone())
-        .sum()
-        .into_scalar::<f32>() as f64;
-    let rows = index.dims()[0];
-    let minus_one = Tensor::full([rows, 1], -1.0, (&log_probs.device(), DType::F32));
-    let grad = log_probs
-        .exp()
-        .scatter(1, index, minus_one, IndexingUpdateOp::Add)
-        .mul_scalar(scale);
-    (sum, grad.cast(dtype))
+    shape: &HeadShape,
+) -> DeviceSums {
+    let head = head.inner();
+    let sums = chunks(&hidden, &head, &targets).map(|(_, states, targets)| {
+        Chunk::new(shape.logits(states, head.clone()), targets, 0.0).sums()
+    });
+    DeviceSums {
+        chunks: sums.collect(),
+    }
+}
+
+/// What the model says of each of `targets`, without gradients; shapes as in [`linear_cross_entropy`], `n` at least 1.
+pub fn token_scores(
+    hidden: Tensor<2>,
+    head: Tensor<2>,
+    targets: Tensor<1, Int>,
+    shape: &HeadShape,
+) -> TokenScores {
+    let head = head.inner();
+    let (logprobs, greedy) = chunks(&hidden, &head, &targets)
+        .map(|(_, states, targets)| {
+            let chunk = Chunk::new(shape.logits(states, head.clone()), targets, 0.0);
+            let greedy = chunk.greedy().flatten::<1>(0, 1);
+            (chunk.loss.neg().flatten::<1>(0, 1), greedy)
+        })
+        .unzip();
+    TokenScores {
+        logprobs: Tensor::cat(logprobs, 0),
+        greedy: Tensor::cat(greedy, 0),
+    }
+}
+
+/// States and targets outside the graph, with the place of the first, as many at a time as [`LOGITS_AT_ONCE`] allows.
+fn chunks(
+    hidden: &Tensor<2>,
+    head: &Tensor<2>,
+    targets: &Tensor<1, Int>,
+) -> impl Iterator<Item = (usize, Tensor<2>, Tensor<1, Int>)> {
+    let (hidden, targets) = (hidden.clone().inner(), targets.clone().inner());
+    let [n, _] = hidden.dims();
+    let step = (LOGITS_AT_ONCE / head.dims()[0]).clamp(1, n.max(1));
+    (0..n).step_by(step).map(move |start| {
+        let rows = step.min(n - start);
+        let states = hidden.clone().narrow(0, start, rows);
+        (start, states, targets.clone().narrow(0, start, rows))
+    })
+}
+
+/// The softmax of some tokens, taken apart: `r` rows, f32. Logits are shifted so that the largest of a row is 0.
+struct Chunk {
+    exp: Tensor<2>,        // [r, vocab], e^logit
+    sum: Tensor<2>,        // [r, 1], their sums
+    index: Tensor<2, Int>, // [r, 1], the targets
+    target: Tensor<2>,     // [r, 1], their logits
+    loss: Tensor<2>,       // [r, 1]
+    entropy: Tensor<2>,    // [r, 1]
+}
+
+impl Chunk {
+    /// Each operation reuses the memory of the last where it can: these passes cost as much as a small model's head.
+    fn new(logits: Tensor<2>, targets: Tensor<1, Int>, smoothing: f64) -> Self {
+        let largest = logits.clone().max_dim(1);
+        let logits = logits.sub(largest);
+        let index = targets.unsqueeze_dim::<2>(1);
+        let target = logits.clone().gather(1, index.clone());
+        let exp = logits.clone().exp();
+        let sum = exp.clone().sum_dim(1);
+        let log_sum = sum.clone().log();
+        let mut loss = log_sum.clone().sub(target.clone());
+        if smoothing > 0.0 {
+            let uniform = log_sum.clone().sub(logits.clone().mean_dim(1));
+            loss = loss
+                .mul_scalar(1.0 - smoothing)
+                .add(uniform.mul_scalar(smoothing));
+        }
+        // −Σ p ln p = ln Σ e^z − Σ e^z z / Σ e^z
+        let expected = logits.mul(exp.clone()).sum_dim(1).div(sum.clone());
+        Self {
+            exp,
+            sum,
+            index,
+            target,
+            loss,
+            entropy: log_sum.sub(expected),
+        }
+    }
+
+    /// Whether each target's logit is the largest: `[r, 1]`.
+    fn greedy(&self) -> Tensor<2, Bool> {
+        self.target.clone().greater_equal_elem(0.0)
+    }
+
+    /// Summed loss, entropy and count of argmax: `[3]`.
+    fn sums(&self) -> Tensor<1> {
+        let correct = self.greedy().float().sum();
+        Tensor::cat(
+            vec![self.loss.clone().sum(), self.entropy.clone().sum(), correct],
+            0,
+        )
+    }
+
+    /// The gradient of the loss with respect to the logits, `weights · (softmax − (1 − ε)·onehot − ε/vocab)`: `[r, vocab]`.
+    fn gradient(self, weights: Tensor<2>, smoothing: f64) -> Tensor<2> {
+        let [_, vocab] = self.exp.dims();
+        let onehot = weights.clone().mul_scalar(smoothing - 1.0);
+        let gradient = self.exp.mul(weights.clone().div(self.sum)).scatter(
+            1,
+            self.index,
+            onehot,
+            IndexingUpdateOp::Add,
+        );
+        if smoothing > 0.0 {
+            gradient.sub(weights.mul_scalar(smoothing / vocab as f64))
+        } else {
+            gradient
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::activation::log_softmax;
     use burn::tensor::{Device, TensorData, Tolerance};
+
+    const SHAPES: [HeadShape; 3] = [
+        HeadShape {
+            scale: 1.0,
+            softcap: None,
+        },
+        HeadShape {
+            scale: 0.125,
+            softcap: None,
+        },
+        HeadShape {
+            scale: 2.0,
+            softcap: Some(1.5),
+        },
+    ];
 
     fn tensor(shape: [usize; 2], seed: u32) -> Tensor<2> {
         let n = (shape[0] * shape[1]) as u32;
@@ -121,27 +319,91 @@ mod tests {
             .require_grad()
     }
 
+    fn targets() -> Tensor<1, Int> {
+        Tensor::from_ints([1, 0, 3], &Device::flex())
+    }
+
+    /// `ln p` of all tokens from burn's own operations, to compare with: `[3, 5]`.
+    fn plain(shape: &HeadShape, hidden: &Tensor<2>, head: &Tensor<2>) -> Tensor<2> {
+        let mut logits = hidden.clone().matmul(head.clone().transpose());
+        logits = logits.mul_scalar(shape.scale);
+        if let Some(cap) = shape.softcap {
+            logits = logits.div_scalar(cap).tanh().mul_scalar(cap);
+        }
+        log_softmax(logits, 1)
+    }
+
     #[test]
     fn the_chunked_loss_has_the_gradients_of_the_plain_one() {
-        let targets = Tensor::<1, Int>::from_ints([1, 0, 3], &Device::flex());
-        let (hidden, head) = (tensor([3, 4], 1), tensor([5, 4], 2));
-        let fused = linear_cross_entropy(hidden.clone(), head.clone(), targets.clone(), 1.0 / 3.0);
-        let grads = fused.surrogate.backward();
+        let each = [0.5f32, -0.25, 2.0];
+        let each = Tensor::<1>::from_floats(each, &Device::flex());
+        for shape in SHAPES {
+            for smoothing in [0.0, 0.1] {
+                for weights in [
+                    TokenWeights::Same(1.0 / 3.0),
+                    TokenWeights::Each(each.clone()),
+                ] {
+                    let (hidden, head) = (tensor([3, 4], 1), tensor([5, 4], 2));
+                    let fused = linear_cross_entropy(
+                        hidden.clone(),
+                        head.clone(),
+                        targets(),
+                        &weights,
+                        &shape,
+                        smoothing,
+                    );
+                    let grads = fused.surrogate.backward();
 
-        let (hidden2, head2) = (tensor([3, 4], 1), tensor([5, 4], 2));
-        let logits = hidden2.clone().matmul(head2.clone().transpose());
-        let plain = log_softmax(logits, 1)
-            .gather(1, targets.unsqueeze_dim::<2>(1))
-            .mean()
-            .neg();
-        let mean = plain.clone().into_scalar::<f32>() as f64;
-        let plain_grads = plain.backward();
+                    let (hidden2, head2) = (tensor([3, 4], 1), tensor([5, 4], 2));
+                    let log_probs = plain(&shape, &hidden2, &head2);
+                    let nll = log_probs
+                        .clone()
+                        .gather(1, targets().unsqueeze_dim::<2>(1))
+                        .neg()
+                        .mul_scalar(1.0 - smoothing)
+                        .sub(log_probs.mean_dim(1).mul_scalar(smoothing))
+                        .flatten::<1>(0, 1);
+                    let sum = f64::from(nll.clone().sum().into_scalar::<f32>());
+                    let weighted = match weights {
+                        TokenWeights::Same(weight) => nll.mul_scalar(weight),
+                        TokenWeights::Each(weights) => nll.mul(Tensor::from_inner(weights)),
+                    };
+                    let plain_grads = weighted.sum().backward();
 
-        assert!((fused.sum / 3.0 - mean).abs() < 1e-6);
-        for (a, b) in [(&hidden, &hidden2), (&head, &head2)] {
-            let (got, want) = (a.grad(&grads).unwrap(), b.grad(&plain_grads).unwrap());
-            got.into_data()
-                .assert_approx_eq::<f32>(&want.into_data(), Tolerance::absolute(1e-6));
+                    assert!((fused.sums.read().loss - sum).abs() < 1e-5);
+                    for (a, b) in [(&hidden, &hidden2), (&head, &head2)] {
+                        let (got, want) = (a.grad(&grads).unwrap(), b.grad(&plain_grads).unwrap());
+                        got.into_data()
+                            .assert_approx_eq::<f32>(&want.into_data(), Tolerance::absolute(1e-6));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn entropy_accuracy_and_scores_come_from_the_same_distribution() {
+        for shape in SHAPES {
+            let (hidden, head) = (tensor([3, 4], 1), tensor([5, 4], 2));
+            let log_probs = plain(&shape, &hidden, &head).inner();
+            let entropy = log_probs.clone().exp().mul(log_probs.clone()).sum().neg();
+            let entropy = f64::from(entropy.into_scalar::<f32>());
+            let best: Vec<i64> = log_probs.clone().argmax(1).into_data().iter().collect();
+            let taken = log_probs.gather(1, targets().unsqueeze_dim::<2>(1));
+            let taken = taken.into_data().try_into_vec::<f32>().unwrap();
+
+            let sums = linear_nll(hidden.clone(), head.clone(), targets(), &shape).read();
+            let scores = token_scores(hidden, head, targets(), &shape);
+            let greedy: Vec<bool> = scores.greedy.into_data().iter().collect();
+            let wanted: Vec<bool> = best.iter().zip([1, 0, 3]).map(|(b, t)| *b == t).collect();
+            assert_eq!(greedy, wanted);
+            assert_eq!(sums.correct, wanted.iter().filter(|w| **w).count() as f64);
+            assert!((sums.entropy - entropy).abs() < 1e-5);
+            assert!((sums.loss + taken.iter().sum::<f32>() as f64).abs() < 1e-5);
+            let logprobs = scores.logprobs.into_data().try_into_vec::<f32>().unwrap();
+            for (got, want) in logprobs.iter().zip(&taken) {
+                assert!((got - want).abs() < 1e-5, "{got} is not {want}");
+            }
         }
     }
 }

@@ -5,43 +5,66 @@ use std::collections::BTreeMap;
 use burn::tensor::{Int, Tensor, TensorData};
 use slm_data::Batch;
 use slm_model::{Decoder, Param, Tokens};
-use slm_ops::{TokenLoss, linear_cross_entropy, loss::linear_nll};
+use slm_ops::{
+    DeviceSums, HeadShape, TokenLoss, TokenSums, TokenWeights, linear_cross_entropy, linear_nll,
+};
 
 /// Gradients by the name of the weight, outside the graph.
 pub type Gradients = BTreeMap<String, Tensor<2>>;
 
-/// The summed loss of the learned tokens of `batch`, in nats; adds `scale` times its gradients to `gradients`.
+/// How the loss of a micro-batch is taken.
+#[derive(Clone, Debug)]
+pub struct LossOptions {
+    /// What each learned token counts; of supervised training, 1 / learned tokens of the whole step.
+    pub weights: TokenWeights,
+    /// HF's `label_smoothing_factor`.
+    pub label_smoothing: f64,
+    /// Keep one tensor per layer, and do each layer's forward pass again in its backward pass: the numbers are the same.
+    pub gradient_checkpointing: bool,
+    /// Draws the dropout, the same in both passes.
+    pub dropout_seed: u64,
+}
+
+impl LossOptions {
+    /// Of `learned` tokens in the step, without smoothing, checkpointing, and any seed.
+    pub fn mean_of(learned: usize) -> Self {
+        Self {
+            weights: TokenWeights::Same(1.0 / learned as f64),
+            label_smoothing: 0.0,
+            gradient_checkpointing: false,
+            dropout_seed: 0,
+        }
+    }
+}
+
+/// The sums over the learned tokens of `batch`; adds the gradients of their weighted loss to `gradients`.
 ///
-/// `scale` is 1 / learned tokens of the whole step. With `checkpointing` one tensor per layer is kept, and each layer's
-/// forward pass is done again in its backward pass: the numbers are the same. `dropout_seed` draws the same dropout in both.
+/// Nothing waits for the device here: read the sums when the step's work is under way.
 pub fn loss_and_gradients(
     decoder: &Decoder,
     batch: &Batch,
-    scale: f64,
-    checkpointing: bool,
-    dropout_seed: u64,
+    options: &LossOptions,
     gradients: &mut Gradients,
-) -> f64 {
+) -> DeviceSums {
     let tokens = tokens_of(decoder, batch);
-    if checkpointing {
-        return checkpointed(decoder, batch, &tokens, scale, dropout_seed, gradients);
+    if options.gradient_checkpointing {
+        return checkpointed(decoder, batch, &tokens, options, gradients);
     }
-    let states = decoder.hidden(&tokens, None, Some(dropout_seed));
-    let TokenLoss { sum, surrogate } = head_loss(decoder, batch, states, scale);
+    let states = decoder.hidden(&tokens, None, Some(options.dropout_seed));
+    let TokenLoss { sums, surrogate } = head_loss(decoder, batch, states, options);
     collect(surrogate, decoder.trainable(), gradients);
-    sum
+    sums
 }
 
 fn checkpointed(
     decoder: &Decoder,
     batch: &Batch,
     tokens: &Tokens,
-    scale: f64,
-    dropout_seed: u64,
+    options: &LossOptions,
     gradients: &mut Gradients,
-) -> f64 {
+) -> DeviceSums {
     let plain = decoder.inference();
-    let pass = plain.pass(tokens, Some(dropout_seed));
+    let pass = plain.pass(tokens, Some(options.dropout_seed));
     let mut inputs = vec![plain.embed(tokens)];
     for layer in plain.layers() {
         let x = inputs[inputs.len() - 1].clone();
@@ -50,8 +73,8 @@ fn checkpointed(
 
     let leaf = |x: Tensor<3>| x.autodiff().require_grad();
     let top = leaf(inputs.pop().unwrap_or_else(|| plain.embed(tokens)));
-    let TokenLoss { sum, surrogate } =
-        head_loss(decoder, batch, decoder.finish(top.clone()), scale);
+    let states = decoder.finish(top.clone());
+    let TokenLoss { sums, surrogate } = head_loss(decoder, batch, states, options);
     let lowest = decoder.lowest_trained();
     let mut flowing = collect_with(
         surrogate,
@@ -64,7 +87,7 @@ fn checkpointed(
             .take()
             .filter(|_| lowest.is_some_and(|lowest| i >= lowest))
         else {
-            return sum;
+            return sums;
         };
         let input = leaf(inputs[i].clone());
         let output = layer.forward(decoder.config(), input.clone(), &pass, None);
@@ -82,13 +105,30 @@ fn checkpointed(
             gradients,
         );
     }
-    sum
+    sums
 }
 
 /// The head and loss on the learned positions of final states `[batch, time, hidden]`.
-fn head_loss(decoder: &Decoder, batch: &Batch, states: Tensor<3>, scale: f64) -> TokenLoss {
+fn head_loss(
+    decoder: &Decoder,
+    batch: &Batch,
+    states: Tensor<3>,
+    options: &LossOptions,
+) -> TokenLoss {
     let (states, targets) = learned(batch, states);
-    linear_cross_entropy(states, decoder.head(), targets, scale)
+    linear_cross_entropy(
+        states,
+        decoder.head(),
+        targets,
+        &options.weights,
+        &head_shape(decoder),
+        options.label_smoothing,
+    )
+}
+
+/// What the family does to its logits.
+fn head_shape(_decoder: &Decoder) -> HeadShape {
+    HeadShape::default() // no family that is read today scales or caps them
 }
 
 /// States and targets of the learned positions only.
@@ -153,15 +193,44 @@ fn add(gradients: &mut Gradients, name: &str, gradient: Tensor<2>) {
     gradients.insert(name.into(), sum);
 }
 
-/// The mean loss over the learned tokens of all batches, in nats, without gradients; `None` when nothing is learned.
-pub fn mean_loss(decoder: &Decoder, batches: impl IntoIterator<Item = Batch>) -> Option<f64> {
+/// Means over the learned tokens of some rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TokenMeans {
+    /// Cross entropy in nats.
+    pub loss: f64,
+    /// Entropy of the predicted distributions, in nats.
+    pub entropy: f64,
+    /// Share of the targets that no other token was likelier than.
+    pub token_accuracy: f64,
+}
+
+impl TokenMeans {
+    /// The means of `sums` over `n` tokens.
+    pub fn new(sums: TokenSums, n: usize) -> Self {
+        let n = n as f64;
+        Self {
+            loss: sums.loss / n,
+            entropy: sums.entropy / n,
+            token_accuracy: sums.correct / n,
+        }
+    }
+}
+
+/// The means over the learned tokens of all batches, without gradients; `None` when nothing is learned.
+///
+/// The loss is the plain cross entropy, whatever `label_smoothing_factor` training has, so that runs compare.
+pub fn held_out_means(
+    decoder: &Decoder,
+    batches: impl IntoIterator<Item = Batch>,
+) -> Option<TokenMeans> {
     let decoder = decoder.inference();
-    let (mut sum, mut count) = (0.0, 0);
+    let shape = head_shape(&decoder);
+    let (mut sums, mut count) = (Vec::new(), 0);
     for batch in batches.into_iter().filter(|batch| batch.learned > 0) {
         let states = decoder.hidden(&tokens_of(&decoder, &batch), None, None);
         let (states, targets) = learned(&batch, states);
-        sum += linear_nll(states, decoder.head(), targets);
+        sums.push(linear_nll(states, decoder.head(), targets, &shape).read());
         count += batch.learned;
     }
-    (count > 0).then(|| sum / count as f64)
+    (count > 0).then(|| TokenMeans::new(sums.into_iter().sum(), count))
 }

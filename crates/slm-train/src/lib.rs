@@ -9,7 +9,7 @@ mod trainer;
 
 pub use checkpoint::{Checkpoint, State, latest_checkpoint};
 pub use error::TrainError;
-pub use gradients::{Gradients, loss_and_gradients, mean_loss};
+pub use gradients::{Gradients, LossOptions, TokenMeans, held_out_means, loss_and_gradients};
 pub use optimizer::{AdamW, clip};
 pub use schedule::Schedule;
 pub use trainer::{Corpus, Options, Outcome, Trainer, total_steps};

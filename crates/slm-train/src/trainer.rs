@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use slm_data::{BatchOptions, Batches, Sample, batches};
 use slm_model::Decoder;
+use slm_ops::{DeviceSums, TokenSums};
 use slm_recipe::{Method, TrainSection};
 use slm_run::{Emit, Event, RunError};
 
 use crate::checkpoint::checkpoints;
-use crate::gradients::{Gradients, loss_and_gradients, mean_loss};
-use crate::{AdamW, Checkpoint, Schedule, State, TrainError, clip, latest_checkpoint};
+use crate::gradients::{Gradients, LossOptions, held_out_means, loss_and_gradients};
+use crate::{AdamW, Checkpoint, Schedule, State, TokenMeans, TrainError, clip, latest_checkpoint};
 
 /// The rows of a run.
 #[derive(Clone, Copy, Debug)]
@@ -181,27 +182,24 @@ impl<'a> Trainer<'a> {
         let tokens: usize = group.iter().map(|batch| batch.tokens).sum();
 
         let mut gradients = Gradients::new();
-        let mut sum = 0.0;
+        let mut sums = Vec::new();
         for (i, batch) in group
             .iter()
             .enumerate()
             .filter(|(_, batch)| batch.learned > 0)
         {
-            let scale = 1.0 / learned_tokens as f64;
-            let draw = slm_ops::lora_linear::mix(
-                self.options.seed ^ ((self.state.step as u64) << 20 | i as u64),
-            );
-            sum += loss_and_gradients(
-                decoder,
-                batch,
-                scale,
-                section.gradient_checkpointing,
-                draw,
-                &mut gradients,
-            );
+            let options = LossOptions {
+                gradient_checkpointing: section.gradient_checkpointing,
+                dropout_seed: slm_ops::lora_linear::mix(
+                    self.options.seed ^ ((self.state.step as u64) << 20 | i as u64),
+                ),
+                ..LossOptions::mean_of(learned_tokens)
+            };
+            sums.push(loss_and_gradients(decoder, batch, &options, &mut gradients));
         }
+        let sum: TokenSums = DeviceSums::read_each(sums).into_iter().sum();
         let loss = if learned_tokens > 0 {
-            sum / learned_tokens as f64
+            sum.loss / learned_tokens as f64
         } else {
             0.0
         };
@@ -247,8 +245,8 @@ impl<'a> Trainer<'a> {
             shuffle: false,
             ..batch_options(&self.options, 0)
         };
-        let Some(loss) = mean_loss(decoder, batches(self.corpus.validation, &options).iter())
-        else {
+        let rows = batches(self.corpus.validation, &options);
+        let Some(TokenMeans { loss, .. }) = held_out_means(decoder, rows.iter()) else {
             return Ok(false);
         };
         let step = self.state.step;

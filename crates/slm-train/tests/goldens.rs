@@ -6,7 +6,7 @@ use slm_data::Batch;
 use slm_model::{Decoder, LoraSpec, device};
 use slm_recipe::{Dtype, TrainSection};
 use slm_testkit::{Golden, relative_difference, shared};
-use slm_train::{AdamW, Gradients, Schedule, clip, loss_and_gradients};
+use slm_train::{AdamW, Gradients, LossOptions, Schedule, clip, loss_and_gradients};
 
 const FAMILIES: [&str; 6] = [
     "llama_tied",
@@ -94,9 +94,13 @@ fn gradients_equal_pefts_with_and_without_checkpointing() {
         let reference = Golden::open(&dir.join("lora/ref.safetensors"));
         for case in ["plain", "packed", "rightpad"] {
             let batch = batch(&inputs, case);
-            let scale = 1.0 / batch.learned as f64;
+            let mean = |options: &LossOptions, gradients: &mut Gradients| {
+                let sums = loss_and_gradients(&decoder, &batch, options, gradients);
+                sums.read().loss / batch.learned as f64
+            };
             let mut plain = Gradients::new();
-            let loss = loss_and_gradients(&decoder, &batch, scale, false, 0, &mut plain) * scale;
+            let kept = LossOptions::mean_of(batch.learned);
+            let loss = mean(&kept, &mut plain);
             let want = f64::from(reference.f32(&format!("{case}.loss"))[0]);
             assert!(
                 (loss - want).abs() / want < 1e-5,
@@ -104,8 +108,11 @@ fn gradients_equal_pefts_with_and_without_checkpointing() {
             );
 
             let mut again = Gradients::new();
-            let loss_again =
-                loss_and_gradients(&decoder, &batch, scale, true, 0, &mut again) * scale;
+            let redone = LossOptions {
+                gradient_checkpointing: true,
+                ..kept
+            };
+            let loss_again = mean(&redone, &mut again);
             assert!(
                 (loss - loss_again).abs() < 1e-6 * loss,
                 "{what}, {case}: checkpointing changes the loss"
@@ -154,10 +161,10 @@ fn ten_steps_have_pefts_losses_norms_and_weights() {
             .zip(wanted("lr"));
         for (step, ((want_loss, want_norm), want_lr)) in expected.enumerate() {
             let batch = batch(&batches, &format!("step{step}"));
-            let scale = 1.0 / batch.learned as f64;
+            let options = LossOptions::mean_of(batch.learned);
             let mut gradients = Gradients::new();
-            let loss =
-                loss_and_gradients(&decoder, &batch, scale, false, 0, &mut gradients) * scale;
+            let sums = loss_and_gradients(&decoder, &batch, &options, &mut gradients);
+            let loss = sums.read().loss / batch.learned as f64;
             let norm = clip(&mut gradients, section.max_grad_norm);
             let lr = schedule.lr(step);
             optimizer.step(&mut decoder, &gradients, lr);

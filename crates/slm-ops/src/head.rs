@@ -1,0 +1,45 @@
+//! From final states to logits.
+
+use burn::tensor::{DType, Tensor};
+
+/// What a family does to its logits after the product with the head. Families without anything use the default.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HeadShape {
+    /// Logits are multiplied by it: 1 / `logits_scaling` of Granite.
+    pub scale: f64,
+    /// `cap · tanh(logits / cap)`, `final_logit_softcapping` of Gemma 2. After `scale`.
+    pub softcap: Option<f64>,
+}
+
+impl Default for HeadShape {
+    fn default() -> Self {
+        Self {
+            scale: 1.0,
+            softcap: None,
+        }
+    }
+}
+
+impl HeadShape {
+    /// Logits `[n, vocab]` in f32 of `states` `[n, d]` and `head` `[vocab, d]` (HF layout), both of one dtype.
+    ///
+    /// The product is in their dtype, everything after it in f32.
+    pub fn logits(&self, states: Tensor<2>, head: Tensor<2>) -> Tensor<2> {
+        let mut logits = states.matmul(head.transpose()).cast(DType::F32);
+        if self.scale != 1.0 {
+            logits = logits.mul_scalar(self.scale);
+        }
+        match self.softcap {
+            Some(cap) => logits.div_scalar(cap).tanh().mul_scalar(cap),
+            None => logits,
+        }
+    }
+
+    /// The slope of the cap at the `logits` that [`Self::logits`] gave: `[n, vocab]`, f32; `None` without one.
+    pub(crate) fn cap_slope(&self, logits: &Tensor<2>) -> Option<Tensor<2>> {
+        let cap = self.softcap?;
+        // d/dx cap·tanh(x/cap) = 1 − tanh², and tanh is logits / cap.
+        let tanh = logits.clone().div_scalar(cap);
+        Some(tanh.square().neg().add_scalar(1.0))
+    }
+}
