@@ -124,7 +124,8 @@ fn steps(recipe: &Recipe, preview: &Preview) -> (usize, f64) {
         batch_size: section.per_device_train_batch_size,
         max_length: recipe.model.max_length,
         packing: recipe.data.packing,
-        shuffle: true,
+        shuffle: recipe.data.shuffle,
+        shares: preview.shards.shares(),
         seed: recipe.seed,
         epoch: 0,
     };

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
-use slm_data::{Manifest, SideStats, Stats};
+use slm_data::{Shards, Side, SideStats, Stats};
 
 use crate::table::{Table, size, thousands};
 
@@ -13,19 +13,9 @@ const NAMED_TARGETS: usize = 20;
 const BAR: usize = 40;
 
 /// Files, and what became of their rows.
-pub(crate) fn write_manifest(manifest: &Manifest, out: &mut dyn Write) -> Result<()> {
-    let mut table = Table::new(&["file", "rows", "size", "read as"]).right(&[1, 2]);
-    for source in &manifest.sources {
-        let format = serde_json::to_value(source.format)?;
-        let format = format.as_str().unwrap_or_default().to_owned();
-        table.row([
-            source.path.clone(),
-            thousands(source.rows),
-            size(source.size_bytes),
-            format,
-        ]);
-    }
-    table.write(out)?;
+pub(crate) fn write_manifest(shards: &Shards, out: &mut dyn Write) -> Result<()> {
+    let manifest = shards.manifest();
+    write_sources(shards, out)?;
     writeln!(out)?;
     let header = ["split", "rows", "left out", "cut", "tokens", "learned"];
     let mut table = Table::new(&header).right(&[1, 2, 3, 4, 5]);
@@ -41,6 +31,36 @@ pub(crate) fn write_manifest(manifest: &Manifest, out: &mut dyn Write) -> Result
             thousands(side.tokens),
             thousands(side.learned_tokens),
         ]);
+    }
+    table.write(out)?;
+    Ok(())
+}
+
+/// The files; with their weights where one is not 1.
+fn write_sources(shards: &Shards, out: &mut dyn Write) -> Result<()> {
+    let weighted = shards.shares().iter().any(|share| share.weight != 1.0);
+    let header = ["file", "rows", "size", "read as", "weight", "rows an epoch"];
+    let header = &header[..if weighted { 6 } else { 4 }];
+    let mut table = Table::new(header).right(&[1, 2, 4, 5]);
+    let mut shares = shards.shares().into_iter();
+    for source in &shards.manifest().sources {
+        let format = serde_json::to_value(source.format)?;
+        let format = format.as_str().unwrap_or_default().to_owned();
+        let mut cells = vec![
+            source.path.clone(),
+            thousands(source.rows),
+            size(source.size_bytes),
+            format,
+        ];
+        if weighted {
+            let share = match source.given_as {
+                Side::Train => shares.next(),
+                Side::Validation => None,
+            };
+            cells.push(share.map_or_else(String::new, |share| share.weight.to_string()));
+            cells.push(share.map_or_else(String::new, |share| thousands(share.per_epoch())));
+        }
+        table.row(cells);
     }
     table.write(out)?;
     Ok(())

@@ -147,7 +147,7 @@ fn rows_of_no_known_format_are_refused() {
     ----- stderr -----
     data: started
     data: failed in [time]
-    error: `rows.jsonl` has rows of no known format; found `a`; needed `messages`, `conversations`, `instruction` and `output`, `prompt` and `completion`, or `text`
+    error: `rows.jsonl` has rows of no known format; found `a`; needed `messages`, `conversations`, `instruction` and `output`, `prompt` and `completion`, `text`, or `input_ids` and `labels`
 
     hint: say what is asked and answered: `prompt = "{a}"` and `completion = "{a}"` beside `path`
     "#);

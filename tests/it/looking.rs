@@ -126,6 +126,28 @@ fn data_stats_counts_rows_tokens_and_answers() {
 }
 
 #[test]
+fn data_stats_tells_the_weights_of_files() {
+    let sandbox = Sandbox::with_base();
+    let source = |weight| {
+        format!(
+            "{{path = \"rows.jsonl\", prompt = \"{{text}}\", completion = \" {{topic}}\", weight = {weight}}}"
+        )
+    };
+    let rows = format!("data.train=[{}, {}]", source("0.5"), source("2"));
+    let shown = sandbox.run(&["data", "stats", "adapter.toml", &rows]);
+    let head = shown.lines().take(5).collect::<Vec<_>>().join("\n");
+    assert_shown!(head, @r"
+    exit code: 0
+    ----- stdout -----
+    file        rows   size  read as            weight  rows an epoch
+    rows.jsonl    12  664 B  prompt_completion     0.5              5
+    rows.jsonl    12  664 B  prompt_completion       2             18
+    ");
+    let stats = sandbox.json(&["data", "stats", "adapter.toml", &rows, "--json"]);
+    assert_eq!(stats["shares"][0]["rows"], 9);
+}
+
+#[test]
 fn data_prepare_writes_shards_that_train_takes_up() {
     let sandbox = Sandbox::with_base();
     assert_shown!(sandbox.run(&["data", "prepare", "adapter.toml"]), @r"

@@ -24,7 +24,7 @@ pub(crate) fn prepare(arguments: RecipeArguments, terminal: &mut Terminal) -> Re
     if arguments.output.json {
         return terminal.json(shards.manifest());
     }
-    rows::write_manifest(shards.manifest(), &mut terminal.out)?;
+    rows::write_manifest(&shards, &mut terminal.out)?;
     writeln!(
         terminal.out,
         "\nwrote `{}`",
@@ -73,8 +73,8 @@ pub(crate) fn stats(arguments: RecipeArguments, terminal: &mut Terminal) -> Resu
     let preview = Preview::of(&recipe, terminal.offline, &mut reporter)?;
     let stats = Stats::of(&preview.shards);
     if arguments.output.json {
-        return terminal.json(&json!({"stats": stats, "manifest": preview.shards.manifest()}));
+        return terminal.json(&json!({"stats": stats, "shares": preview.shards.shares(), "manifest": preview.shards.manifest()}));
     }
-    rows::write_manifest(preview.shards.manifest(), &mut terminal.out)?;
+    rows::write_manifest(&preview.shards, &mut terminal.out)?;
     rows::write_stats(&stats, &mut terminal.out)
 }

@@ -38,6 +38,8 @@ impl Walk {
             seed: self.recipe.seed,
             max_length: self.recipe.model.max_length,
             packing: self.recipe.data.packing,
+            shuffle: self.recipe.data.shuffle,
+            shares: shards.shares(),
             checkpoints: self.run.path("checkpoints"),
             resume: self.resume,
         };
@@ -110,6 +112,7 @@ impl Walk {
         };
         let inputs = json!({
             "base": weights, "data": self.run.record().digests.get("data"), "model": model, "packing": recipe.data.packing,
+            "shuffle": recipe.data.shuffle,
             "lora": recipe.lora, "train": recipe.train, "seed": recipe.seed, "held_out": recipe.eval.max_samples,
         });
         let digest = sha256_json(&inputs);

@@ -1,23 +1,7 @@
+use crate::mixture::{Share, taken};
 use crate::packing::best_fit_decreasing;
 use crate::random::permutation;
-
-/// One encoded row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
-    /// As in [`crate::Example::row`].
-    pub row: usize,
-    /// Token ids.
-    pub ids: Vec<u32>,
-    /// Whether the token at the same place is learned, that is: predicted from those before it.
-    pub learn: Vec<bool>,
-}
-
-impl Sample {
-    /// Tokens that a model is asked to predict: learned ones, but for the first, which nothing precedes.
-    pub fn learned(&self) -> usize {
-        self.learn.iter().skip(1).filter(|learn| **learn).count()
-    }
-}
+use crate::sample::Sample;
 
 /// Rows of equal length for one forward pass, as plain integers.
 ///
@@ -56,6 +40,8 @@ pub struct BatchOptions {
     pub packing: bool,
     /// Whether the order changes with (`seed`, `epoch`); else it is that of the samples.
     pub shuffle: bool,
+    /// The sources that the samples come from, in order, and their weights; empty where every sample comes up once.
+    pub shares: Vec<Share>,
     /// The run's seed.
     pub seed: u64,
     /// The epoch, from 0.
@@ -71,14 +57,26 @@ pub struct Batches<'a> {
     batch_size: usize,
 }
 
-/// Plans the batches of an epoch: a function of its arguments alone, so that a resumed run sees the same ones. Every sample
-/// is in exactly one row. With packing, the number of batches is the same in every epoch.
+/// Plans the batches of an epoch: a function of its arguments alone, so that a resumed run sees the same ones.
+///
+/// Every sample is in exactly one row, or in as many as its source's [`Share`] says. The number of batches is the same in
+/// every epoch; with packing, as long as the weights of the shares are whole numbers.
 pub fn batches<'a>(samples: &'a [Sample], options: &BatchOptions) -> Batches<'a> {
     let draw = |n, purpose| match options.shuffle {
         true => permutation(n, purpose, options.seed, options.epoch),
         false => (0..n).collect(),
     };
-    let order = draw(samples.len(), "shuffle");
+    let taken = taken(
+        samples.len(),
+        &options.shares,
+        options.shuffle,
+        options.seed,
+        options.epoch,
+    );
+    let order: Vec<usize> = draw(taken.len(), "shuffle")
+        .into_iter()
+        .map(|place| taken[place])
+        .collect();
     let rows = if options.packing {
         let lengths: Vec<usize> = samples.iter().map(|sample| sample.ids.len()).collect();
         let mut bins = best_fit_decreasing(&lengths, &order, options.max_length);
@@ -144,7 +142,7 @@ pub fn collate(samples: &[&Sample]) -> Batch {
     collate_packed(&rows)
 }
 
-/// Several samples per row, one after the other.
+/// Several samples per row, one after the other; a sample of several conversations stays one after the other as well.
 pub fn collate_packed(rows: &[Vec<&Sample>]) -> Batch {
     let length = |row: &Vec<&Sample>| row.iter().map(|sample| sample.ids.len()).sum();
     let cols: usize = rows.iter().map(length).max().unwrap_or(0);
@@ -162,29 +160,38 @@ pub fn collate_packed(rows: &[Vec<&Sample>]) -> Batch {
     };
     for (at, row) in rows.iter().enumerate() {
         let mut start = at * cols;
-        for (sample, segment) in row.iter().zip(1..) {
-            batch.put(sample, start, segment);
-            start += sample.ids.len();
+        let conversations = row
+            .iter()
+            .flat_map(|sample| sample.conversations().map(move |places| (sample, places)));
+        for ((sample, places), segment) in conversations.zip(1..) {
+            let length = places.len();
+            batch.put(
+                &sample.ids[places.clone()],
+                &sample.learn[places],
+                start,
+                segment,
+            );
+            start += length;
         }
     }
     batch
 }
 
 impl Batch {
-    fn put(&mut self, sample: &Sample, start: usize, segment: i32) {
-        let length = sample.ids.len();
-        for (place, id) in sample.ids.iter().enumerate() {
+    /// Writes one conversation.
+    fn put(&mut self, ids: &[u32], learn: &[bool], start: usize, segment: i32) {
+        for (place, id) in ids.iter().enumerate() {
             // Vocabularies end far below 2^31.
             self.ids[start + place] = *id as i32;
             self.positions[start + place] = place as i32;
             self.segments[start + place] = segment;
         }
-        for place in 1..length {
-            self.targets[start + place - 1] = sample.ids[place] as i32;
-            self.learn[start + place - 1] = sample.learn[place];
+        for place in 1..ids.len() {
+            self.targets[start + place - 1] = ids[place] as i32;
+            self.learn[start + place - 1] = learn[place];
         }
-        self.tokens += length;
-        self.learned += sample.learned();
+        self.tokens += ids.len();
+        self.learned += learn.iter().skip(1).filter(|learn| **learn).count();
     }
 }
 
@@ -193,11 +200,8 @@ mod tests {
     use super::*;
 
     fn sample(row: usize, ids: &[u32], learned_from: usize) -> Sample {
-        Sample {
-            row,
-            ids: ids.to_vec(),
-            learn: (0..ids.len()).map(|at| at >= learned_from).collect(),
-        }
+        let learn = (0..ids.len()).map(|at| at >= learned_from).collect();
+        Sample::new(row, ids.to_vec(), learn)
     }
 
     #[test]
@@ -226,6 +230,19 @@ mod tests {
     }
 
     #[test]
+    fn a_row_of_several_conversations_is_like_packed_ones() {
+        let (one, two) = (sample(0, &[5, 6], 0), sample(1, &[7, 8, 9], 2));
+        let mut both = sample(2, &[5, 6, 7, 8, 9], 0);
+        both.learn = [one.learn.clone(), two.learn.clone()].concat();
+        both.breaks = vec![2];
+        let last = sample(3, &[4, 4], 1);
+        assert_eq!(
+            collate_packed(&[vec![&both, &last]]),
+            collate_packed(&[vec![&one, &two, &last]])
+        );
+    }
+
+    #[test]
     fn the_last_batch_may_be_short_and_none_follows() {
         let samples: Vec<_> = (0..5).map(|row| sample(row, &[1, 2], 0)).collect();
         let options = BatchOptions {
@@ -233,6 +250,7 @@ mod tests {
             max_length: 8,
             packing: false,
             shuffle: false,
+            shares: Vec::new(),
             seed: 1,
             epoch: 0,
         };

@@ -1,7 +1,8 @@
 use slm_recipe::{Overlong, TrainOn};
 use slm_text::{ChatTokenizer, Encoded, Learned, TextError, TrainOnSpec};
 
-use crate::example::Content;
+use crate::example::{Content, Example};
+use crate::sample::Sample;
 
 /// How rows become ids.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +18,7 @@ pub(crate) struct Encoding<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {
     Kept {
-        encoded: Encoded,
+        sample: Sample,
         truncated: bool,
     },
     /// Left out, as `overlong = "drop"` says.
@@ -33,15 +34,30 @@ pub(crate) enum Outcome {
 }
 
 impl Encoding<'_> {
-    pub(crate) fn row(&self, content: &Content) -> Result<Outcome, TextError> {
-        let encoded = self.encode(content)?;
+    pub(crate) fn row(&self, example: &Example) -> Result<Outcome, TextError> {
+        let sample = match &example.content {
+            Content::Tokens(row) => Sample {
+                row: example.row,
+                ids: row.ids.clone(),
+                learn: row.learn.clone(),
+                breaks: row.breaks.clone(),
+            },
+            content => {
+                let Encoded { ids, learn } = self.encode(content)?;
+                Sample::new(example.row, ids, learn)
+            }
+        };
         let bos = self.tokenizer.bos_id();
-        Ok(fit(encoded, self.max_length, self.overlong, bos))
+        Ok(fit(sample, self.max_length, self.overlong, bos))
     }
 
     fn encode(&self, content: &Content) -> Result<Encoded, TextError> {
         let eos = self.train_on_eos;
         match content {
+            Content::Tokens(row) => Ok(Encoded {
+                ids: row.ids.clone(),
+                learn: row.learn.clone(),
+            }),
             Content::Chat(conversation) => {
                 let which = match self.train_on {
                     TrainOn::Assistant => Learned::Assistant,
@@ -63,61 +79,71 @@ impl Encoding<'_> {
     }
 }
 
-fn fit(mut encoded: Encoded, max_length: usize, overlong: Overlong, bos: Option<u32>) -> Outcome {
-    // The first token is predicted from nothing.
-    let learns = |encoded: &Encoded| encoded.learn.iter().skip(1).any(|learn| *learn);
-    if !learns(&encoded) {
+fn fit(mut sample: Sample, max_length: usize, overlong: Overlong, bos: Option<u32>) -> Outcome {
+    if sample.learned() == 0 {
         return Outcome::NothingLearned;
     }
-    let length = encoded.ids.len();
+    let length = sample.ids.len();
     if length <= max_length {
         return Outcome::Kept {
-            encoded,
+            sample,
             truncated: false,
         };
     }
     match overlong {
         Overlong::Error => return Outcome::TooLong { length },
         Overlong::Drop => return Outcome::DroppedOverlong,
-        Overlong::TruncateRight => {
-            encoded.ids.truncate(max_length);
-            encoded.learn.truncate(max_length);
-        }
+        Overlong::TruncateRight => cut(&mut sample, max_length..length),
         Overlong::TruncateLeft => {
-            // A model that was trained with BOS in front does not do without.
-            let kept =
-                usize::from(bos.is_some() && encoded.ids.first().copied() == bos && max_length > 0);
-            let cut = kept..length - max_length + kept;
-            encoded.ids.drain(cut.clone());
-            encoded.learn.drain(cut);
+            // A model that was trained with BOS in front does not do without; behind it, only its own conversation goes on.
+            let begins_with_bos = bos.is_some() && sample.ids.first().copied() == bos;
+            let kept = usize::from(begins_with_bos && sample.breaks.is_empty() && max_length > 0);
+            cut(&mut sample, kept..length - max_length + kept);
         }
     }
-    match learns(&encoded) {
-        true => Outcome::Kept {
-            encoded,
+    match sample.learned() {
+        0 => Outcome::DroppedByTruncation,
+        _ => Outcome::Kept {
+            sample,
             truncated: true,
         },
-        false => Outcome::DroppedByTruncation,
     }
+}
+
+/// Takes places out of a row; conversations that are gone begin nowhere.
+fn cut(sample: &mut Sample, places: std::ops::Range<usize>) {
+    sample.ids.drain(places.clone());
+    sample.learn.drain(places.clone());
+    let still_there = |at: &u32| {
+        let at = *at as usize;
+        at < places.start || at >= places.end
+    };
+    let moved = |at: u32| match (at as usize) < places.start {
+        true => at,
+        false => at - places.len() as u32,
+    };
+    let breaks = sample.breaks.iter().copied().filter(still_there).map(moved);
+    let length = sample.ids.len();
+    sample.breaks = breaks
+        .filter(|at| *at > 0 && (*at as usize) < length)
+        .collect();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn encoded(learned: std::ops::Range<usize>) -> Encoded {
-        Encoded {
-            ids: (10..20).collect(),
-            learn: (0..10).map(|at| learned.contains(&at)).collect(),
-        }
+    fn encoded(learned: std::ops::Range<usize>) -> Sample {
+        let learn = (0..10).map(|at| learned.contains(&at)).collect();
+        Sample::new(0, (10..20).collect(), learn)
     }
 
     fn kept(outcome: Outcome) -> (Vec<u32>, Vec<bool>) {
         match outcome {
             Outcome::Kept {
-                encoded,
+                sample,
                 truncated: true,
-            } => (encoded.ids, encoded.learn),
+            } => (sample.ids, sample.learn),
             other => panic!("{other:?}"),
         }
     }
@@ -128,7 +154,7 @@ mod tests {
         assert_eq!(
             outcome,
             Outcome::Kept {
-                encoded: encoded(8..10),
+                sample: encoded(8..10),
                 truncated: false
             }
         );
@@ -156,6 +182,23 @@ mod tests {
             (ids, learn),
             (vec![10, 11, 12, 13], vec![false, false, true, true])
         );
+    }
+
+    #[test]
+    fn conversations_of_a_row_stay_apart_when_it_is_cut() {
+        let cut = |overlong, breaks: &[u32]| {
+            let sample = Sample {
+                breaks: breaks.to_vec(),
+                ..encoded(0..10)
+            };
+            match fit(sample, 6, overlong, Some(10)) {
+                Outcome::Kept { sample, .. } => (sample.ids[0], sample.breaks),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(cut(Overlong::TruncateRight, &[2, 6, 8]), (10, vec![2]));
+        assert_eq!(cut(Overlong::TruncateLeft, &[2, 4, 8]), (14, vec![4]));
+        assert_eq!(cut(Overlong::TruncateLeft, &[2, 5, 8]), (14, vec![1, 4]));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 use rayon::prelude::*;
 use slm_recipe::TrainOn;
 
-use crate::batch::Sample;
 use crate::encode::{Encoding, Outcome};
 use crate::error::DataError;
-use crate::example::Example;
+use crate::example::{Content, Example};
 use crate::manifest::SplitRecord;
+use crate::sample::Sample;
 
 /// Rows encoded between two events.
 const CHUNK_ROWS: usize = 1024;
@@ -44,7 +44,7 @@ impl EncodedRows {
             }
             let outcomes: Vec<_> = chunk
                 .par_iter()
-                .map(|example| encoding.row(&example.content))
+                .map(|example| encoding.row(example))
                 .collect();
             done += chunk.len();
             for (example, outcome) in chunk.into_iter().zip(outcomes) {
@@ -60,12 +60,7 @@ impl EncodedRows {
 
     fn take(&mut self, example: Example, outcome: Outcome, refused: &mut Refused) {
         match outcome {
-            Outcome::Kept { encoded, truncated } => {
-                let sample = Sample {
-                    row: example.row,
-                    ids: encoded.ids,
-                    learn: encoded.learn,
-                };
+            Outcome::Kept { sample, truncated } => {
                 self.record.truncated += usize::from(truncated);
                 self.record.rows += 1;
                 self.record.tokens += sample.ids.len();
@@ -81,9 +76,12 @@ impl EncodedRows {
                     .too_long
                     .push(format!("`{}` ({length} tokens)", example.origin));
             }
-            Outcome::NothingLearned => refused
-                .nothing_learned
-                .push(format!("`{}`", example.origin)),
+            Outcome::NothingLearned => {
+                refused.labelled |= matches!(example.content, Content::Tokens(_));
+                refused
+                    .nothing_learned
+                    .push(format!("`{}`", example.origin));
+            }
         }
     }
 }
@@ -92,6 +90,8 @@ impl EncodedRows {
 #[derive(Debug, Default)]
 pub(crate) struct Refused {
     nothing_learned: Vec<String>,
+    /// Whether `labels` said so.
+    labelled: bool,
     too_long: Vec<String>,
     longest: usize,
 }
@@ -104,6 +104,7 @@ impl Refused {
                 origins: self.nothing_learned,
                 rows,
                 train_on,
+                labelled: self.labelled,
             });
         }
         if !self.too_long.is_empty() {

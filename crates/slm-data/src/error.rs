@@ -87,7 +87,7 @@ pub enum DataError {
     },
     #[error(
         "`{path}` has rows of no known format; found {}; needed `messages`, `conversations`, \
-         `instruction` and `output`, `prompt` and `completion`, or `text`",
+         `instruction` and `output`, `prompt` and `completion`, `text`, or `input_ids` and `labels`",
         list(found)
     )]
     UnknownFormat { path: String, found: Vec<String> },
@@ -103,6 +103,10 @@ pub enum DataError {
     SystemWithoutMessages { path: String, format: &'static str },
     #[error("`{path}` has conversations, but the tokenizer has no chat template")]
     NoChatTemplate { path: String },
+    #[error(
+        "`{path}` has rows that are tokens already, and there is no tokenizer that they could be tokens of"
+    )]
+    NoTokenizer { path: String },
     #[error("failed to encode `{origin}`")]
     Encode {
         origin: Origin,
@@ -114,6 +118,8 @@ pub enum DataError {
         origins: Vec<String>,
         rows: usize,
         train_on: TrainOn,
+        /// Whether `labels` say what is learned, and not `train_on`.
+        labelled: bool,
     },
     #[error("{} longer than `max_length` {max_length}: {}", count(origins.len(), *rows, "is", "are"), some(origins))]
     TooLong {
@@ -270,7 +276,13 @@ impl DataError {
             Self::NoChatTemplate { .. } => {
                 "name one with `model.chat_template`, or use `prompt` and `completion` instead of messages".into()
             }
+            Self::NoTokenizer { .. } => {
+                "name the model they were made for with `model.base_model`, instead of `[tokenizer]`".into()
+            }
             Self::Encode { source, .. } | Self::Tokenizer { source } => return source.hint(),
+            Self::NothingLearned { labelled: true, .. } => {
+                "learned is what has another label than -100, but for the first token of a conversation".into()
+            }
             Self::NothingLearned { train_on: TrainOn::All, .. } => {
                 "a row needs at least two tokens: one to read and one to learn".into()
             }

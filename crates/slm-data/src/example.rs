@@ -20,6 +20,21 @@ pub enum Content {
     },
     /// A text that is learned as a whole.
     Text(String),
+    /// Tokens, with what is learned of them.
+    Tokens(TokenRow),
+}
+
+/// A row that is tokens already.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TokenRow {
+    /// Token ids, without padding.
+    pub ids: Vec<u32>,
+    /// Whether the token at the same place is learned.
+    pub learn: Vec<bool>,
+    /// As in [`crate::Sample::breaks`].
+    pub breaks: Vec<u32>,
+    /// The text of the last learned stretch.
+    pub target: String,
 }
 
 /// What is given to a model so that it answers.
@@ -30,6 +45,13 @@ pub enum Prompt {
     Chat(Conversation),
     /// Text up to the answer; empty for rows of plain text.
     Text(String),
+    /// The ids of a conversation up to its answer, and those of the answer: the last stretch that is learned.
+    Tokens {
+        /// What the model is given.
+        prompt: Vec<u32>,
+        /// What it should say, as [`HeldOut::target`] does in text.
+        answer: Vec<u32>,
+    },
 }
 
 /// One row as the recipe reads it.
@@ -75,6 +97,7 @@ impl Content {
             }
             Self::Pair { prompt, .. } => Prompt::Text(prompt.clone()),
             Self::Text(_) => Prompt::Text(String::new()),
+            Self::Tokens(row) => row.prompt(),
         }
     }
 
@@ -86,6 +109,7 @@ impl Content {
             }
             Self::Pair { completion, .. } => completion,
             Self::Text(text) => text,
+            Self::Tokens(row) => &row.target,
         }
     }
 
@@ -103,6 +127,22 @@ impl Content {
             ]
             .into(),
         )
+    }
+}
+
+impl TokenRow {
+    fn prompt(&self) -> Prompt {
+        let end = self.learn.iter().rposition(|learn| *learn);
+        let end = end.map_or(0, |at| at + 1);
+        let begin = self.breaks.iter().map(|at| *at as usize);
+        let begin = begin.take_while(|at| *at < end).last().unwrap_or(0);
+        let learned = &self.learn[begin..end];
+        let unlearned = learned.iter().rposition(|learn| !learn);
+        let start = begin + unlearned.map_or(0, |at| at + 1);
+        Prompt::Tokens {
+            prompt: self.ids[begin..start].to_vec(),
+            answer: self.ids[start..end].to_vec(),
+        }
     }
 }
 
@@ -140,6 +180,26 @@ mod tests {
             panic!("not a chat")
         };
         assert_eq!(given.messages.len(), 4);
+    }
+
+    #[test]
+    fn tokens_are_cut_before_the_last_learned_stretch_of_their_conversation() {
+        let row = |learned: &[usize], breaks: &[u32]| TokenRow {
+            ids: (10..18).collect(),
+            learn: (0..8).map(|at| learned.contains(&at)).collect(),
+            breaks: breaks.to_vec(),
+            target: String::new(),
+        };
+        let cut = |row: TokenRow| match row.prompt() {
+            Prompt::Tokens { prompt, answer } => (prompt, answer),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            cut(row(&[2, 3, 5, 6], &[])),
+            (vec![10, 11, 12, 13, 14], vec![15, 16])
+        );
+        assert_eq!(cut(row(&[2, 3, 5, 6], &[4, 7])), (vec![14], vec![15, 16]));
+        assert_eq!(cut(row(&[4, 5], &[4])), (vec![], vec![14, 15]));
     }
 
     #[test]

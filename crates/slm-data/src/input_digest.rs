@@ -27,9 +27,10 @@ pub fn input_digest(
         sources: Vec<String>,
         tokenizer: Vec<(String, String)>,
     }
-    // Packing is done when batches are made.
+    // Packing and order are a matter of batches.
     let section = DataSection {
         packing: false,
+        shuffle: true,
         ..section.clone()
     };
     let sources = section

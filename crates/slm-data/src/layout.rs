@@ -4,24 +4,27 @@ mod alpaca;
 mod cells;
 mod chat;
 mod found;
+mod tokenized;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use slm_recipe::{Format, Source};
-use slm_text::Message;
+use slm_text::{ChatTokenizer, Message};
 
 use self::alpaca::alpaca;
 use self::cells::Cells;
 use self::chat::ChatColumns;
 use self::found::Found;
+use self::tokenized::tokens;
 use crate::error::{DataError, NeededBy, json_kind, nearest};
 use crate::example::Content;
+use crate::reading::Reader;
 use crate::source::{Row, Rows};
 use crate::template::Template;
 
 /// The names that `columns` of a source can give to columns of its file.
-pub(crate) const NAMES: [&str; 12] = [
+pub(crate) const NAMES: [&str; 16] = [
     "messages",
     "role",
     "content",
@@ -34,6 +37,10 @@ pub(crate) const NAMES: [&str; 12] = [
     "output",
     "history",
     "text",
+    "input_ids",
+    "labels",
+    "position_ids",
+    "attention_mask",
 ];
 
 /// Longest text of a column that tells results apart.
@@ -41,14 +48,14 @@ const SLICE_BYTES: usize = 64;
 
 /// How the rows of one source are read.
 #[derive(Clone, Debug)]
-pub(crate) struct Layout {
-    shape: Shape,
+pub(crate) struct Layout<'a> {
+    shape: Shape<'a>,
     system: Option<String>,
     names: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug)]
-enum Shape {
+enum Shape<'a> {
     Chat(ChatColumns),
     Alpaca {
         chat: bool,
@@ -59,6 +66,7 @@ enum Shape {
         chat: bool,
     },
     Text,
+    Tokens(&'a ChatTokenizer),
 }
 
 /// One side of a prompt/completion row.
@@ -68,15 +76,12 @@ enum Side {
     Template(Template),
 }
 
-impl Layout {
+impl<'a> Layout<'a> {
     /// Settles how rows are read, by the first of them where the recipe leaves it open.
-    ///
-    /// `has_template`: whether conversations can be rendered; decides what Alpaca rows become.
     pub(crate) fn resolve(
         source: &Source,
-        format: Format,
+        reader: &Reader<'a>,
         file: &Rows,
-        has_template: bool,
     ) -> Result<Self, DataError> {
         for name in source.columns.keys() {
             if !NAMES.contains(&name.as_str()) {
@@ -92,7 +97,7 @@ impl Layout {
             file,
             names: &source.columns,
         };
-        let format = match format {
+        let format = match reader.format {
             Format::Auto if source.prompt.is_some() || source.completion.is_some() => {
                 Format::PromptCompletion
             }
@@ -111,11 +116,19 @@ impl Layout {
             }
             Format::Alpaca => {
                 found.need(&["instruction", "output"], NeededBy::Format("alpaca"))?;
-                Shape::Alpaca { chat: has_template }
+                Shape::Alpaca {
+                    chat: reader.has_template,
+                }
             }
             Format::Text => {
                 found.need(&["text"], NeededBy::Format("text"))?;
                 Shape::Text
+            }
+            Format::Tokenized => {
+                found.need(&["input_ids", "labels"], NeededBy::Format("tokenized"))?;
+                Shape::Tokens(reader.tokenizer.ok_or_else(|| DataError::NoTokenizer {
+                    path: source.path.clone(),
+                })?)
             }
             Format::PromptCompletion | Format::Auto => Shape::pair(source, &found, false)?,
         };
@@ -136,6 +149,7 @@ impl Layout {
     fn without_messages(&self) -> Option<&'static str> {
         match &self.shape {
             Shape::Text => Some("text"),
+            Shape::Tokens(_) => Some("tokenized"),
             Shape::Pair { chat: false, .. } => Some("prompt/completion"),
             Shape::Alpaca { chat: false } => Some("Alpaca (the tokenizer has no chat template)"),
             _ => None,
@@ -149,6 +163,7 @@ impl Layout {
             Shape::Alpaca { .. } => Format::Alpaca,
             Shape::Pair { .. } => Format::PromptCompletion,
             Shape::Text => Format::Text,
+            Shape::Tokens(_) => Format::Tokenized,
         }
     }
 
@@ -181,6 +196,7 @@ impl Layout {
                 }
             }
             Shape::Text => Content::Text(cells.text("text", NeededBy::Format("text"))?.to_owned()),
+            Shape::Tokens(tokenizer) => Content::Tokens(tokens(&cells, tokenizer)?),
         };
         if let Content::Chat(chat) = &mut content {
             let own = cells.optional_text("system")?.map(str::to_owned);
@@ -228,11 +244,12 @@ impl Layout {
                 ..
             } => template.columns().collect(),
             Shape::Text => [named("text")].into(),
+            Shape::Tokens(_) => BTreeSet::new(),
         }
     }
 }
 
-impl Shape {
+impl Shape<'_> {
     fn pair(source: &Source, found: &Found, chat: bool) -> Result<Self, DataError> {
         let side = |template: &Option<String>, name: &'static str| -> Result<Side, DataError> {
             let Some(template) = template else {

@@ -11,11 +11,13 @@ mod example;
 mod input_digest;
 mod layout;
 mod manifest;
+mod mixture;
 mod origin;
 mod packing;
 mod prepare;
 mod random;
 mod reading;
+mod sample;
 mod shard;
 mod source;
 mod split;
@@ -23,7 +25,7 @@ mod stats;
 mod template;
 mod warnings;
 
-pub use batch::{Batch, BatchOptions, Batches, Sample, batches, collate, collate_packed};
+pub use batch::{Batch, BatchOptions, Batches, batches, collate, collate_packed};
 pub use error::{DataError, NeededBy};
 pub use example::{Content, Example, HeldOut, Prompt};
 pub use input_digest::input_digest;
@@ -31,9 +33,11 @@ pub use manifest::{
     Dropped, FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, ShardRecord, Side, SourceRecord,
     SplitRecord,
 };
+pub use mixture::Share;
 pub use origin::{Origin, Place};
 pub use prepare::prepare;
 pub use reading::{load_examples, training_texts};
+pub use sample::Sample;
 pub use shard::Shards;
 pub use source::{Row, Rows, read_rows};
 pub use stats::{Bin, Lengths, SideStats, Stats};

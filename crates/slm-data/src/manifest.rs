@@ -7,7 +7,7 @@ use slm_recipe::Format;
 use crate::error::DataError;
 
 /// Version of the folder that [`crate::prepare`] writes.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Name of the file that is written last.
 pub const MANIFEST: &str = "manifest.json";
@@ -70,6 +70,8 @@ pub struct SourceRecord {
     pub rows: usize,
     /// Rows that `max_samples` left out.
     pub not_sampled: usize,
+    /// How often its rows come up in an epoch, see [`crate::Share`].
+    pub weight: f64,
 }
 
 /// What became of the rows of one side.

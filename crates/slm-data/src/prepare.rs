@@ -13,7 +13,7 @@ use crate::error::DataError;
 use crate::example::Example;
 use crate::input_digest::input_digest;
 use crate::manifest::{FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, Side};
-use crate::reading::{self, Reading};
+use crate::reading::{Reader, Reading};
 use crate::shard::write_side;
 use crate::split::leaked;
 use crate::warnings::warn;
@@ -36,7 +36,13 @@ pub fn prepare(
     emit: Emit<'_>,
 ) -> Result<Manifest, DataError> {
     let input_digest = input_digest(section, tokenizer, max_length, seed)?;
-    let reading = reading::read(section, seed, tokenizer.has_template())?;
+    let reader = Reader {
+        format: section.format,
+        seed,
+        has_template: tokenizer.has_template(),
+        tokenizer: Some(tokenizer),
+    };
+    let reading = reader.read(section)?;
     let leaked = leaked(&reading.train, &reading.validation);
     let encoding = Encoding {
         tokenizer,

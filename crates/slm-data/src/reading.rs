@@ -20,94 +20,88 @@ pub(crate) struct Reading {
     pub(crate) validation: Vec<Example>,
 }
 
-/// Reads the sources of a section and splits their rows.
-///
-/// `has_template`: whether conversations can be rendered.
-pub(crate) fn read(
-    section: &DataSection,
-    seed: u64,
-    has_template: bool,
-) -> Result<Reading, DataError> {
-    let split = Split::new(section, seed);
-    let mut reading = Reading {
-        sources: Vec::new(),
-        train: Vec::new(),
-        validation: Vec::new(),
-    };
-    let given = section.train.iter().map(|source| (source, Side::Train));
-    let given = given.chain(
-        section
-            .validation
-            .iter()
-            .map(|source| (source, Side::Validation)),
-    );
-    let mut first_row = 0;
-    for (source, given_as) in given {
-        let group_by = section
-            .group_by
-            .as_deref()
-            .filter(|_| given_as == Side::Train);
-        let (record, examples) = read_source(
-            source,
-            section.format,
-            group_by,
-            given_as,
-            first_row,
-            seed,
-            has_template,
-        )?;
-        first_row += record.rows;
-        reading.sources.push(record);
-        for example in examples {
-            match given_as == Side::Validation || split.holds_out(&example) {
-                true => reading.validation.push(example),
-                false => reading.train.push(example),
-            }
-        }
-    }
-    check_labels(section, &reading)?;
-    Ok(reading)
+/// How the rows of any source are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader<'a> {
+    pub(crate) format: Format,
+    pub(crate) seed: u64,
+    /// Whether conversations can be rendered.
+    pub(crate) has_template: bool,
+    /// What rows that are tokens already are tokens of.
+    pub(crate) tokenizer: Option<&'a ChatTokenizer>,
 }
 
-fn read_source(
-    source: &Source,
-    format: Format,
-    group_by: Option<&str>,
-    given_as: Side,
-    first_row: usize,
-    seed: u64,
-    has_template: bool,
-) -> Result<(SourceRecord, Vec<Example>), DataError> {
-    let file = read_rows(&source.path)?;
-    let layout = Layout::resolve(source, format, &file, has_template)?;
-    if layout.makes_conversations() && !has_template {
-        return Err(DataError::NoChatTemplate {
-            path: source.path.clone(),
-        });
+impl Reader<'_> {
+    /// Reads the sources of a section and splits their rows.
+    pub(crate) fn read(self, section: &DataSection) -> Result<Reading, DataError> {
+        let split = Split::new(section, self.seed);
+        let mut reading = Reading {
+            sources: Vec::new(),
+            train: Vec::new(),
+            validation: Vec::new(),
+        };
+        let train = section.train.iter().map(|source| (source, Side::Train));
+        let validation = section.validation.iter();
+        let validation = validation.map(|source| (source, Side::Validation));
+        let mut first_row = 0;
+        for (source, given_as) in train.chain(validation) {
+            let group_by = section
+                .group_by
+                .as_deref()
+                .filter(|_| given_as == Side::Train);
+            let (record, examples) = self.source(source, group_by, given_as, first_row)?;
+            first_row += record.rows;
+            reading.sources.push(record);
+            for example in examples {
+                match given_as == Side::Validation || split.holds_out(&example) {
+                    true => reading.validation.push(example),
+                    false => reading.train.push(example),
+                }
+            }
+        }
+        check_labels(section, &reading)?;
+        Ok(reading)
     }
-    let taken = sample(file.rows.len(), source.max_samples, &source.path, seed);
-    let record = SourceRecord {
-        path: source.path.clone(),
-        sha256: file.sha256.clone(),
-        size_bytes: file.size_bytes,
-        given_as,
-        format: layout.format(),
-        rows: file.rows.len(),
-        not_sampled: file.rows.len() - taken.len(),
-    };
-    let example = |at: &usize| -> Result<Example, DataError> {
-        let row = &file.rows[*at];
-        Ok(Example {
-            row: first_row + at,
-            origin: row.origin.clone(),
-            content: layout.content(row)?,
-            group: group_by.map(|column| group(row, column)).transpose()?,
-            slices: layout.slices(row),
-        })
-    };
-    // Collected as results first: of several errors, the first in the file is told.
-    let examples: Vec<_> = taken.par_iter().map(example).collect();
-    Ok((record, examples.into_iter().collect::<Result<_, _>>()?))
+
+    fn source(
+        self,
+        source: &Source,
+        group_by: Option<&str>,
+        given_as: Side,
+        first_row: usize,
+    ) -> Result<(SourceRecord, Vec<Example>), DataError> {
+        let file = read_rows(&source.path)?;
+        let layout = Layout::resolve(source, &self, &file)?;
+        if layout.makes_conversations() && !self.has_template {
+            return Err(DataError::NoChatTemplate {
+                path: source.path.clone(),
+            });
+        }
+        let taken = sample(file.rows.len(), source.max_samples, &source.path, self.seed);
+        let record = SourceRecord {
+            path: source.path.clone(),
+            sha256: file.sha256.clone(),
+            size_bytes: file.size_bytes,
+            given_as,
+            format: layout.format(),
+            rows: file.rows.len(),
+            not_sampled: file.rows.len() - taken.len(),
+            weight: source.weight,
+        };
+        let example = |at: &usize| -> Result<Example, DataError> {
+            let row = &file.rows[*at];
+            Ok(Example {
+                row: first_row + at,
+                origin: row.origin.clone(),
+                content: layout.content(row)?,
+                group: group_by.map(|column| group(row, column)).transpose()?,
+                slices: layout.slices(row),
+            })
+        };
+        // Collected as results first: of several errors, the first in the file is told.
+        let examples: Vec<_> = taken.par_iter().map(example).collect();
+        Ok((record, examples.into_iter().collect::<Result<_, _>>()?))
+    }
 }
 
 fn group(row: &Row, column: &str) -> Result<String, DataError> {
@@ -168,16 +162,13 @@ pub fn load_examples(
     seed: u64,
     tokenizer: Option<&ChatTokenizer>,
 ) -> Result<Vec<HeldOut>, DataError> {
-    let has_template = tokenizer.is_some_and(ChatTokenizer::has_template);
-    let (_, examples) = read_source(
-        source,
+    let reader = Reader {
         format,
-        None,
-        Side::Validation,
-        0,
         seed,
-        has_template,
-    )?;
+        has_template: tokenizer.is_some_and(ChatTokenizer::has_template),
+        tokenizer,
+    };
+    let (_, examples) = reader.source(source, None, Side::Validation, 0)?;
     Ok(examples.into_iter().map(HeldOut::from).collect())
 }
 
@@ -186,7 +177,13 @@ pub fn load_examples(
 /// # Errors
 /// As for [`crate::prepare`], up to encoding.
 pub fn training_texts(section: &DataSection, seed: u64) -> Result<Vec<String>, DataError> {
-    let reading = read(section, seed, true)?;
+    let reader = Reader {
+        format: section.format,
+        seed,
+        has_template: true,
+        tokenizer: None,
+    };
+    let reading = reader.read(section)?;
     let mut texts = Vec::new();
     for example in reading.train {
         match example.content {
@@ -197,6 +194,8 @@ pub fn training_texts(section: &DataSection, seed: u64) -> Result<Vec<String>, D
             ),
             Content::Pair { prompt, completion } => texts.extend([prompt, completion]),
             Content::Text(text) => texts.push(text),
+            // Reading them needs a tokenizer.
+            Content::Tokens(_) => {}
         }
     }
     Ok(texts)

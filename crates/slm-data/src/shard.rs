@@ -17,11 +17,12 @@ use parquet::file::properties::WriterProperties;
 use serde::Serialize;
 use slm_run::{RunError, sha256_file};
 
-use crate::batch::Sample;
 use crate::encoded_rows::EncodedRows;
 use crate::error::DataError;
 use crate::example::{Example, HeldOut};
 use crate::manifest::{Manifest, ShardRecord, Side};
+use crate::mixture::Share;
+use crate::sample::Sample;
 
 /// Rows of one file, so that no reader needs more than one of them in memory.
 const SHARD_ROWS: usize = 65_536;
@@ -76,6 +77,24 @@ impl Shards {
     /// Rows to learn from.
     pub fn train(&self) -> &[Sample] {
         &self.train
+    }
+
+    /// How often the training rows of each source come up in an epoch, in the order of [`Self::train`].
+    pub fn shares(&self) -> Vec<Share> {
+        let mut shares = Vec::new();
+        let mut first_row = 0;
+        for source in &self.manifest.sources {
+            let rows = first_row..first_row + source.rows;
+            first_row = rows.end;
+            if source.given_as == Side::Train {
+                let before = |row| self.train.partition_point(|sample| sample.row < row);
+                shares.push(Share {
+                    rows: before(rows.end) - before(rows.start),
+                    weight: source.weight,
+                });
+            }
+        }
+        shares
     }
 
     /// Rows that are held out, encoded; the same ones as [`Self::held_out`], in the same order.
@@ -153,11 +172,14 @@ fn write_shard(
 ) -> Result<(), ParquetError> {
     let mut ids = ListBuilder::new(UInt32Builder::new());
     let mut learn = ListBuilder::new(BooleanBuilder::new());
+    let mut breaks = ListBuilder::new(UInt32Builder::new());
     for sample in samples {
         ids.values().append_slice(&sample.ids);
         ids.append(true);
         learn.values().append_slice(&sample.learn);
         learn.append(true);
+        breaks.values().append_slice(&sample.breaks);
+        breaks.append(true);
     }
     let mut columns: Vec<(&str, ArrayRef)> = vec![
         (
@@ -174,6 +196,7 @@ fn write_shard(
         ),
         ("ids", Arc::new(ids.finish())),
         ("learn", Arc::new(learn.finish())),
+        ("breaks", Arc::new(breaks.finish())),
     ];
     if side == Side::Validation {
         let prompts = examples
@@ -222,6 +245,8 @@ impl Shards {
         let origins = column(batch, "origin")?.as_string::<i32>();
         let ids = column(batch, "ids")?.as_list::<i32>();
         let learn = column(batch, "learn")?.as_list::<i32>();
+        let breaks = column(batch, "breaks")?.as_list::<i32>();
+        let integers = |list: ArrayRef| list.as_primitive::<UInt32Type>().values().to_vec();
         let samples = match side {
             Side::Train => &mut self.train,
             Side::Validation => &mut self.validation,
@@ -231,8 +256,9 @@ impl Shards {
             self.origins.insert(row, origins.value(at).to_owned());
             samples.push(Sample {
                 row,
-                ids: ids.value(at).as_primitive::<UInt32Type>().values().to_vec(),
+                ids: integers(ids.value(at)),
                 learn: learn.value(at).as_boolean().values().iter().collect(),
+                breaks: integers(breaks.value(at)),
             });
         }
         Ok(())

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::batch::Sample;
+use crate::sample::Sample;
 use crate::shard::Shards;
 
 /// Bins of a histogram.
@@ -138,11 +138,8 @@ mod tests {
     use super::*;
 
     fn sample(length: usize, learned: usize) -> Sample {
-        Sample {
-            row: 0,
-            ids: vec![1; length],
-            learn: (0..length).map(|at| at + learned >= length).collect(),
-        }
+        let learn = (0..length).map(|at| at + learned >= length).collect();
+        Sample::new(0, vec![1; length], learn)
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl Encoding<'_> {
                 .tokenizer
                 .encode_pair(text, "", false)
                 .map(|encoded| encoded.ids),
+            Prompt::Tokens { prompt, .. } => Ok(prompt.clone()),
         };
         let prompt = encoded.map_err(|source| self.refused(item, source))?;
         // One token of the answer has to fit as well.
@@ -69,7 +70,7 @@ impl Encoding<'_> {
     /// Where nothing stands before a text (no prompt, and a tokenizer without BOS), its first token is not predicted and counts as the prompt.
     pub(crate) fn answered(&self, item: &HeldOut, answer: &str) -> Result<Answered, EvalError> {
         let encoded = self
-            .encode(&item.prompt, answer)
+            .encode(item, answer)
             .map_err(|source| self.refused(item, source))?;
         // The last learned stretch: what a template writes after the end of the turn is not part of the answer.
         let end = encoded.learn.iter().rposition(|learn| *learn);
@@ -121,8 +122,8 @@ impl Encoding<'_> {
         })
     }
 
-    fn encode(&self, prompt: &Prompt, answer: &str) -> Result<Encoded, TextError> {
-        match prompt {
+    fn encode(&self, item: &HeldOut, answer: &str) -> Result<Encoded, TextError> {
+        match &item.prompt {
             Prompt::Text(prompt) => self.tokenizer.encode_pair(prompt, answer, self.eos),
             Prompt::Chat(chat) => {
                 let mut chat = chat.clone();
@@ -132,6 +133,19 @@ impl Encoding<'_> {
                     eos: self.eos,
                 };
                 self.tokenizer.encode_conversation(&chat, spec)
+            }
+            // The row's own answer is tokens already; any other is a text.
+            Prompt::Tokens {
+                prompt,
+                answer: own,
+            } => {
+                let ids = match answer == item.target {
+                    true => own.clone(),
+                    false => self.tokenizer.encode(answer, false)?,
+                };
+                let learn = [vec![false; prompt.len()], vec![true; ids.len()]].concat();
+                let ids = [&prompt[..], &ids].concat();
+                Ok(Encoded { ids, learn })
             }
         }
     }

@@ -113,6 +113,10 @@ fn by_hand(bench: &Bench, item: &HeldOut, answer: &str) -> f64 {
             };
             bench.tokenizer.encode_conversation(&chat, spec)
         }
+        Prompt::Tokens { prompt, answer } => Ok(slm_text::Encoded {
+            ids: [&prompt[..], answer].concat(),
+            learn: [vec![false; prompt.len()], vec![true; answer.len()]].concat(),
+        }),
     }
     .expect("encodes");
     let all = Sequence {

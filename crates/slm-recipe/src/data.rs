@@ -28,6 +28,8 @@ pub struct DataSection {
     pub group_by: Option<String>,
     /// Whether several conversations share one row of a batch, with attention blocked between them.
     pub packing: bool,
+    /// Whether the order of the training rows is drawn anew for each epoch; `false` keeps that of the files.
+    pub shuffle: bool,
     /// If not empty, the text to be learned of every row, trimmed, must be one of these.
     pub labels: Vec<String>,
     /// Files to learn from.
@@ -48,6 +50,7 @@ impl Default for DataSection {
             val_every: 0,
             group_by: None,
             packing: false,
+            shuffle: true,
             labels: Vec::new(),
             train: Vec::new(),
             validation: Vec::new(),
@@ -79,6 +82,9 @@ pub enum Format {
     PromptCompletion,
     /// `text`.
     Text,
+    /// `input_ids`, `labels`, optionally `position_ids` and `attention_mask`: what is learned is what `labels` says, not
+    /// `train_on`.
+    Tokenized,
 }
 
 /// What happens to a row that is longer than `model.max_length`.
@@ -112,7 +118,7 @@ pub enum TrainOn {
 }
 
 /// One file of rows: `.jsonl`, `.json`, `.csv`, `.parquet`, `.arrow` or `.txt`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["path"]))]
 pub struct Source {
@@ -121,6 +127,10 @@ pub struct Source {
     pub path: String,
     /// Take at most this many rows, 0 for all.
     pub max_samples: usize,
+    /// How often a row of this file comes up in an epoch: 2 is twice; 0.5 takes half of the rows, another half in the next
+    /// epoch. Only for files to learn from.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub weight: f64,
     /// Column names of the file, by the name that `format` gives them: `{ prompt = "question" }`.
     pub columns: BTreeMap<String, String>,
     /// Template of the prompt; `{column}` stands for a column of the row.
@@ -132,4 +142,18 @@ pub struct Source {
     /// System message put before every conversation that has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self {
+            path: String::new(),
+            max_samples: 0,
+            weight: 1.0,
+            columns: BTreeMap::new(),
+            prompt: None,
+            completion: None,
+            system: None,
+        }
+    }
 }

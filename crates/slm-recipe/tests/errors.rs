@@ -222,6 +222,10 @@ fn numbers_out_of_range() {
             "`data.val_size` is 1, needs at least 0 and less than 1",
         ),
         (
+            "[[data.train]]\npath = \"p\"\nweight = 0",
+            "`data.train.1.weight` is 0, needs more than 0",
+        ),
+        (
             "[data]\ntrain = []",
             "`data.train` is empty, needs at least one element",
         ),
@@ -311,6 +315,18 @@ fn contradictions() {
         (
             "[data]\nlabels = [\"a\", \"b\", \" a\"]",
             "r.toml:5:1 `data.labels` has `a` twice",
+        ),
+        (
+            "[data]\npacking = true\nshuffle = false",
+            "r.toml:6:1 `data.packing` fills rows longest first, and `data.shuffle = false` keeps the order of the files; needs one of them",
+        ),
+        (
+            "weight = 1.5\n[data]\npacking = true",
+            "r.toml:4:1 `data.train.0.weight` is 1.5, and `data.packing` needs the same rows in every epoch: a whole number, or `max_samples` instead",
+        ),
+        (
+            "[[data.validation]]\npath = \"v\"\nweight = 2",
+            "r.toml:6:1 `data.validation.0.weight` has no meaning: held-out rows are read once in each evaluation",
         ),
         (
             "prompt = \"{q}\"",

@@ -75,6 +75,7 @@ fn overrides_win_and_bare_words_are_texts() {
         "data.labels=[\"a\", 'b']",
         "lora={r=2, target_modules=[\"q_proj\"]}",
         "data.packing=true",
+        "data.train.0.weight=2",
         "data.group_by=\"the column\"",
     ];
     let recipe = load(
@@ -104,7 +105,8 @@ fn overrides_win_and_bare_words_are_texts() {
         recipe.lora.target_modules,
         TargetModules::Names(vec!["q_proj".into()])
     );
-    assert!(recipe.data.packing);
+    assert!(recipe.data.packing && recipe.data.shuffle);
+    assert_eq!(recipe.data.train[0].weight, 2.0);
     assert_eq!(recipe.data.group_by.as_deref(), Some("the column"));
 }
 
@@ -245,6 +247,7 @@ proptest! {
         recipe.data.train = vec![Source {
             path: "rows".into(),
             max_samples: count,
+            weight: if flags[0] { 3.0 } else { learning_rate },
             columns,
             prompt: Some(texts[2].clone()),
             completion: Some(texts[3].clone()),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use slm_data::{BatchOptions, Batches, Sample, batches};
+use slm_data::{BatchOptions, Batches, Sample, Share, batches};
 use slm_model::Decoder;
 use slm_ops::{DeviceSums, TokenSums};
 use slm_recipe::{Method, TrainSection};
@@ -30,6 +30,10 @@ pub struct Options {
     /// Length that packed rows are filled up to.
     pub max_length: usize,
     pub packing: bool,
+    /// Whether each epoch has an order of its own.
+    pub shuffle: bool,
+    /// How often the rows of each source come up.
+    pub shares: Vec<Share>,
     /// Where checkpoints go.
     pub checkpoints: PathBuf,
     /// Go on from the newest complete checkpoint.
@@ -243,6 +247,7 @@ impl<'a> Trainer<'a> {
         let options = BatchOptions {
             batch_size,
             shuffle: false,
+            shares: Vec::new(),
             ..batch_options(&self.options, 0)
         };
         let rows = batches(self.corpus.validation, &options);
@@ -341,7 +346,8 @@ fn batch_options(options: &Options, epoch: usize) -> BatchOptions {
         batch_size: options.section.per_device_train_batch_size,
         max_length: options.max_length,
         packing: options.packing,
-        shuffle: true,
+        shuffle: options.shuffle,
+        shares: options.shares.clone(),
         seed: options.seed,
         epoch,
     }

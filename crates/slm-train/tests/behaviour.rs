@@ -47,11 +47,7 @@ fn samples(n: u32) -> Vec<Sample> {
             .collect()
     };
     (0..n)
-        .map(|i| Sample {
-            row: i as usize,
-            learn: vec![true; row(i).len()],
-            ids: row(i),
-        })
+        .map(|i| Sample::new(i as usize, row(i), vec![true; row(i).len()]))
         .collect()
 }
 
@@ -82,6 +78,8 @@ fn run(
         seed: 1,
         max_length: 16,
         packing: false,
+        shuffle: true,
+        shares: Vec::new(),
         checkpoints: folder.join("checkpoints"),
         resume,
     };

@@ -53,6 +53,9 @@ impl<'a> Found<'a> {
         if list("messages") || list("conversations") {
             return Ok(ChatColumns::format_of(self));
         }
+        if list("input_ids") {
+            return Ok(Format::Tokenized);
+        }
         let formats = [
             (Format::Alpaca, ["instruction", "output"].as_slice()),
             (Format::PromptCompletion, &["prompt", "completion"]),

@@ -101,7 +101,7 @@ fn rows_of_no_known_format() {
         "a.csv",
         "question,answer\nwhy,so\n",
         "`a.csv` has rows of no known format; found `question`, `answer`; needed `messages`, `conversations`, \
-         `instruction` and `output`, `prompt` and `completion`, or `text`",
+         `instruction` and `output`, `prompt` and `completion`, `text`, or `input_ids` and `labels`",
         "say what is asked and answered: `prompt = \"{question}\"` and `completion = \"{answer}\"` beside `path`",
     );
 }
@@ -469,6 +469,6 @@ fn shards_that_are_not_what_was_written() {
     .unwrap();
     assert_eq!(
         told(&bench),
-        "data in `out` is not usable: it has format version 99, 1 was needed"
+        "data in `out` is not usable: it has format version 99, 2 was needed"
     );
 }

@@ -45,6 +45,7 @@ fn shown(row: &HeldOut) -> String {
                 row.target
             )
         }
+        Prompt::Tokens { prompt, answer } => format!("{prompt:?} => {answer:?}"),
     }
 }
 

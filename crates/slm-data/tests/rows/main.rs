@@ -6,6 +6,7 @@
 //! - `splits`: what is held out, sampled, left out and counted
 //! - `folder`: what is on disk, read back, refused when damaged
 //! - `packed`: packed and unpacked batches teach the same
+//! - `tokenized`: rows that are tokens already, and weights of files
 //! - `shared_rows`: public data sets, where they are at hand
 
 mod bad_rows;
@@ -15,3 +16,4 @@ mod formats;
 mod packed;
 mod shared_rows;
 mod splits;
+mod tokenized;

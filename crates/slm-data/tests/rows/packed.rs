@@ -12,7 +12,7 @@ fn samples() -> impl Strategy<Value = Vec<Sample>> {
     prop::collection::vec(tokens, 0..40).prop_map(|rows| {
         let sample = |(row, tokens): (usize, Vec<(u32, bool)>)| {
             let (ids, learn) = tokens.into_iter().unzip();
-            Sample { row, ids, learn }
+            Sample::new(row, ids, learn)
         };
         rows.into_iter().enumerate().map(sample).collect()
     })
@@ -24,6 +24,7 @@ fn options(packing: bool, batch_size: usize, epoch: usize) -> BatchOptions {
         max_length: MAX_LENGTH,
         packing,
         shuffle: true,
+        shares: Vec::new(),
         seed: 3,
         epoch,
     }
@@ -107,11 +108,7 @@ proptest! {
 #[test]
 fn epochs_differ_in_order() {
     let samples: Vec<_> = (0..50)
-        .map(|row| Sample {
-            row,
-            ids: vec![row as u32 + 1; 5],
-            learn: vec![true; 5],
-        })
+        .map(|row| Sample::new(row, vec![row as u32 + 1; 5], vec![true; 5]))
         .collect();
     for packing in [false, true] {
         assert_ne!(

@@ -53,8 +53,13 @@ fn sample(
         .decode(&answered.prompt, false)
         .map_err(|source| encoding.refused(item, source))?;
     // Without prompt and BOS, the text's own first token is not predicted.
+    let has_none = match &item.prompt {
+        Prompt::Text(text) => text.is_empty(),
+        Prompt::Tokens { prompt, .. } => prompt.is_empty(),
+        Prompt::Chat(_) => false,
+    };
     let unscored = match item.target.starts_with(&prompt) {
-        true if item.prompt == Prompt::Text(String::new()) => prompt.len(),
+        true if has_none => prompt.len(),
         _ => 0,
     };
     Ok(Sample {

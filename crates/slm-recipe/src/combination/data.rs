@@ -36,6 +36,10 @@ impl Combinations<'_> {
             let reason = "`data.group_by` keeps rows together in a split by `data.val_size`, and there is none";
             self.conflict(&["data.group_by", "data.val_size"], reason);
         }
+        if data.packing && !data.shuffle {
+            let reason = "`data.packing` fills rows longest first, and `data.shuffle = false` keeps the order of the files; needs one of them";
+            self.conflict(&["data.shuffle", "data.packing"], reason);
+        }
         let mut seen = BTreeSet::new();
         if let Some(twice) = data.labels.iter().find(|label| !seen.insert(label.trim())) {
             self.conflict(
@@ -51,6 +55,25 @@ impl Combinations<'_> {
         for (key, sources) in [("data.train", train), ("data.validation", validation)] {
             for (index, source) in sources.iter().enumerate() {
                 self.source(&format!("{key}.{index}"), source);
+            }
+        }
+        for (index, source) in train.iter().enumerate() {
+            if data.packing && source.weight.fract() != 0.0 {
+                let key = format!("data.train.{index}.weight");
+                let reason = format!(
+                    "`{key}` is {}, and `data.packing` needs the same rows in every epoch: a whole number, or `max_samples` instead",
+                    source.weight
+                );
+                self.conflict(&[&key, "data.packing"], reason);
+            }
+        }
+        for (index, source) in validation.iter().enumerate() {
+            if source.weight != 1.0 {
+                let key = format!("data.validation.{index}.weight");
+                let reason = format!(
+                    "`{key}` has no meaning: held-out rows are read once in each evaluation"
+                );
+                self.conflict(&[&key], reason);
             }
         }
     }
