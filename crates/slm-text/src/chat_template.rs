@@ -5,7 +5,7 @@ use std::fmt::Write;
 use chrono::{DateTime, Utc};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, State};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
 use crate::TextError;
@@ -16,17 +16,23 @@ use crate::template_text::TemplateText;
 const DEFAULT: &str = "default";
 /// The template that transformers prefers when tools are given and there is one of this name.
 const TOOL_USE: &str = "tool_use";
+/// The filter that `{% generation %}` blocks go through.
+const GENERATION: &str = "slm_generation";
+/// The variable that holds what is written before and after such a block.
+pub(crate) const MARKS: &str = "slm_generation_marks";
 /// Marks an error that the template raised on purpose.
 const RAISED: &str = "raised by the chat template: ";
 
 /// A compiled chat template.
 ///
 /// The engine is set up as in transformers: `trim_blocks`, `lstrip_blocks`, loop controls, `raise_exception`,
-/// `strftime_now`, Python's `tojson` and methods on strings and mappings. `{% generation %}` blocks render as their body.
+/// `strftime_now`, Python's `tojson` and methods on strings and mappings. `{% generation %}` blocks render as their body,
+/// between two marks where the variable [`MARKS`] has them.
 #[derive(Debug)]
 pub(crate) struct ChatTemplate {
     engine: Environment<'static>,
     source: String,
+    has_generation: bool,
 }
 
 impl ChatTemplate {
@@ -46,19 +52,31 @@ impl ChatTemplate {
         engine.set_auto_escape_callback(|_| AutoEscape::None);
         engine.set_unknown_method_callback(unknown_method_callback);
         engine.add_filter("tojson", tojson);
+        engine.add_filter(GENERATION, generation);
         engine.add_function("raise_exception", raise_exception);
         let tool_use = text.tool_use.iter().map(|source| (TOOL_USE, source));
+        let mut has_generation = false;
         for (name, source) in std::iter::once((DEFAULT, &text.text)).chain(tool_use) {
-            let source = without_generation_tags(&with_line_feeds(source));
+            let (source, found) = with_generation_filter(&with_line_feeds(source));
+            has_generation |= found;
             engine.add_template_owned(name, source).map_err(invalid)?;
         }
         let source = text.text.clone();
-        Ok(ChatTemplate { engine, source })
+        Ok(ChatTemplate {
+            engine,
+            source,
+            has_generation,
+        })
     }
 
     /// The template's text as it was found.
     pub(crate) fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Whether it marks what is learned with `{% generation %}` blocks.
+    pub(crate) fn has_generation(&self) -> bool {
+        self.has_generation
     }
 
     /// Renders with `variables` (a mapping that holds `messages` and what else a template may read).
@@ -126,28 +144,45 @@ fn with_line_feeds(source: &str) -> String {
     source.replace("\r\n", "\n").replace('\r', "\n")
 }
 
-/// Turns `{% generation %}..{% endgeneration %}` into an `if` that always holds.
+/// What a `{% generation %}` block wrote, between the two texts of [`MARKS`].
+fn generation(state: &State, body: String) -> String {
+    let mark = |at: usize| {
+        let marks = state.lookup(MARKS)?;
+        Some(marks.get_item_by_index(at).ok()?.to_string())
+    };
+    match (mark(0), mark(1)) {
+        (Some(open), Some(close)) => format!("{open}{body}{close}"),
+        _ => body,
+    }
+}
+
+/// Turns `{% generation %}..{% endgeneration %}` into a block whose text goes through a filter, and says whether there is one.
 ///
-/// The tag is transformers' own extension, which marks the assistant's text. The `if` keeps the whitespace rules of
+/// The tag is transformers' own extension, which marks the assistant's text. A filter block keeps the whitespace rules of
 /// a block tag, dashes included.
-fn without_generation_tags(source: &str) -> String {
+fn with_generation_filter(source: &str) -> (String, bool) {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
-    while let Some(at) = rest.find("{%") {
+    let mut found = false;
+    while let Some(at) = rest.find("{%").into_iter().chain(rest.find("{#")).min() {
         let (before, tag) = rest.split_at(at);
         out.push_str(before);
-        let end = tag.find("%}").map_or(tag.len(), |end| end + 2);
+        let close = if tag.starts_with("{#") { "#}" } else { "%}" };
+        let end = tag.find(close).map_or(tag.len(), |end| end + 2);
         let (tag, after) = tag.split_at(end);
         let word = tag.trim_matches(|c: char| "{%}-+".contains(c) || c.is_whitespace());
         match word {
-            "generation" => out.push_str(&tag.replacen("generation", "if true", 1)),
-            "endgeneration" => out.push_str(&tag.replacen("endgeneration", "endif", 1)),
+            "generation" => {
+                found = true;
+                out.push_str(&tag.replacen(word, &format!("filter {GENERATION}"), 1));
+            }
+            "endgeneration" => out.push_str(&tag.replacen(word, "endfilter", 1)),
             _ => out.push_str(tag),
         }
         rest = after;
     }
     out.push_str(rest);
-    out
+    (out, found)
 }
 
 #[cfg(test)]
@@ -181,6 +216,18 @@ mod tests {
         )
         .unwrap();
         assert_eq!(text, "A<B\n26 Jul 2024");
+    }
+
+    #[test]
+    fn generation_blocks_are_marked_when_asked_for() {
+        let source = "{# {% generation %} #}{% for m in messages %}\n    {%- generation %}\n  {{- m -}}\n    {% endgeneration %}\n;{% endfor %}";
+        let variables = context! { messages => vec!["a", "b"] };
+        assert_eq!(render(source, variables).unwrap(), "a;b;");
+        let variables =
+            context! { messages => vec!["a", "b"], slm_generation_marks => vec!["<", ">"] };
+        assert_eq!(render(source, variables).unwrap(), "<a>;<b>;");
+        assert!(compile(source).unwrap().has_generation());
+        assert!(!compile("{# {% generation %} #}").unwrap().has_generation());
     }
 
     #[test]

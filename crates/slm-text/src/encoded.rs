@@ -1,7 +1,8 @@
 //! Rows as ids, with the tokens that are learned from.
 
+use crate::token_role::RoleMap;
 use crate::turns::Turns;
-use crate::{ChatTokenizer, Conversation, TextError};
+use crate::{ChatTokenizer, Conversation, TextError, TokenRole};
 
 /// A row as ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +45,15 @@ impl Encoded {
     }
 }
 
+/// A row as ids, with whose each of them is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EncodedRoles {
+    /// The row.
+    pub encoded: Encoded,
+    /// Whose the token at the same place is.
+    pub roles: Vec<TokenRole>,
+}
+
 impl ChatTokenizer {
     /// Encodes a conversation as one text: rendered once, tokenized once.
     ///
@@ -61,16 +71,41 @@ impl ChatTokenizer {
         spec: TrainOnSpec,
     ) -> Result<Encoded, TextError> {
         let turns = Turns::render(self, conversation)?;
-        let spans = turns.learned(spec)?;
-        let mut encoded = Encoded::default();
-        for (id, range) in self.encode_with_ranges(&turns.text)? {
+        let spans = turns.learned(&turns.of(spec)?, spec)?;
+        Ok(self.encode_spans(&turns.text, &spans, None)?.encoded)
+    }
+
+    /// [`Self::encode_conversation`], and whose each token is: that of its first byte.
+    ///
+    /// # Errors
+    /// The same. Messages that cannot be told apart are no error, see [`TokenRole::Unplaced`].
+    pub fn encode_conversation_with_roles(
+        &self,
+        conversation: &Conversation,
+        spec: TrainOnSpec,
+    ) -> Result<EncodedRoles, TextError> {
+        let turns = Turns::render(self, conversation)?;
+        let found = turns.of(spec)?;
+        let spans = turns.learned(&found, spec)?;
+        self.encode_spans(&turns.text, &spans, Some(&turns.roles(&found)))
+    }
+
+    fn encode_spans(
+        &self,
+        text: &str,
+        spans: &[std::ops::Range<usize>],
+        roles: Option<&RoleMap>,
+    ) -> Result<EncodedRoles, TextError> {
+        let mut row = EncodedRoles::default();
+        for (id, range) in self.encode_with_ranges(text)? {
             let next = spans.partition_point(|span| span.end <= range.start);
             let learn = spans
                 .get(next)
                 .is_some_and(|span| span.contains(&range.start));
-            encoded.push(&[id], learn);
+            row.encoded.push(&[id], learn);
+            row.roles.extend(roles.map(|roles| roles.at(range.start)));
         }
-        Ok(encoded)
+        Ok(row)
     }
 
     /// Encodes a prompt and its completion, tokenized separately; needs no chat template.
@@ -85,14 +120,36 @@ impl ChatTokenizer {
         completion: &str,
         eos: bool,
     ) -> Result<Encoded, TextError> {
-        let mut encoded = Encoded::default();
-        encoded.push(&self.special.prefix, false);
-        encoded.push(&self.encode(prompt, false)?, false);
-        encoded.push(&self.encode(completion, false)?, true);
-        if eos {
-            encoded.push(&[self.require_eos()?], true);
+        Ok(self
+            .encode_pair_with_roles(prompt, completion, eos)?
+            .encoded)
+    }
+
+    /// [`Self::encode_pair`], and whose each token is.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn encode_pair_with_roles(
+        &self,
+        prompt: &str,
+        completion: &str,
+        eos: bool,
+    ) -> Result<EncodedRoles, TextError> {
+        let end = match eos {
+            true => vec![self.require_eos()?],
+            false => Vec::new(),
+        };
+        let mut row = EncodedRoles::default();
+        for (ids, learn, role) in [
+            (self.special.prefix.clone(), false, TokenRole::Template),
+            (self.encode(prompt, false)?, false, TokenRole::Prompt),
+            (self.encode(completion, false)?, true, TokenRole::Completion),
+            (end, true, TokenRole::End),
+        ] {
+            row.encoded.push(&ids, learn);
+            row.roles.resize(row.encoded.ids.len(), role);
         }
-        Ok(encoded)
+        Ok(row)
     }
 
     /// Encodes a plain text, all of it learned but the BOS before it.

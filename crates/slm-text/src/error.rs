@@ -111,6 +111,12 @@ pub enum TextError {
         reason: String,
     },
 
+    /// What `{% generation %}` blocks write is changed afterwards, so that their places cannot be told.
+    #[error(
+        "cannot tell which part of the rendered text the `{{% generation %}}` blocks wrote: the template changes it afterwards"
+    )]
+    UnlocatedGeneration,
+
     /// Nothing after the last learned message tells a model to stop.
     #[error(
         "the chat template writes {found} after the last learned message, needed an end-of-turn token that the tokenizer knows"
@@ -187,6 +193,9 @@ impl TextError {
             TextError::NoEos { .. } => {
                 Some("name an `eos_token` in `tokenizer_config.json`, or set `data.train_on_eos = false`".into())
             }
+            TextError::UnlocatedGeneration => Some(
+                "take the blocks out of the template: what is learned is then told by rendering".into(),
+            ),
             TextError::UnlocatedMessage { .. } => Some(
                 "a template that renders messages independently of each other makes this work: set `model.chat_template = \"file.jinja\"`".into(),
             ),

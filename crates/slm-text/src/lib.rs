@@ -6,6 +6,7 @@
 
 mod bpe_training;
 mod chat_template;
+mod clean_up;
 mod encoded;
 mod error;
 mod message;
@@ -14,15 +15,17 @@ mod rendering;
 mod special_tokens;
 mod stream;
 mod template_text;
+mod token_role;
 mod tokenizer;
 mod tokenizer_files;
 mod turns;
 
 pub use bpe_training::{TrainedTokenizer, train_bpe};
-pub use encoded::{Encoded, Learned, TrainOnSpec};
+pub use encoded::{Encoded, EncodedRoles, Learned, TrainOnSpec};
 pub use error::TextError;
 pub use message::{Conversation, Message};
 pub use rendering::TemplateArguments;
 pub use stream::StreamDecoder;
+pub use token_role::TokenRole;
 pub use tokenizer::ChatTokenizer;
 pub use tokenizer_files::TokenizerFile;

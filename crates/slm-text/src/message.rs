@@ -1,19 +1,66 @@
 //! What a chat consists of, before any template has seen it.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub struct Message {
     /// `system`, `user`, `assistant`, `tool`, or what else the template knows.
     pub role: String,
     /// The text; empty where a message consists of tool calls alone (files have `null` there, or nothing).
-    #[serde(default, deserialize_with = "text_or_null")]
     pub content: String,
+    /// The parts that `content` is made of, where a file has a list of them; none where it has a text.
+    pub parts: Vec<Value>,
     /// Every other field (`tool_calls`, `name`, `reasoning_content`, ..), handed to the template as it is.
-    #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+/// A message as it is in a file.
+#[derive(Clone, Serialize, Deserialize)]
+struct Written {
+    role: String,
+    #[serde(default)]
+    content: Value,
+    #[serde(flatten)]
+    extra: Map<String, Value>,
+}
+
+impl From<Written> for Message {
+    fn from(written: Written) -> Message {
+        let (content, parts) = match written.content {
+            Value::String(text) => (text, Vec::new()),
+            Value::Array(parts) => (parts.iter().filter_map(text_of).collect(), parts),
+            _ => (String::new(), Vec::new()),
+        };
+        Message {
+            role: written.role,
+            content,
+            parts,
+            extra: written.extra,
+        }
+    }
+}
+
+impl From<Message> for Written {
+    fn from(message: Message) -> Written {
+        Written {
+            role: message.role,
+            content: match message.parts.is_empty() {
+                true => Value::String(message.content),
+                false => Value::Array(message.parts),
+            },
+            extra: message.extra,
+        }
+    }
+}
+
+/// The text of a part, `{"type": "text", "text": ..}`; `value` is what some files write instead of `text`.
+fn text_of(part: &Value) -> Option<&str> {
+    let is_text = part.get("type")? == "text";
+    let text = part.get("text").or_else(|| part.get("value"));
+    text.filter(|_| is_text)?.as_str()
 }
 
 impl Message {
@@ -22,6 +69,7 @@ impl Message {
         Message {
             role: role.into(),
             content: content.into(),
+            parts: Vec::new(),
             extra: Map::new(),
         }
     }
@@ -51,10 +99,6 @@ impl From<Vec<Message>> for Conversation {
     }
 }
 
-fn text_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +110,14 @@ mod tests {
         let line = r#"{"role":"assistant","content":"","tool_calls":[{"name":"weather"}]}"#;
         let message: Message = serde_json::from_str(line).unwrap();
         assert_eq!(message.extra["tool_calls"][0]["name"], "weather");
+        assert_eq!(serde_json::to_string(&message).unwrap(), line);
+    }
+
+    #[test]
+    fn parts_are_kept_beside_their_text() {
+        let line = r#"{"role":"user","content":[{"type":"text","text":"a"},{"type":"image"},{"type":"text","value":"b"}]}"#;
+        let message: Message = serde_json::from_str(line).unwrap();
+        assert_eq!((message.content.as_str(), message.parts.len()), ("ab", 3));
         assert_eq!(serde_json::to_string(&message).unwrap(), line);
     }
 }

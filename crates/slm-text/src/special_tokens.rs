@@ -65,10 +65,18 @@ impl SpecialTokens {
 
     /// The token at the start of `text` that may end a turn: any added token but BOS.
     pub(crate) fn end_at(&self, text: &str) -> Option<&Token> {
-        let may_end = |id: u32| !is_id(self.bos.as_ref(), id) || is_id(self.eos.as_ref(), id);
-        self.added_texts
-            .iter()
-            .find(|(id, token)| text.starts_with(token.as_str()) && may_end(*id))
+        let mut added = self.added_texts.iter();
+        added.find(|token| text.starts_with(token.1.as_str()) && self.may_end(token))
+    }
+
+    /// The token at the end of `text` that may end a turn.
+    pub(crate) fn end_of(&self, text: &str) -> Option<&Token> {
+        let mut added = self.added_texts.iter();
+        added.find(|token| text.ends_with(token.1.as_str()) && self.may_end(token))
+    }
+
+    fn may_end(&self, token: &Token) -> bool {
+        !is_id(self.bos.as_ref(), token.0) || is_id(self.eos.as_ref(), token.0)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Decoding while ids arrive.
 
+use crate::clean_up::{clean, settled};
 use crate::{ChatTokenizer, TextError};
 
 /// Turns ids into text as they come, whole characters at a time.
@@ -14,6 +15,8 @@ pub struct StreamDecoder<'a> {
     ids: Vec<u32>,
     /// How many of `ids` were shown.
     shown: usize,
+    /// Text that waits for what follows it, where blanks are taken out; it begins with a blank or at the start.
+    unsettled: String,
 }
 
 impl<'a> StreamDecoder<'a> {
@@ -23,6 +26,7 @@ impl<'a> StreamDecoder<'a> {
             skip_special,
             ids: Vec::new(),
             shown: 0,
+            unsettled: String::new(),
         }
     }
 
@@ -36,17 +40,26 @@ impl<'a> StreamDecoder<'a> {
         }
         self.ids.drain(..self.shown);
         self.shown = self.ids.len();
-        Ok(text)
+        if !self.tokenizer.cleans_up {
+            return Ok(text);
+        }
+        self.unsettled += &text;
+        let settled: String = self.unsettled.drain(..settled(&self.unsettled)).collect();
+        Ok(clean(&settled))
     }
 
     /// What is left when no more ids come: an unfinished character, as `\u{FFFD}`.
     pub fn finish(self) -> Result<String, TextError> {
-        match self.waiting()? {
-            Some(text) => Ok(text),
+        let rest = match self.waiting()? {
+            Some(text) => text,
             None => self
                 .tokenizer
-                .decode(&self.ids[self.shown..], self.skip_special),
-        }
+                .decode_as_it_is(&self.ids[self.shown..], self.skip_special)?,
+        };
+        Ok(match self.tokenizer.cleans_up {
+            true => clean(&(self.unsettled + &rest)),
+            false => rest,
+        })
     }
 
     /// The text of the waiting ids, decoded behind those that were shown, so that a leading space is kept.
@@ -55,8 +68,10 @@ impl<'a> StreamDecoder<'a> {
     fn waiting(&self) -> Result<Option<String>, TextError> {
         let before = self
             .tokenizer
-            .decode(&self.ids[..self.shown], self.skip_special)?;
-        let all = self.tokenizer.decode(&self.ids, self.skip_special)?;
+            .decode_as_it_is(&self.ids[..self.shown], self.skip_special)?;
+        let all = self
+            .tokenizer
+            .decode_as_it_is(&self.ids, self.skip_special)?;
         Ok(all.strip_prefix(&before).map(str::to_owned))
     }
 }

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use tokenizers::decoders::byte_level::ByteLevel;
-use tokenizers::{Decoder, DecoderWrapper, Tokenizer};
+use tokenizers::{Decoder, DecoderWrapper, ModelWrapper, Tokenizer};
 
 use crate::chat_template::ChatTemplate;
+use crate::clean_up;
 use crate::error::tokenizer_failed;
 use crate::special_tokens::SpecialTokens;
 use crate::template_text::TemplateText;
@@ -32,6 +33,8 @@ pub struct ChatTokenizer {
     pub(crate) now: DateTime<Utc>,
     vocab_size: usize,
     is_byte_level: bool,
+    /// Whether blanks before punctuation are taken out of a decoded text.
+    pub(crate) cleans_up: bool,
 }
 
 impl ChatTokenizer {
@@ -66,6 +69,7 @@ impl ChatTokenizer {
         let largest = tokenizer.get_vocab(true).into_values().max();
         Ok(ChatTokenizer {
             is_byte_level: is_byte_level(tokenizer.get_decoder()),
+            cleans_up: files.cleans_up(matches!(tokenizer.get_model(), ModelWrapper::BPE(_))),
             vocab_size: largest.map_or(0, |id| id as usize + 1),
             files,
             tokenizer,
@@ -104,6 +108,17 @@ impl ChatTokenizer {
     /// The token that fills rows; `None` where the tokenizer names none, and any id will do.
     pub fn pad_id(&self) -> Option<u32> {
         self.special.pad.as_ref().map(|token| token.0)
+    }
+
+    /// Whether BOS is put before a text.
+    pub fn adds_bos(&self) -> bool {
+        let bos = self.bos_id();
+        bos.is_some_and(|bos| self.special.prefix.contains(&bos))
+    }
+
+    /// What `strftime_now` tells a template, in seconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.now.timestamp()
     }
 
     /// The ids at which a model of this tokenizer stops, without repetition.
@@ -162,6 +177,19 @@ impl ChatTokenizer {
 
     /// The text of `ids`; `skip_special` leaves special tokens out. Ids outside the vocabulary have no text.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, TextError> {
+        let text = self.decode_as_it_is(ids, skip_special)?;
+        Ok(match self.cleans_up {
+            true => clean_up::clean(&text),
+            false => text,
+        })
+    }
+
+    /// [`Self::decode`] with every blank that the decoder writes.
+    pub(crate) fn decode_as_it_is(
+        &self,
+        ids: &[u32],
+        skip_special: bool,
+    ) -> Result<String, TextError> {
         self.tokenizer
             .decode(ids, skip_special)
             .map_err(tokenizer_failed)

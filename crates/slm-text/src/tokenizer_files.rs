@@ -45,6 +45,10 @@ struct TokenizerConfig {
     #[serde(default)]
     add_eos_token: Option<bool>,
     #[serde(default)]
+    clean_up_tokenization_spaces: Option<bool>,
+    #[serde(default)]
+    clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output: bool,
+    #[serde(default)]
     chat_template: Option<TemplateField>,
     #[serde(default)]
     added_tokens_decoder: BTreeMap<u32, AddedTokenField>,
@@ -179,6 +183,15 @@ impl TokenizerFiles {
             class.strip_suffix("Fast").unwrap_or(class),
             "LlamaTokenizer" | "CodeLlamaTokenizer"
         )
+    }
+
+    /// Whether blanks before punctuation are taken out of a decoded text. As in transformers 5, `clean_up_tokenization_spaces`
+    /// does not count for BPE, whose blanks are the text's own, unless a second key insists.
+    pub(crate) fn cleans_up(&self, is_bpe: bool) -> bool {
+        let insists = self
+            .config
+            .clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output;
+        self.config.clean_up_tokenization_spaces == Some(true) && (!is_bpe || insists)
     }
 
     /// The tokens that `tokenizer_config.json` lists by id.

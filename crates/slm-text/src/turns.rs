@@ -1,11 +1,13 @@
 //! Where the assistant's messages are in a rendered conversation.
 
+mod blocks;
+mod contents;
+
 use std::ops::Range;
 
 use minijinja::value::{Serde, Value};
 
 use crate::encoded::{Learned, TrainOnSpec};
-use crate::rendering::values;
 use crate::{ChatTokenizer, Conversation, Message, TemplateArguments, TextError};
 
 /// A conversation as the template renders it, and where its assistant messages are.
@@ -17,6 +19,8 @@ use crate::{ChatTokenizer, Conversation, Message, TemplateArguments, TextError};
 /// - it ends where the text behind it starts: with the content replaced by a stand-in, the text after the stand-in has
 ///   to be a suffix of the whole text;
 /// - the content's last word has to lie in between.
+///
+/// A template with `{% generation %}` blocks says itself what the assistant writes: its blocks are taken instead.
 pub(crate) struct Turns<'a> {
     pub(crate) text: String,
     tokenizer: &'a ChatTokenizer,
@@ -27,7 +31,7 @@ pub(crate) struct Turns<'a> {
 
 /// Byte positions of one assistant message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Turn {
+pub(crate) struct Turn {
     start: usize,
     /// Where the message's own text ends.
     content_end: usize,
@@ -40,12 +44,12 @@ impl<'a> Turns<'a> {
         tokenizer: &'a ChatTokenizer,
         conversation: &'a Conversation,
     ) -> Result<Turns<'a>, TextError> {
-        let values = values(&conversation.messages);
+        let values = tokenizer.values(&conversation.messages)?;
         let arguments = TemplateArguments {
             tools: conversation.tools.clone(),
             ..TemplateArguments::default()
         };
-        let text = tokenizer.render_values(values.clone(), &arguments)?;
+        let text = tokenizer.render_values(values.clone(), &arguments, None)?;
         Ok(Turns {
             text,
             tokenizer,
@@ -55,42 +59,67 @@ impl<'a> Turns<'a> {
         })
     }
 
+    /// The assistant's messages that `spec` is about; none where everything is learned anyway.
+    pub(crate) fn of(&self, spec: TrainOnSpec) -> Result<Vec<Turn>, TextError> {
+        if spec.which == Learned::All && spec.eos {
+            return Ok(Vec::new());
+        }
+        match self.tokenizer.require_template()?.has_generation() {
+            true => self.marked(spec.which),
+            false => self.located(spec.which),
+        }
+    }
+
     /// The spans that are learned, in order and apart from each other.
-    pub(crate) fn learned(&self, spec: TrainOnSpec) -> Result<Vec<Range<usize>>, TextError> {
+    pub(crate) fn learned(
+        &self,
+        turns: &[Turn],
+        spec: TrainOnSpec,
+    ) -> Result<Vec<Range<usize>>, TextError> {
+        match (spec.which, spec.eos) {
+            (Learned::All, true) => return Ok(std::iter::once(0..self.text.len()).collect()),
+            (Learned::All, false) => return Ok(all_but_markers(turns, self.text.len())),
+            _ => {}
+        }
+        let last = turns.last().filter(|turn| turn.marker_end.is_none());
+        if let Some(last) = last.filter(|_| spec.eos) {
+            return Err(self.no_end_of_turn(last));
+        }
+        let end = |turn: &Turn| {
+            let marker_end = turn.marker_end.filter(|_| spec.eos);
+            marker_end.unwrap_or(turn.content_end)
+        };
+        Ok(turns.iter().map(|turn| turn.start..end(turn)).collect())
+    }
+
+    /// The assistant's messages, found by rendering.
+    fn located(&self, which: Learned) -> Result<Vec<Turn>, TextError> {
         let mut answers: Vec<usize> = (0..self.messages.len())
             .filter(|&i| self.messages[i].is_assistant())
             .collect();
-        if spec.which == Learned::LastAssistant {
+        if which == Learned::LastAssistant {
             answers.drain(..answers.len().saturating_sub(1));
         }
-        if spec.which == Learned::All && spec.eos {
-            return Ok(std::iter::once(0..self.text.len()).collect());
-        }
-        let turns = answers
-            .iter()
-            .map(|&index| self.locate(index))
-            .collect::<Result<Vec<_>, _>>()?;
-        if spec.which == Learned::All {
-            return Ok(all_but_markers(&turns, self.text.len()));
-        }
-        if let Some(last) = turns
-            .last()
-            .filter(|turn| spec.eos && turn.marker_end.is_none())
-        {
-            return Err(self.no_end_of_turn(last));
-        }
-        let mut spans: Vec<Range<usize>> = Vec::new();
-        for (turn, &index) in turns.iter().zip(&answers) {
-            let end = turn
-                .marker_end
-                .filter(|_| spec.eos)
-                .unwrap_or(turn.content_end);
-            if spans.last().is_some_and(|last| last.end > turn.start) {
+        let mut turns: Vec<Turn> = Vec::new();
+        for index in answers {
+            let turn = self.locate(index)?;
+            let before = turns
+                .last()
+                .map_or(0, |last| last.marker_end.unwrap_or(last.content_end));
+            if before > turn.start {
                 return Err(unlocated(index, "it overlaps the message before it"));
             }
-            spans.push(turn.start..end);
+            turns.push(turn);
         }
-        Ok(spans)
+        Ok(turns)
+    }
+
+    /// Where the end-of-turn token ends that follows `at`, white space in between left out.
+    fn marker_end(&self, at: usize) -> Option<usize> {
+        let behind = &self.text[at..];
+        let gap = behind.len() - behind.trim_start().len();
+        let (_, token) = self.tokenizer.special.end_at(&behind[gap..])?;
+        Some(at + gap + token.len())
     }
 
     fn locate(&self, index: usize) -> Result<Turn, TextError> {
@@ -110,28 +139,21 @@ impl<'a> Turns<'a> {
         if !self.text[start..content_end].contains(last_word) {
             return Err(unlocated(index, "the template changes its content"));
         }
-        let gap = behind.len() - behind.trim_start().len();
-        let marker_end = self
-            .tokenizer
-            .special
-            .end_at(&behind[gap..])
-            .map(|(_, token)| content_end + gap + token.len());
         Ok(Turn {
             start,
             content_end,
-            marker_end,
+            marker_end: self.marker_end(content_end),
         })
     }
 
     /// The texts before and behind the content of message `index`.
     fn around(&self, index: usize) -> Result<(String, String), TextError> {
-        let stand_in = (0..)
-            .map(|i| format!("standin{i}standin"))
-            .find(|word| !self.text.contains(word.as_str()))
-            .unwrap_or_default();
+        let stand_in = self.stand_in();
         let mut values = self.values.clone();
         values[index] = Value::from(Serde(Message::new(&self.messages[index].role, &stand_in)));
-        let text = self.tokenizer.render_values(values, &self.arguments)?;
+        let text = self
+            .tokenizer
+            .render_values(values, &self.arguments, None)?;
         match text.split(stand_in.as_str()).collect::<Vec<_>>()[..] {
             [before, behind] => Ok((before.to_string(), behind.to_string())),
             [_] => Err(unlocated(
@@ -153,7 +175,7 @@ impl<'a> Turns<'a> {
                 ..self.arguments.clone()
             };
             self.tokenizer
-                .render_values(self.values[..index].to_vec(), &arguments)
+                .render_values(self.values[..index].to_vec(), &arguments, None)
                 .ok()
         };
         let prompt = head(true).filter(|prompt| self.text.starts_with(prompt.as_str()));
@@ -177,6 +199,14 @@ impl<'a> Turns<'a> {
                 "the text before it depends on its content",
             )),
         }
+    }
+
+    /// A word that the text does not have.
+    fn stand_in(&self) -> String {
+        (0..)
+            .map(|i| format!("standin{i}standin"))
+            .find(|word| !self.text.contains(word.as_str()))
+            .unwrap_or_default()
     }
 
     fn no_end_of_turn(&self, turn: &Turn) -> TextError {

@@ -133,15 +133,19 @@ impl ChatColumns {
             Some(other) => return Err(cells.wrong(&place(&self.role), json_kind(other), "a text")),
             None => return Err(self.missing_key(cells, at, &self.role, fields)),
         };
+        let mut parts = &[][..];
         let content = match fields.get(&self.content) {
             Some(Value::String(text)) => text.clone(),
-            Some(Value::Array(parts)) => parts
-                .iter()
-                .map(|part| {
-                    text_part(part)
-                        .ok_or_else(|| cells.wrong(&place(&self.content), &part_kind(part), "text"))
-                })
-                .collect::<Result<String, _>>()?,
+            Some(Value::Array(list)) => {
+                parts = list;
+                list.iter()
+                    .map(|part| {
+                        text_part(part).ok_or_else(|| {
+                            cells.wrong(&place(&self.content), &part_kind(part), "text")
+                        })
+                    })
+                    .collect::<Result<String, _>>()?
+            }
             None | Some(Value::Null) if fields.get("tool_calls").is_some_and(Value::is_array) => {
                 String::new()
             }
@@ -156,6 +160,7 @@ impl ChatColumns {
         Ok(Message {
             role: role.to_owned(),
             content,
+            parts: parts.to_vec(),
             extra: others
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect(),

@@ -1,5 +1,6 @@
 //! The crate from outside.
 //!
+//! - `generation`: `{% generation %}` blocks and lists of parts
 //! - `loading`: a tokenizer's folder and what can be wrong with it
 //! - `learned`: which tokens of a conversation are learned
 //! - `pairs`: prompts with completions, and plain text
@@ -11,6 +12,7 @@
 //! - `fixtures`: small tokenizers, and the folder of material that lies beside the project
 
 mod fixtures;
+mod generation;
 mod learned;
 mod loading;
 mod pairs;

@@ -125,6 +125,7 @@ fn tools_thoughts_and_refusals_render_as_jinja2_renders_them() {
             tools: tools.clone().unwrap_or_default(),
             documents: Vec::new(),
             extra: extra.clone(),
+            now: None,
         };
         match tokenizer.render_with(messages, &arguments) {
             Ok(text) => assert_eq!(Some(text), rendered, "{template} {case}"),
