@@ -14,7 +14,7 @@ CLASSES = {"Gemma3Text": "Gemma3ForCausalLM", "GPT2": "GPT2LMHeadModel"}
 
 
 def build(family):
-    """A random model whose norms and biases matter, its weights rounded to bf16 (which halves the file)."""
+    """A random model whose norms and biases matter, in bf16 (which halves the file)."""
     config_class = getattr(transformers, f"{family.model}Config")
     known = {*vars(config_class()), *config_class.attribute_map}
     settings = {**{key: value for key, value in SIZE.items() if key in known}, **family.config}
@@ -32,9 +32,9 @@ def build(family):
     return made.to(torch.bfloat16)
 
 
-def write(family, folder):
+def write(family, folder, dtype=torch.bfloat16):
     """config.json as transformers 5 writes it, config.v4.json as published checkpoints have it, model.safetensors."""
-    build(family).save_pretrained(folder)
+    build(family).to(dtype).save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
     old = rope.old_spelling(json.loads((folder / "config.json").read_text()), family.old)
     (folder / "config.v4.json").write_text(json.dumps(old, indent=2, sort_keys=True) + "\n")
