@@ -61,7 +61,7 @@ fn special_tokens_show_only_when_asked_for() {
 /// Words with blanks between them, and a configuration that has the blanks before punctuation taken out.
 fn words(model: &str) -> (TempDir, ChatTokenizer) {
     let dir = TempDir::new().unwrap();
-    let words = ["it", "is", "n't", ",", "said", "'", "me", "'s", "."];
+    let words = ["it", "is", "n't", ",", "said", "'", "me", "'s", ".", "a"];
     let vocab: serde_json::Map<_, _> = words
         .iter()
         .enumerate()
