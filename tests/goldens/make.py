@@ -1,6 +1,6 @@
 """Makes the goldens: python tests/goldens/make.py OUTDIR [PART...]
 
-A part is a family (families.py), `quantized` or `batches`; all of them if none is named. PROVENANCE.md says what the files are.
+A part is a family (families.py), `batches`, `optimizers`, `quantized` or `schedules`; all of them if none is named. PROVENANCE.md says what the files are.
 """
 
 import json
@@ -24,8 +24,10 @@ import digests  # noqa: E402
 import full  # noqa: E402
 import inputs  # noqa: E402
 import models  # noqa: E402
+import optimizers  # noqa: E402
 import quantized  # noqa: E402
 import references  # noqa: E402
+import schedules  # noqa: E402
 from families import FAMILIES  # noqa: E402
 
 
@@ -63,7 +65,7 @@ def main(out, *parts):
     out.mkdir(parents=True, exist_ok=True)
     facts_file = out / "facts.json"
     facts = json.loads(facts_file.read_text()) if facts_file.exists() else {}
-    others = dict(batches=batches, quantized=quantized.write)
+    others = dict(batches=batches, optimizers=optimizers.write, quantized=quantized.write, schedules=schedules.write)
     for part in parts or [*FAMILIES, *others]:
         start = time.monotonic()
         facts[part] = others[part](out) if part in others else family(part, out)

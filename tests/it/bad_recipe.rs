@@ -30,7 +30,7 @@ warmup_ratio = 2.0
     error: recipe `recipe.toml` has 4 problems
       recipe.toml:6:1   unknown key `model.max_lenght`; did you mean `model.max_length`?
       recipe.toml:12:17 `train.learning_rate` is a string, needs a number
-      recipe.toml:13:21 `train.lr_scheduler_type` is `cosin`, needs one of `linear`, `cosine`, `constant`; did you mean `cosine`?
+      recipe.toml:13:21 `train.lr_scheduler_type` is `cosin`, needs one of `linear`, `cosine`, `cosine_with_restarts`, `polynomial`, `constant`, `constant_with_warmup`, `inverse_sqrt`, `cosine_with_min_lr`, `warmup_stable_decay`, `reduce_lr_on_plateau`; did you mean `cosine`?
       recipe.toml:14:16 `train.warmup_ratio` is 2, needs at least 0 and at most 1
 
     hint: `recipes/reference.toml` has every key with its default

@@ -36,6 +36,7 @@ impl Walk {
         let options = Options {
             section: self.recipe.train.clone(),
             seed: self.recipe.seed,
+            loraplus_lr_ratio: 1.0,
             max_length: self.recipe.model.max_length,
             packing: self.recipe.data.packing,
             shuffle: self.recipe.data.shuffle,

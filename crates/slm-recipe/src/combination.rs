@@ -3,6 +3,7 @@
 mod data;
 mod eval;
 mod model;
+mod train;
 
 use std::collections::BTreeSet;
 
@@ -27,6 +28,9 @@ pub(crate) fn fill_dependent_defaults(recipe: &mut Recipe, document: &Node) {
     if !data.holds_out() && !is_set("train.load_best_model_at_end") {
         recipe.train.load_best_model_at_end = false;
     }
+    if !recipe.train.lr_scheduler_type.warms_up() && !is_set("train.warmup_ratio") {
+        recipe.train.warmup_ratio = 0.0;
+    }
     if recipe.train.method == Method::Full && !is_set("export.peft_adapter") {
         recipe.export.peft_adapter = false;
     }
@@ -49,7 +53,10 @@ pub(crate) fn contradictions(
     it.scratch_config();
     it.split();
     it.sources();
+    it.length();
     it.schedule();
+    it.best_metric();
+    it.watchdog();
     it.held_out_rows();
     it.tasks();
     it.export();
@@ -94,22 +101,6 @@ impl Combinations<'_> {
                 &["name"],
                 format!("`name` is `{name}`, needs a name without `/` that can be a folder's"),
             );
-        }
-    }
-
-    fn schedule(&mut self) {
-        let train = &self.recipe.train;
-        if train.max_steps == 0 && train.num_train_epochs == 0.0 {
-            let reason =
-                "`train.num_train_epochs` and `train.max_steps` are both 0; needs one of them";
-            self.conflict(&["train.num_train_epochs", "train.max_steps"], reason);
-        }
-        if train.max_steps > 0 && train.warmup_steps > train.max_steps {
-            let reason = format!(
-                "`train.warmup_steps` is {}, more than `train.max_steps`, which is {}",
-                train.warmup_steps, train.max_steps
-            );
-            self.conflict(&["train.warmup_steps", "train.max_steps"], reason);
         }
     }
 

@@ -28,4 +28,6 @@ pub use problem::{Place, RecipeError, RecipeErrors};
 pub use recipe::{Recipe, SCHEMA_VERSION};
 pub use schema::json_schema;
 pub use tokenizer::TokenizerSection;
-pub use train::{Method, Scheduler, TrainSection};
+pub use train::{
+    LrSchedulerKwargs, Method, Optim, Ramp, ReportTo, Scheduler, ThresholdMode, TrainSection,
+};

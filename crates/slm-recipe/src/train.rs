@@ -1,7 +1,13 @@
 //! `[train]`: method, schedule, optimizer, and when to evaluate and save; in the names of Hugging Face's `TrainingArguments`.
 
+mod optim;
+mod scheduler;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use optim::Optim;
+pub use scheduler::{LrSchedulerKwargs, Ramp, Scheduler, ThresholdMode};
 
 /// How the student learns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,31 +29,39 @@ pub struct TrainSection {
     /// Micro-batches of one optimizer step.
     #[schemars(extend("minimum" = 1))]
     pub gradient_accumulation_steps: usize,
+    /// The optimizer.
+    pub optim: Optim,
     /// Peak learning rate.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub learning_rate: f64,
-    /// Shape of the learning rate after the warm-up.
+    /// Shape of the learning rate over the steps.
     pub lr_scheduler_type: Scheduler,
     /// Share of the steps that warm up.
     #[schemars(extend("minimum" = 0, "maximum" = 1))]
     pub warmup_ratio: f64,
     /// Steps that warm up; wins over `warmup_ratio` when > 0.
     pub warmup_steps: usize,
-    /// Decoupled weight decay of AdamW.
+    /// Weight decay: decoupled, but with `optim = "sgd"` added to the gradient. Norms and biases do not decay.
     #[schemars(extend("minimum" = 0))]
     pub weight_decay: f64,
-    /// Decay of AdamW's first moment.
+    /// Decay of AdamW's first moment; of Lion, the share of the momentum in a step.
     #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub adam_beta1: f64,
-    /// Decay of AdamW's second moment.
+    /// Decay of AdamW's second moment; of Lion, of its momentum.
     #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub adam_beta2: f64,
     /// Added to the root of AdamW's second moment.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub adam_epsilon: f64,
+    /// Momentum of `optim = "sgd"`.
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
+    pub momentum: f64,
     /// Gradients are scaled down to this norm; 0 = off.
     #[schemars(extend("minimum" = 0))]
     pub max_grad_norm: f64,
+    /// Share of the loss that pulls all tokens of the vocabulary up alike; not in the held-out loss.
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
+    pub label_smoothing_factor: f64,
     /// Whether activations are computed again in the backward pass instead of kept.
     pub gradient_checkpointing: bool,
     /// Steps between two lines of the log.
@@ -59,10 +73,26 @@ pub struct TrainSection {
     pub save_steps: usize,
     /// Checkpoints to keep besides the best one; 0 = all.
     pub save_total_limit: usize,
-    /// Whether the checkpoint with the lowest held-out loss is the result, instead of the last one.
+    /// Whether the best checkpoint is the result, instead of the last one.
     pub load_best_model_at_end: bool,
-    /// Evaluations without a better loss after which training stops; 0 = off.
+    /// What the best checkpoint is best at: `loss` on the held-out rows, or the metric of a task, `TASK/METRIC`.
+    #[schemars(extend("minLength" = 1))]
+    pub metric_for_best_model: String,
+    /// Whether a larger metric is better; without it, unless it is a loss or a perplexity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub greater_is_better: Option<bool>,
+    /// Evaluations without a better metric after which training stops; 0 = off.
     pub early_stopping_patience: usize,
+    /// How much better a metric must be to count for `early_stopping_patience`.
+    #[schemars(extend("minimum" = 0))]
+    pub early_stopping_threshold: f64,
+    /// A step whose loss is more than so many times the median of the last ones stops the run; 0 = off.
+    #[schemars(extend("minimum" = 0))]
+    pub loss_spike_factor: f64,
+    /// Where metrics go besides `metrics.jsonl`.
+    pub report_to: Vec<ReportTo>,
+    /// Figures of the schedule; each is read by some of them.
+    pub lr_scheduler_kwargs: LrSchedulerKwargs,
 }
 
 impl Default for TrainSection {
@@ -74,6 +104,7 @@ impl Default for TrainSection {
             per_device_train_batch_size: 8,
             per_device_eval_batch_size: 8,
             gradient_accumulation_steps: 1,
+            optim: Optim::Adamw,
             learning_rate: 2e-4,
             lr_scheduler_type: Scheduler::Cosine,
             warmup_ratio: 0.03,
@@ -82,14 +113,22 @@ impl Default for TrainSection {
             adam_beta1: 0.9,
             adam_beta2: 0.999,
             adam_epsilon: 1e-8,
+            momentum: 0.0,
             max_grad_norm: 1.0,
+            label_smoothing_factor: 0.0,
             gradient_checkpointing: false,
             logging_steps: 10,
             eval_steps: 0,
             save_steps: 0,
             save_total_limit: 2,
             load_best_model_at_end: true,
+            metric_for_best_model: "loss".into(),
+            greater_is_better: None,
             early_stopping_patience: 0,
+            early_stopping_threshold: 0.0,
+            loss_spike_factor: 0.0,
+            report_to: Vec::new(),
+            lr_scheduler_kwargs: LrSchedulerKwargs::default(),
         }
     }
 }
@@ -105,15 +144,24 @@ pub enum Method {
     Full,
 }
 
-/// Shape of the learning rate after the warm-up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Where metrics go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Scheduler {
-    /// Down to 0 in a line.
-    Linear,
-    /// Down to 0 in half a cosine.
-    #[default]
-    Cosine,
-    /// Stays at the peak.
-    Constant,
+pub enum ReportTo {
+    /// Event files under `tensorboard/` of the run directory.
+    Tensorboard,
+}
+
+impl TrainSection {
+    /// Task and metric of `metric_for_best_model`; `None` when it is the loss on the held-out rows.
+    pub fn task_metric(&self) -> Option<(&str, &str)> {
+        self.metric_for_best_model.rsplit_once('/')
+    }
+
+    /// Whether a larger `metric_for_best_model` is better.
+    pub fn greater_is_better(&self) -> bool {
+        let name = &self.metric_for_best_model;
+        let falls = name.ends_with("loss") || name.ends_with("perplexity");
+        self.greater_is_better.unwrap_or(!falls)
+    }
 }

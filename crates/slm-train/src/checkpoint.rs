@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use slm_model::{Decoder, Param, WeightFile, write_safetensors};
+use slm_model::{Decoder, WeightFile, write_safetensors};
 use slm_run::{AtomicDir, write_file_atomic};
 
-use crate::{AdamW, TrainError};
+use crate::state_file::{StateFile, write_states};
+use crate::{Optimizer, Plateau, TrainError};
 
 /// Where a run stands after a step. Everything else follows from the recipe, the seed and the data.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub struct State {
     pub best: Option<(usize, f64)>,
     /// Evaluations since the best one.
     pub evals_without_gain: usize,
+    /// Of `reduce_lr_on_plateau`.
+    #[serde(default)]
+    pub plateau: Option<Plateau>,
     /// Tokens read so far, padding not counted.
     pub tokens: u64,
     /// Loss of the first step and of the last.
@@ -44,7 +48,7 @@ impl Checkpoint {
     pub fn write(
         checkpoints: &Path,
         decoder: &Decoder,
-        optimizer: &AdamW,
+        optimizer: &mut Optimizer,
         state: &State,
     ) -> Result<Self, TrainError> {
         let path = Self::folder(checkpoints, state.step);
@@ -53,18 +57,7 @@ impl Checkpoint {
         }
         let dir = AtomicDir::new(&path)?;
         write_safetensors(&dir.path().join("weights.safetensors"), decoder.trainable())?;
-        let moments: Vec<Param> = optimizer
-            .moments
-            .iter()
-            .flat_map(|(name, pair)| {
-                ["first", "second"]
-                    .into_iter()
-                    .zip(pair)
-                    .map(move |(kind, value)| (name, kind, value))
-            })
-            .map(|(name, kind, value)| Param::matrix(format!("{kind}.{name}"), value.clone()))
-            .collect();
-        write_safetensors(&dir.path().join("optimizer.safetensors"), &moments)?;
+        write_states(&dir.path().join("optimizer.safetensors"), optimizer.parts())?;
         let json = serde_json::to_vec_pretty(state).unwrap_or_default();
         write_file_atomic(dir.path().join("state.json"), &json)?;
         dir.commit()?;
@@ -106,25 +99,21 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Puts weights and moments back.
+    /// Puts weights and the optimizer's states back.
     ///
     /// # Errors
-    /// A tensor is missing or has another shape.
-    pub fn restore(&self, decoder: &mut Decoder, optimizer: &mut AdamW) -> Result<(), TrainError> {
+    /// A weight is missing, or something has another shape.
+    pub fn restore(
+        &self,
+        decoder: &mut Decoder,
+        optimizer: &mut Optimizer,
+    ) -> Result<(), TrainError> {
         self.restore_weights(decoder)?;
-        let file = WeightFile::open(&self.path.join("optimizer.safetensors"))?;
+        let file = StateFile::open(&self.path.join("optimizer.safetensors"))?;
         let device = decoder.device().clone();
-        optimizer.steps = self.state.step;
-        optimizer.moments.clear();
-        for param in decoder.trainable() {
-            let shape = param.value.dims();
-            let first = file.read_matrix(&format!("first.{}", param.name), shape, &device)?;
-            let second = file.read_matrix(&format!("second.{}", param.name), shape, &device)?;
-            optimizer
-                .moments
-                .insert(param.name.clone(), [first, second]);
-        }
-        Ok(())
+        optimizer.restore(self.state.step, &decoder.trainable(), |name, part| {
+            file.fill(name, part, &device)
+        })
     }
 }
 

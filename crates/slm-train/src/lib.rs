@@ -1,15 +1,21 @@
 //! One training loop: steps, schedule, optimizer, evaluation, checkpoints.
 
 mod checkpoint;
+mod clip;
 mod error;
+mod exact;
 mod gradients;
 mod optimizer;
+mod plateau;
 mod schedule;
+mod state_file;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, State, latest_checkpoint};
+pub use clip::clip;
 pub use error::TrainError;
 pub use gradients::{Gradients, LossOptions, TokenMeans, held_out_means, loss_and_gradients};
-pub use optimizer::{AdamW, clip};
+pub use optimizer::Optimizer;
+pub use plateau::Plateau;
 pub use schedule::Schedule;
 pub use trainer::{Corpus, Options, Outcome, Trainer, total_steps};

@@ -1,143 +1,319 @@
-//! AdamW (Loshchilov and Hutter 2019), as torch.optim.AdamW computes it.
+//! What makes a step of the gradients.
 
+mod adafactor;
+mod adamw;
+mod blocks;
+mod lion;
+mod sgd;
+mod slot;
+
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use burn::tensor::{DType, Tensor};
 use slm_model::{Decoder, Param};
-use slm_recipe::TrainSection;
+use slm_recipe::{Optim, TrainSection};
 
-use crate::Gradients;
+use crate::{Gradients, TrainError};
+use blocks::Codebooks;
+pub(crate) use slot::{Part, Slot};
 
-/// Moments of every trained weight, by name, in f32.
+/// An optimizer and what it remembers of every trained weight, by name.
 #[derive(Clone, Debug)]
-pub struct AdamW {
+pub struct Optimizer {
+    figures: Figures,
+    loraplus_lr_ratio: f64,
+    /// Steps taken; biases of moments are corrected by it.
+    steps: usize,
+    slots: BTreeMap<String, Slot>,
+}
+
+/// The optimizer's keys in the recipe.
+#[derive(Clone, Debug)]
+pub(crate) struct Figures {
+    optim: Optim,
     beta1: f64,
     beta2: f64,
     epsilon: f64,
+    momentum: f64,
     weight_decay: f64,
-    /// Steps taken; the moments' bias is corrected by it.
-    pub(crate) steps: usize,
-    pub(crate) moments: BTreeMap<String, [Tensor<2>; 2]>,
 }
 
-impl AdamW {
-    /// No moments yet.
-    pub fn new(section: &TrainSection) -> Self {
+/// What holds for one weight in one step.
+pub(crate) struct Step<'a> {
+    figures: &'a Figures,
+    /// Counted from 1.
+    number: usize,
+    lr: f64,
+    weight_decay: f64,
+    /// Made when the first weight needs them.
+    codebooks: &'a OnceCell<Codebooks>,
+}
+
+impl Optimizer {
+    /// Nothing remembered yet. `loraplus_lr_ratio` is the learning rate of an adapter's B as a multiple of A's (LoRA+,
+    /// Hayou et al. 2024); 1 is plain LoRA.
+    pub fn new(section: &TrainSection, loraplus_lr_ratio: f64) -> Self {
         Self {
-            beta1: section.adam_beta1,
-            beta2: section.adam_beta2,
-            epsilon: section.adam_epsilon,
-            weight_decay: section.weight_decay,
+            figures: Figures {
+                optim: section.optim,
+                beta1: section.adam_beta1,
+                beta2: section.adam_beta2,
+                epsilon: section.adam_epsilon,
+                momentum: section.momentum,
+                weight_decay: section.weight_decay,
+            },
+            loraplus_lr_ratio,
             steps: 0,
-            moments: BTreeMap::new(),
+            slots: BTreeMap::new(),
         }
     }
 
-    /// Updates every trained weight that has a gradient. Vectors (norms, biases) do not decay, as in HF's Trainer.
+    /// Updates every trained weight that has a gradient.
     pub fn step(&mut self, decoder: &mut Decoder, gradients: &Gradients, lr: f64) {
+        self.step_params(decoder.trainable_mut(), gradients, lr);
+    }
+
+    fn step_params(&mut self, params: Vec<&mut Param>, gradients: &Gradients, lr: f64) {
         self.steps += 1;
-        for param in decoder.trainable_mut() {
-            if let Some(gradient) = gradients.get(&param.name) {
-                let value = self.update(param, gradient.clone(), lr);
-                param.set(value);
+        let codebooks = OnceCell::new();
+        for param in params {
+            let Some(gradient) = gradients.get(&param.name) else {
+                continue;
+            };
+            let step = Step {
+                figures: &self.figures,
+                number: self.steps,
+                lr: lr * self.lr_ratio(param),
+                weight_decay: self.weight_decay(param),
+                codebooks: &codebooks,
+            };
+            let slot = self.slots.remove(&param.name);
+            let slot = slot.unwrap_or_else(|| Slot::new(&self.figures, param));
+            let (slot, value) = slot.update(&step, param.value.clone().inner(), gradient.clone());
+            self.slots.insert(param.name.clone(), slot);
+            param.set(value);
+        }
+    }
+
+    /// As peft's `create_loraplus_optimizer` groups weights: B, and with it everything of one dimension.
+    fn lr_ratio(&self, param: &Param) -> f64 {
+        match param.name.contains("lora_B") || is_vector(param) {
+            true => self.loraplus_lr_ratio,
+            false => 1.0,
+        }
+    }
+
+    /// Norms and biases do not decay, as in HF's Trainer; the magnitudes of DoRA do.
+    fn weight_decay(&self, param: &Param) -> f64 {
+        match is_vector(param) && !param.name.contains("lora_magnitude_vector") {
+            true => 0.0,
+            false => self.figures.weight_decay,
+        }
+    }
+
+    /// What it remembers, by the names of a checkpoint.
+    pub(crate) fn parts(&mut self) -> impl Iterator<Item = (String, Part<'_>)> {
+        self.slots.iter_mut().flat_map(|(name, slot)| {
+            let named = move |(kind, part)| (format!("{kind}.{name}"), part);
+            slot.parts().into_iter().map(named)
+        })
+    }
+
+    /// Takes up what a checkpoint of `steps` steps remembers of `params`; `read` fills a part by its name there, and says
+    /// whether it was there. A weight that has never had a gradient is not.
+    pub(crate) fn restore(
+        &mut self,
+        steps: usize,
+        params: &[&Param],
+        mut read: impl FnMut(&str, Part<'_>) -> Result<bool, TrainError>,
+    ) -> Result<(), TrainError> {
+        self.steps = steps;
+        self.slots.clear();
+        for param in params {
+            let mut slot = Slot::new(&self.figures, param);
+            let mut found = true;
+            for (kind, part) in slot.parts() {
+                found &= read(&format!("{kind}.{}", param.name), part)?;
+            }
+            if found {
+                self.slots.insert(param.name.clone(), slot);
             }
         }
-    }
-
-    fn update(&mut self, param: &Param, gradient: Tensor<2>, lr: f64) -> Tensor<2> {
-        let gradient = gradient.cast(DType::F32);
-        let zeros = || [gradient.zeros_like(), gradient.zeros_like()];
-        let [first, second] = self.moments.remove(&param.name).unwrap_or_else(zeros);
-        let first = first
-            .mul_scalar(self.beta1)
-            .add(gradient.clone().mul_scalar(1.0 - self.beta1));
-        let second = second
-            .mul_scalar(self.beta2)
-            .add(gradient.square().mul_scalar(1.0 - self.beta2));
-
-        let correction1 = 1.0 - self.beta1.powi(self.steps as i32);
-        let correction2 = 1.0 - self.beta2.powi(self.steps as i32);
-        let denominator = second
-            .clone()
-            .sqrt()
-            .div_scalar(correction2.sqrt())
-            .add_scalar(self.epsilon);
-        let change = first.clone().div(denominator).mul_scalar(lr / correction1);
-        self.moments.insert(param.name.clone(), [first, second]);
-
-        let decay = if param.is_vector {
-            0.0
-        } else {
-            lr * self.weight_decay
-        };
-        param
-            .value
-            .clone()
-            .inner()
-            .mul_scalar(1.0 - decay)
-            .sub(change)
+        Ok(())
     }
 }
 
-/// Scales the gradients so that their common norm is at most `max_norm` (0: off). Returns the norm before.
-///
-/// As `torch.nn.utils.clip_grad_norm_`: the factor is `max_norm / (norm + 1e-6)` where that is below 1.
-pub fn clip(gradients: &mut Gradients, max_norm: f64) -> f64 {
-    let squares: Vec<Tensor<1>> = gradients
-        .values()
-        .map(|g| g.clone().cast(DType::F32).square().sum())
-        .collect();
-    if squares.is_empty() {
-        return 0.0;
-    }
-    let norm = f64::from(Tensor::cat(squares, 0).sum().sqrt().into_scalar::<f32>());
-    let factor = max_norm / (norm + 1e-6);
-    if max_norm > 0.0 && factor < 1.0 {
-        for gradient in gradients.values_mut() {
-            *gradient = gradient.clone().mul_scalar(factor);
-        }
-    }
-    norm
+/// Whether the weight has one dimension.
+fn is_vector(param: &Param) -> bool {
+    param.file_shape().len() == 1
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use burn::tensor::Device;
+    use std::path::Path;
 
-    #[test]
-    fn the_first_step_moves_by_the_rate_and_the_decay() {
-        let section = TrainSection {
-            weight_decay: 0.1,
-            ..TrainSection::default()
-        };
-        let mut optimizer = AdamW {
-            steps: 1,
-            ..AdamW::new(&section)
-        };
-        let device = Device::flex();
-        let value = Tensor::<2>::from_floats([[1.0, -2.0]], &device);
-        let gradient = Tensor::<2>::from_floats([[0.5, -0.25]], &device);
-        let param = Param::matrix("w", value);
-        let next = optimizer
-            .update(&param, gradient, 0.01)
-            .into_data()
-            .try_to_vec::<f32>()
-            .unwrap();
-        // m̂ / √v̂ is the sign of the gradient at the first step; 1 − 0.01 · 0.1 is the decay.
-        for (got, want) in next.iter().zip([0.999 - 0.01, -2.0 * 0.999 + 0.01]) {
-            assert!((got - want).abs() < 1e-6, "{got} is not {want}");
+    use burn::tensor::{DType, Device, Tensor, TensorData};
+    use slm_model::device;
+    use slm_testkit::{Golden, relative_difference};
+
+    use super::*;
+    use crate::optimizer::blocks::Blocks;
+
+    fn goldens() -> Golden {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/goldens/data");
+        Golden::open(&data.join("optimizers.safetensors"))
+    }
+
+    fn tensor(golden: &Golden, name: &str, device: &Device) -> Tensor<2> {
+        let values = golden.f32(name);
+        let columns = golden.shape(name)[golden.shape(name).len() - 1];
+        let shape = [values.len() / columns, columns];
+        Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
+    }
+
+    /// A weight of the goldens; one whose name says so has one dimension, as norms have.
+    fn param(golden: &Golden, name: &str, device: &Device) -> Param {
+        let value = tensor(golden, &format!("{name}.before"), device);
+        match golden.shape(&format!("{name}.before")).len() {
+            1 => vector(name, value),
+            _ => Param::matrix(name, value),
+        }
+    }
+
+    fn vector(name: &str, value: Tensor<2>) -> Param {
+        Param {
+            is_vector: true,
+            ..Param::matrix(name, value)
+        }
+    }
+
+    fn values(tensor: &Tensor<2>) -> Vec<f32> {
+        tensor.clone().inner().into_data().try_into_vec().unwrap()
+    }
+
+    fn on_each_processor(check: impl Fn(&Device, &str)) {
+        let backends = device::available().into_iter();
+        for backend in backends.filter(|b| b.usable && b.spec.ends_with("cpu")) {
+            check(&device::open(&backend.spec).unwrap(), &backend.spec);
         }
     }
 
     #[test]
-    fn clipping_bounds_the_common_norm() {
-        let device = Device::flex();
-        let mut gradients = Gradients::from([
-            ("a".to_string(), Tensor::<2>::from_floats([[3.0]], &device)),
-            ("b".to_string(), Tensor::<2>::from_floats([[4.0]], &device)),
-        ]);
-        assert!((clip(&mut gradients, 1.0) - 5.0).abs() < 1e-6);
-        assert!((clip(&mut gradients, 0.0) - 1.0).abs() < 1e-6);
+    fn six_steps_equal_those_of_torch_transformers_and_bitsandbytes() {
+        let golden = goldens();
+        let plain = TrainSection {
+            weight_decay: 0.1,
+            adam_beta2: 0.98,
+            ..TrainSection::default()
+        };
+        let cases = [
+            ("adamw", Optim::Adamw, 0.0, 1e-6),
+            ("adamw_8bit", Optim::Adamw8bit, 0.0, 1e-6),
+            ("adafactor", Optim::Adafactor, 0.0, 1e-6),
+            ("lion", Optim::Lion, 0.0, 1e-6),
+            ("sgd", Optim::Sgd, 0.0, 1e-6),
+            ("sgd_momentum", Optim::Sgd, 0.9, 1e-6),
+        ];
+        on_each_processor(|device, spec| {
+            for (name, optim, momentum, tolerance) in cases {
+                let section = TrainSection {
+                    optim,
+                    momentum,
+                    ..plain.clone()
+                };
+                let mut optimizer = Optimizer::new(&section, 1.0);
+                let mut params =
+                    ["matrix", "vector", "large"].map(|name| param(&golden, name, device));
+                let factors = golden.f32("factors");
+                for (factors, lr) in factors.chunks(2).zip(golden.f64("lr")) {
+                    let gradient = |name: &str| {
+                        let part = |i: usize| {
+                            let part = tensor(&golden, &format!("{name}.gradient{i}"), device);
+                            part.mul_scalar(factors[i])
+                        };
+                        (name.to_owned(), part(0).add(part(1)))
+                    };
+                    let gradients = ["matrix", "vector", "large"].map(gradient).into();
+                    optimizer.step_params(params.iter_mut().collect(), &gradients, lr);
+                }
+                if let Some(Slot::AdamW8bit(states)) = optimizer.slots.get("large") {
+                    assert_states(&golden, states, device);
+                }
+                for param in &params {
+                    let want = golden.f32(&format!("{name}.{}.after", param.name));
+                    let difference = relative_difference(&values(&param.value), &want);
+                    assert!(
+                        difference < tolerance,
+                        "{name} on {spec}: `{}` is {difference:e} off",
+                        param.name
+                    );
+                }
+            }
+        });
+    }
+
+    /// A value that lies on the border of two codes may fall on either side.
+    fn assert_states(golden: &Golden, [first, second]: &[Blocks; 2], device: &Device) {
+        let Codebooks { signed, unsigned } = Codebooks::new(device);
+        for (i, state, codebook) in [(1, first, signed), (2, second, unsigned)] {
+            let want = golden.f32(&format!("adamw_8bit.large.state{i}"));
+            let got = values(&state.clone().read(&codebook, [66, 63]));
+            let off = |(a, b): &(&f32, &f32)| (*a - *b).abs() > 1e-6 * b.abs();
+            let others = got.iter().zip(&want).filter(off).count();
+            assert!(others <= 2, "state {i} has {others} other values");
+        }
+    }
+
+    #[test]
+    fn lora_plus_speeds_b_up_as_peft_does() {
+        let golden = goldens();
+        let section = TrainSection {
+            weight_decay: 0.1,
+            adam_beta2: 0.98,
+            ..TrainSection::default()
+        };
+        on_each_processor(|device, spec| {
+            let mut optimizer = Optimizer::new(&section, 16.0);
+            let names = ["loraplus.lora_A", "loraplus.lora_B"];
+            let mut params = names.map(|name| param(&golden, name, device));
+            let gradient = |name: &str| {
+                let gradient = tensor(&golden, &format!("{name}.gradient"), device);
+                (name.to_owned(), gradient)
+            };
+            let gradients = names.map(gradient).into();
+            for _ in 0..3 {
+                optimizer.step_params(params.iter_mut().collect(), &gradients, 0.01);
+            }
+            for param in &params {
+                let want = golden.f32(&format!("{}.after", param.name));
+                let difference = relative_difference(&values(&param.value), &want);
+                assert!(
+                    difference < 1e-6,
+                    "{spec}: `{}` is {difference:e} off",
+                    param.name
+                );
+            }
+        });
+    }
+
+    #[test]
+    fn magnitudes_decay_and_norms_do_not() {
+        let section = TrainSection {
+            weight_decay: 0.1,
+            ..TrainSection::default()
+        };
+        let optimizer = Optimizer::new(&section, 1.0);
+        let of = |name: &str, is_vector: bool| {
+            let value = Tensor::<2>::zeros([1, 4], &Device::flex());
+            let param = if is_vector {
+                vector(name, value)
+            } else {
+                Param::matrix(name, value)
+            };
+            optimizer.weight_decay(&param)
+        };
+        assert_eq!(of("model.norm.weight", true), 0.0);
+        assert_eq!(of("q_proj.lora_magnitude_vector", true), 0.1);
+        assert_eq!(of("q_proj.lora_A.weight", false), 0.1);
     }
 }

@@ -12,7 +12,10 @@ use slm_run::{Emit, Event, RunError};
 
 use crate::checkpoint::checkpoints;
 use crate::gradients::{Gradients, LossOptions, held_out_means, loss_and_gradients};
-use crate::{AdamW, Checkpoint, Schedule, State, TokenMeans, TrainError, clip, latest_checkpoint};
+use crate::{
+    Checkpoint, Optimizer, Plateau, Schedule, State, TokenMeans, TrainError, clip,
+    latest_checkpoint,
+};
 
 /// The rows of a run.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +30,8 @@ pub struct Corpus<'a> {
 pub struct Options {
     pub section: TrainSection,
     pub seed: u64,
+    /// See [`Optimizer::new`].
+    pub loraplus_lr_ratio: f64,
     /// Length that packed rows are filled up to.
     pub max_length: usize,
     pub packing: bool,
@@ -62,7 +67,7 @@ pub struct Trainer<'a> {
     schedule: Schedule,
     steps_per_epoch: usize,
     total_steps: usize,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     state: State,
 }
 
@@ -104,8 +109,11 @@ impl<'a> Trainer<'a> {
             schedule: Schedule::new(section, total_steps),
             steps_per_epoch: batches_per_epoch.div_ceil(section.gradient_accumulation_steps),
             total_steps,
-            optimizer: AdamW::new(section),
-            state: State::default(),
+            optimizer: Optimizer::new(section, options.loraplus_lr_ratio),
+            state: State {
+                plateau: Plateau::new(section),
+                ..State::default()
+            },
             options,
         };
         if this.options.resume
@@ -193,6 +201,7 @@ impl<'a> Trainer<'a> {
             .filter(|(_, batch)| batch.learned > 0)
         {
             let options = LossOptions {
+                label_smoothing: section.label_smoothing_factor,
                 gradient_checkpointing: section.gradient_checkpointing,
                 dropout_seed: slm_ops::lora_linear::mix(
                     self.options.seed ^ ((self.state.step as u64) << 20 | i as u64),
@@ -214,7 +223,8 @@ impl<'a> Trainer<'a> {
             });
         }
         let grad_norm = clip(&mut gradients, section.max_grad_norm);
-        let lr = self.schedule.lr(self.state.step);
+        let by_step = || self.schedule.lr(self.state.step);
+        let lr = self.state.plateau.as_ref().map_or_else(by_step, |p| p.lr);
         self.optimizer.step(decoder, &gradients, lr);
 
         self.state.step += 1;
@@ -254,6 +264,9 @@ impl<'a> Trainer<'a> {
         let Some(TokenMeans { loss, .. }) = held_out_means(decoder, rows.iter()) else {
             return Ok(false);
         };
+        if let Some(plateau) = &mut self.state.plateau {
+            plateau.observe(section, loss);
+        }
         let step = self.state.step;
         let best = self.state.best.is_none_or(|(_, lowest)| loss < lowest);
         if best {
@@ -294,7 +307,7 @@ impl<'a> Trainer<'a> {
 
     fn checkpoint(&mut self, decoder: &Decoder, emit: Emit<'_>) -> Result<(), TrainError> {
         let folder = &self.options.checkpoints;
-        let checkpoint = Checkpoint::write(folder, decoder, &self.optimizer, &self.state)?;
+        let checkpoint = Checkpoint::write(folder, decoder, &mut self.optimizer, &self.state)?;
         emit(Event::Checkpoint {
             step: self.state.step,
             path: checkpoint.path,

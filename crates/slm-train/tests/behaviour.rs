@@ -6,15 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 use slm_data::Sample;
 use slm_model::{Decoder, DecoderConfig, LoraSpec, device};
-use slm_recipe::TrainSection;
+use slm_recipe::{Optim, TrainSection};
 use slm_run::Event;
 use slm_train::{Corpus, Options, Outcome, Trainer};
 use tempfile::tempdir;
 
 /// A decoder of 2 layers on the processor, with every weight or an adapter to train.
 fn tiny(full: bool, dropout: f64) -> Decoder {
+    decoder(full, dropout, 24)
+}
+
+fn decoder(full: bool, dropout: f64, intermediate_size: usize) -> Decoder {
     let config = json!({
-        "model_type": "llama", "vocab_size": 32, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
+        "model_type": "llama", "vocab_size": 32, "hidden_size": 16, "intermediate_size": intermediate_size, "num_hidden_layers": 2,
         "num_attention_heads": 2, "num_key_value_heads": 1, "tie_word_embeddings": true, "initializer_range": 0.2,
     });
     let config = DecoderConfig::from_json(config, Path::new("config.json")).unwrap();
@@ -76,6 +80,7 @@ fn run(
     let options = Options {
         section: section.clone(),
         seed: 1,
+        loraplus_lr_ratio: 1.0,
         max_length: 16,
         packing: false,
         shuffle: true,
@@ -142,6 +147,48 @@ fn ten_steps_equal_five_and_five_resumed_bit_for_bit() {
             "full {full}, dropout {dropout}: weights"
         );
         assert_eq!(second.state.step, 10);
+    }
+}
+
+#[test]
+fn every_optimizer_learns_and_is_resumed_bit_for_bit() {
+    for (optim, momentum, learning_rate) in [
+        (Optim::Adamw, 0.0, 0.02),
+        (Optim::Adamw8bit, 0.0, 0.02),
+        (Optim::Adafactor, 0.0, 0.02),
+        (Optim::Lion, 0.0, 0.005),
+        (Optim::Sgd, 0.0, 0.3),
+        (Optim::Sgd, 0.9, 0.1),
+    ] {
+        // Matrices of 16 times 260 values are large enough for 8-bit states, and end in a block that is not full.
+        let fresh = || decoder(true, 0.0, 260);
+        let section = TrainSection {
+            optim,
+            momentum,
+            learning_rate,
+            weight_decay: 0.01,
+            load_best_model_at_end: false,
+            ..section(10)
+        };
+        let (whole, parts) = (tempdir().unwrap(), tempdir().unwrap());
+        let mut uninterrupted = fresh();
+        let (outcome, losses) = run(&mut uninterrupted, whole.path(), &section, false, 0);
+        let (first, last) = (outcome.state.first_loss, outcome.state.last_loss);
+        assert!(
+            last < 0.95 * first,
+            "{optim:?}: loss went from {first} to {last}"
+        );
+
+        let (_, mut before) = run(&mut fresh(), parts.path(), &section, false, 5);
+        let mut resumed = fresh();
+        let (_, after) = run(&mut resumed, parts.path(), &section, true, 0);
+        before.extend(after);
+        assert_eq!(before, losses, "{optim:?}: losses");
+        assert_eq!(
+            weights(&resumed),
+            weights(&uninterrupted),
+            "{optim:?}: weights"
+        );
     }
 }
 

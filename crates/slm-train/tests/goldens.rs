@@ -6,7 +6,7 @@ use slm_data::Batch;
 use slm_model::{Decoder, LoraSpec, device};
 use slm_recipe::{Dtype, TrainSection};
 use slm_testkit::{Golden, relative_difference, shared};
-use slm_train::{AdamW, Gradients, LossOptions, Schedule, clip, loss_and_gradients};
+use slm_train::{Gradients, LossOptions, Optimizer, Schedule, clip, loss_and_gradients};
 
 const FAMILIES: [&str; 6] = [
     "llama_tied",
@@ -153,7 +153,7 @@ fn ten_steps_have_pefts_losses_norms_and_weights() {
             ..TrainSection::default()
         };
         let schedule = Schedule::new(&section, 10);
-        let mut optimizer = AdamW::new(&section);
+        let mut optimizer = Optimizer::new(&section, 1.0);
         let wanted = |name: &str| reference.f64(&format!("train.{name}"));
         let expected = wanted("loss")
             .into_iter()

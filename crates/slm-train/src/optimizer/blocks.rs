@@ -1,0 +1,259 @@
+//! States of 8 bits: block-wise dynamic quantization (Dettmers et al. 2022), in the maps and blocks of bitsandbytes.
+//!
+//! A block of 256 values is divided by its largest magnitude, and each quotient becomes the number of the nearest of 256
+//! values. Those are dense near 1, and reach down to 1e-7 with seven decades that each have half as many steps as the next.
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+
+/// Values that share a scale.
+const BLOCK: usize = 256;
+/// Cells of the table that finds a value's place; see [`Codebook`].
+const CELLS: usize = 4096;
+/// What rounding may do to the roots.
+const ROUNDING: f64 = 1e-6;
+
+/// A state in 8 bits.
+#[derive(Clone, Debug)]
+pub(crate) struct Blocks {
+    /// `[blocks, 256]`, u8, row-major over the weight; the last block is padded.
+    pub(super) codes: Tensor<2, Int>,
+    /// `[blocks, 1]`, f32: the largest magnitude of each block.
+    pub(super) scales: Tensor<2>,
+}
+
+/// The two maps on a device.
+pub(super) struct Codebooks {
+    /// Of values between −1 and 1.
+    pub(super) signed: Codebook,
+    /// Of values between 0 and 1.
+    pub(super) unsigned: Codebook,
+}
+
+/// The 256 values of a map, and how the nearest is found.
+///
+/// The fourth root spreads the values evenly enough that each of 4096 cells of equal width holds at most one of the
+/// midpoints between them: the table has the midpoints below a cell, and one comparison tells on which side of its own a
+/// value lies.
+pub(super) struct Codebook {
+    values: Tensor<1>,     // [256]
+    midpoints: Tensor<1>,  // [256], the last is never reached
+    table: Tensor<1, Int>, // [4096]
+    is_signed: bool,
+}
+
+impl Blocks {
+    /// `n` zeros.
+    pub(super) fn zeros(n: usize, device: &Device) -> Self {
+        let blocks = n.div_ceil(BLOCK);
+        Self {
+            // Whatever the code says, times a scale of 0 it is 0.
+            codes: Tensor::<2, Int>::zeros([blocks, BLOCK], device).cast(DType::U8),
+            scales: Tensor::zeros([blocks, 1], (device, DType::F32)),
+        }
+    }
+
+    /// The nearest to `state`.
+    pub(super) fn of(state: Tensor<2>, codebook: &Codebook) -> Self {
+        let [rows, columns] = state.dims();
+        let n = rows * columns;
+        let blocks = n.div_ceil(BLOCK);
+        let mut flat = state.reshape([1, n]);
+        if blocks * BLOCK > n {
+            let padding = Tensor::zeros([1, blocks * BLOCK - n], (&flat.device(), DType::F32));
+            flat = Tensor::cat(vec![flat, padding], 1);
+        }
+        let values = flat.reshape([blocks, BLOCK]);
+        let scales = values.clone().abs().max_dim(1);
+        // A block of zeros is divided by something, too.
+        let unit = values.mul(scales.clone().clamp_min(1e-38).recip());
+        Self {
+            codes: codebook.nearest(unit.clamp(-1.0, 1.0)),
+            scales,
+        }
+    }
+
+    /// The state that the codes stand for, in `shape`.
+    pub(super) fn read(self, codebook: &Codebook, shape: [usize; 2]) -> Tensor<2> {
+        let [blocks, width] = self.codes.dims();
+        let index = self.codes.reshape([blocks * width]).cast(DType::I32);
+        let values = codebook.values.clone().select(0, index);
+        let flat = values.reshape([blocks, width]).mul(self.scales);
+        let n = shape[0] * shape[1];
+        flat.reshape([1, blocks * width])
+            .narrow(1, 0, n)
+            .reshape(shape)
+    }
+}
+
+impl Codebooks {
+    pub(super) fn new(device: &Device) -> Self {
+        Self {
+            signed: Codebook::new(true, device),
+            unsigned: Codebook::new(false, device),
+        }
+    }
+}
+
+impl Codebook {
+    fn new(is_signed: bool, device: &Device) -> Self {
+        let values = dynamic_map(is_signed);
+        let midpoints = midpoints(&values);
+        let table: Vec<i32> = (0..CELLS)
+            .map(|cell| {
+                let edge = edge(cell, is_signed, -ROUNDING);
+                midpoints.iter().filter(|m| f64::from(**m) < edge).count() as i32
+            })
+            .collect();
+        let floats = |values: Vec<f32>| -> Tensor<1> {
+            Tensor::from_data(TensorData::from(&values[..]), (device, DType::F32))
+        };
+        Self {
+            values: floats(values),
+            midpoints: floats(midpoints),
+            table: Tensor::from_data(TensorData::from(&table[..]), (device, DType::I32)),
+            is_signed,
+        }
+    }
+
+    /// The numbers of the values nearest to `unit`, `[blocks, 256]` between −1 and 1: u8.
+    fn nearest(&self, unit: Tensor<2>) -> Tensor<2, Int> {
+        let [blocks, width] = unit.dims();
+        let unit = unit.reshape([blocks * width]);
+        let root = unit.clone().abs().sqrt().sqrt();
+        let place = match self.is_signed {
+            true => root
+                .mul(unit.clone().sign())
+                .add_scalar(1.0)
+                .mul_scalar(CELLS as f64 / 2.0),
+            false => root.mul_scalar(CELLS as f64),
+        };
+        let cell = place
+            .clamp(0.0, CELLS as f64 - 1.0)
+            .floor()
+            .int()
+            .cast(DType::I32);
+        let below = self.table.clone().select(0, cell);
+        let midpoint = self.midpoints.clone().select(0, below.clone());
+        let is_above = unit.greater(midpoint).int().cast(DType::I32);
+        below.add(is_above).cast(DType::U8).reshape([blocks, width])
+    }
+}
+
+/// The value at the lower edge of a cell, its fourth root moved by `margin`.
+fn edge(cell: usize, is_signed: bool, margin: f64) -> f64 {
+    let place = match is_signed {
+        true => cell as f64 / (CELLS as f64 / 2.0) - 1.0,
+        false => cell as f64 / CELLS as f64,
+    } + margin;
+    place.powi(4) * place.signum()
+}
+
+/// Where one value ends and the next begins; after the last, nothing does.
+fn midpoints(values: &[f32]) -> Vec<f32> {
+    let between = values.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0);
+    between.chain([2.0]).collect()
+}
+
+/// `create_dynamic_map` of bitsandbytes: in each of seven decades the centres of 1, 2, 4 .. 64 equal steps from 0.1 to 1
+/// (twice as many without a sign), then 0 and 1.
+fn dynamic_map(is_signed: bool) -> Vec<f32> {
+    let mut values = vec![0.0, 1.0];
+    for decade in 0..7 {
+        let steps: usize = if is_signed { 1 } else { 2 } << decade;
+        let width = (1.0f32 - 0.1) / steps as f32;
+        // torch.linspace counts from both ends, and rounds once.
+        let edge = |i: usize| match i < steps.div_ceil(2) {
+            true => width.mul_add(i as f32, 0.1),
+            false => (-width).mul_add((steps - i) as f32, 1.0),
+        };
+        let scale = 10f64.powi(decade - 6) as f32;
+        for i in 0..steps {
+            let value = scale * ((edge(i) + edge(i + 1)) / 2.0);
+            values.push(value);
+            if is_signed {
+                values.push(-value);
+            }
+        }
+    }
+    values.sort_by(f32::total_cmp);
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_maps_are_those_of_bitsandbytes() {
+        let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens/data");
+        let golden =
+            slm_testkit::Golden::open(&std::path::Path::new(data).join("optimizers.safetensors"));
+        assert_eq!(dynamic_map(true), golden.f32("adamw_8bit.map1"));
+        assert_eq!(dynamic_map(false), golden.f32("adamw_8bit.map2"));
+    }
+
+    #[test]
+    fn no_cell_holds_two_midpoints() {
+        for is_signed in [true, false] {
+            let midpoints = midpoints(&dynamic_map(is_signed));
+            for cell in 0..CELLS - 1 {
+                let low = edge(cell, is_signed, -ROUNDING);
+                let high = edge(cell + 1, is_signed, ROUNDING);
+                let inside = |m: &&f32| (low..high).contains(&f64::from(**m));
+                let within = midpoints.iter().filter(inside).count();
+                assert!(within <= 1, "cell {cell} holds {within} midpoints");
+            }
+        }
+    }
+
+    #[test]
+    fn the_nearest_value_is_found() {
+        let device = Device::flex();
+        for is_signed in [true, false] {
+            let values = dynamic_map(is_signed);
+            let codebook = Codebook::new(is_signed, &device);
+            let units: Vec<f32> = (0..4096)
+                .map(|i| {
+                    let magnitude = 10f32.powf(-(i as f32) / 512.0);
+                    let sign = if is_signed && i % 2 == 1 { -1.0 } else { 1.0 };
+                    if i == 4095 { 0.0 } else { magnitude * sign }
+                })
+                .collect();
+            let unit = Tensor::<1>::from_floats(&units[..], &device).reshape([16, 256]);
+            let codes: Vec<i64> = codebook.nearest(unit).into_data().iter().collect();
+            for (unit, code) in units.iter().zip(codes) {
+                let found = (values[code as usize] - unit).abs();
+                let best = values
+                    .iter()
+                    .map(|v| (v - unit).abs())
+                    .fold(f32::MAX, f32::min);
+                assert!(
+                    found <= best * 1.00001 + 1e-12,
+                    "{unit} became {}",
+                    values[code as usize]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_of_any_length_is_kept() {
+        let device = Device::flex();
+        let codebook = Codebook::new(true, &device);
+        let values: Vec<f32> = (0..600).map(|i| (i as f32 - 300.0) / 100.0).collect();
+        let state = Tensor::<1>::from_floats(&values[..], &device).reshape([20, 30]);
+        let blocks = Blocks::of(state, &codebook);
+        assert_eq!(blocks.codes.dims(), [3, 256]);
+        assert_eq!(blocks.codes.dtype(), DType::U8);
+        let read = blocks
+            .read(&codebook, [20, 30])
+            .into_data()
+            .try_to_vec::<f32>()
+            .unwrap();
+        for (a, b) in values.iter().zip(&read) {
+            assert!((a - b).abs() <= 0.008 * 3.0, "{a} became {b}");
+        }
+        let zeros = Blocks::zeros(600, &device).read(&codebook, [20, 30]);
+        assert_eq!(zeros.abs().max().into_scalar::<f32>(), 0.0);
+    }
+}

@@ -1,0 +1,115 @@
+//! `optimizer.safetensors`: states in f32, and codes in u8.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{DType, Device, TensorData};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use slm_run::RunError;
+
+use crate::TrainError;
+use crate::optimizer::Part;
+
+/// The states of an optimizer in a file, read whole.
+pub(crate) struct StateFile {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+/// Writes `parts` as a safetensors file.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn write_states<'a>(
+    path: &Path,
+    parts: impl Iterator<Item = (String, Part<'a>)>,
+) -> Result<(), TrainError> {
+    let buffers: Vec<(String, Dtype, [usize; 2], Vec<u8>)> = parts
+        .map(|(name, part)| match part {
+            Part::Float(value) => {
+                let values = value.clone().into_data();
+                let bytes = values.iter::<f32>().flat_map(f32::to_le_bytes).collect();
+                (name, Dtype::F32, value.dims(), bytes)
+            }
+            Part::Codes(codes) => {
+                let bytes = codes.clone().into_data().iter::<u8>().collect();
+                (name, Dtype::U8, codes.dims(), bytes)
+            }
+        })
+        .collect();
+    let mut views = BTreeMap::new();
+    for (name, dtype, shape, bytes) in &buffers {
+        let view = TensorView::new(*dtype, shape.to_vec(), bytes);
+        views.insert(name.as_str(), view.map_err(|e| wrong(path, &e))?);
+    }
+    let bytes = safetensors::serialize(&views, None).map_err(|e| wrong(path, &e))?;
+    fs_err::write(path, bytes).map_err(|e| RunError::io(path, e))?;
+    Ok(())
+}
+
+impl StateFile {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// It is missing, or not safetensors.
+    pub(crate) fn open(path: &Path) -> Result<Self, TrainError> {
+        let bytes = fs_err::read(path).map_err(|e| RunError::io(path, e))?;
+        SafeTensors::deserialize(&bytes).map_err(|e| wrong(path, &e))?;
+        Ok(Self {
+            path: path.into(),
+            bytes,
+        })
+    }
+
+    /// Fills a part; `false` when the file has none of that name.
+    ///
+    /// # Errors
+    /// It has another shape or type there.
+    pub(crate) fn fill(
+        &self,
+        name: &str,
+        part: Part<'_>,
+        device: &Device,
+    ) -> Result<bool, TrainError> {
+        let tensors = SafeTensors::deserialize(&self.bytes).map_err(|e| wrong(&self.path, &e))?;
+        let Ok(view) = tensors.tensor(name) else {
+            return Ok(false);
+        };
+        let (needed, dtype) = match &part {
+            Part::Float(value) => (value.dims(), Dtype::F32),
+            Part::Codes(codes) => (codes.dims(), Dtype::U8),
+        };
+        if view.dtype() != dtype || view.shape() != needed {
+            let (found, found_type) = (view.shape(), view.dtype());
+            return Err(TrainError::Checkpoint {
+                path: self.path.clone(),
+                what: format!(
+                    "`{name}` has shape {found:?} in {found_type:?}, this run needs {needed:?} in {dtype:?}"
+                ),
+            });
+        }
+        match part {
+            Part::Float(value) => {
+                let floats = view.data().chunks_exact(4);
+                let floats: Vec<f32> = floats
+                    .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                    .collect();
+                let data = TensorData::new(floats, needed);
+                *value = burn::tensor::Tensor::from_data(data, (device, DType::F32));
+            }
+            Part::Codes(codes) => {
+                let data = TensorData::new(view.data().to_vec(), needed);
+                *codes = burn::tensor::Tensor::from_data(data, (device, DType::U8));
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn wrong(path: &Path, error: &safetensors::SafeTensorError) -> TrainError {
+    TrainError::Checkpoint {
+        path: path.into(),
+        what: error.to_string(),
+    }
+}
