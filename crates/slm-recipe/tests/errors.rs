@@ -223,7 +223,7 @@ fn numbers_out_of_range() {
         ),
         (
             "[[data.train]]\npath = \"p\"\nweight = 0",
-            "`data.train.1.weight` is 0, needs more than 0",
+            "`data.train.0.weight` is 0, needs more than 0",
         ),
         (
             "[data]\ntrain = []",
