@@ -53,7 +53,7 @@ impl Plan {
                 "" => "random weights, a new tokenizer".into(),
                 name => name.into(),
             },
-            family: config.family.model_type().into(),
+            family: config.family.model_type.into(),
             device: device::name(&device),
             parameters: config.n_params(),
             train_rows: train.rows,

@@ -100,7 +100,7 @@ fn an_unknown_architecture_is_refused_with_the_known_ones() {
     assert_shown!(train(&sandbox, &[]), @r"
     exit code: 2
     ----- stderr -----
-    error: `base/config.json`: `model_type` is `rwkv`, which slm-tune cannot run (it runs llama, mistral, qwen2, qwen3)
+    error: `base/config.json`: `model_type` is `rwkv`, which slm-tune cannot run (it runs llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text, phi3, smollm3, granite, olmo2, gpt_neox, gpt2)
 
     hint: choose a base of one of these families
     ");
@@ -176,9 +176,9 @@ fn a_module_that_no_layer_has_is_refused() {
     ----- stderr -----
     data: started
     data: done in [time]
-    error: `lora.target_modules` names `q_prj`, which no layer has
+    error: `lora.target_modules` names `q_prj`, which the model does not have
 
-    hint: the linear layers are q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, or "all-linear"
+    hint: its modules are q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, or "all-linear"
     "#);
 }
 

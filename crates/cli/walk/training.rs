@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::json;
 use slm_data::{Sample, Shards};
 use slm_model::{Decoder, LoraSpec};
 use slm_recipe::{Method, ModelSection};
-use slm_run::{Event, MetricsLog, RunDir, StageStatus, sha256_json, write_file_atomic};
+use slm_run::{
+    Event, MetricsLog, RunDir, StageStatus, sha256_file, sha256_json, write_file_atomic,
+};
 use slm_train::{Checkpoint, Corpus, Options, Outcome, Trainer};
 
 use super::Walk;
@@ -36,7 +38,7 @@ impl Walk {
         let options = Options {
             section: self.recipe.train.clone(),
             seed: self.recipe.seed,
-            loraplus_lr_ratio: 1.0,
+            loraplus_lr_ratio: self.recipe.lora.loraplus_lr_ratio,
             max_length: self.recipe.model.max_length,
             packing: self.recipe.data.packing,
             shuffle: self.recipe.data.shuffle,
@@ -95,9 +97,17 @@ impl Walk {
     fn untrained(&self, base: &Base) -> Result<Decoder> {
         let mut decoder = base.decoder(&self.recipe)?;
         match self.recipe.train.method {
-            Method::Lora => {
-                decoder.attach_lora(&LoraSpec::from(&self.recipe.lora), self.recipe.seed)?;
-            }
+            Method::Lora => match &self.recipe.lora.adapter_path {
+                None => {
+                    decoder.attach_lora(&LoraSpec::from(&self.recipe.lora), self.recipe.seed)?;
+                }
+                Some(path) => {
+                    decoder
+                        .load_adapter(Path::new(path))
+                        .with_context(|| format!("failed to load the adapter `{path}`"))?;
+                    decoder.train_adapter();
+                }
+            },
             Method::Full => decoder.train_all(),
         }
         Ok(decoder)
@@ -116,7 +126,13 @@ impl Walk {
             "shuffle": recipe.data.shuffle,
             "lora": recipe.lora, "train": recipe.train, "seed": recipe.seed, "held_out": recipe.eval.max_samples,
         });
-        let digest = sha256_json(&inputs);
+        let digest = match &recipe.lora.adapter_path {
+            None => sha256_json(&inputs),
+            Some(path) => {
+                let weights = Path::new(path).join("adapter_model.safetensors");
+                sha256_json(&json!([inputs, sha256_file(&weights)?]))
+            }
+        };
         if self.run.record().digests.get("base") != Some(&weights) {
             self.run.set_digest("base", weights)?;
         }

@@ -3,7 +3,7 @@
 //! Names: `TENSOR_NAMES` in gguf-py's `constants.py`. Which architecture a family becomes: `conversion/` in llama.cpp.
 
 use slm_gguf::keys::architecture;
-use slm_model::{DecoderConfig, Family};
+use slm_model::{DecoderConfig, RopeScaling};
 
 use crate::ExportError;
 
@@ -22,34 +22,41 @@ const LAYER_PARTS: [(&str, &str); 11] = [
     ("mlp.down_proj", "ffn_down"),
 ];
 
-/// The architecture that llama.cpp knows a family by.
-pub(crate) fn architecture(family: Family) -> &'static str {
-    match family {
-        Family::Llama | Family::Mistral => architecture::LLAMA,
-        Family::Qwen2 => architecture::QWEN2,
-        Family::Qwen3 => architecture::QWEN3,
-    }
-}
-
-/// Refuses what llama.cpp's architecture has no tensor for.
+/// Refuses what the file cannot say, or llama.cpp's architecture has no tensor for.
 ///
 /// # Errors
-/// Biases in a Qwen model where Qwen's own have none.
+/// A family whose tensors are not named here; a sliding window; a rope scaling that is neither linear nor llama3; biases in
+/// a Qwen model where Qwen's own have none.
 pub(crate) fn ensure_expressible(config: &DecoderConfig) -> Result<(), ExportError> {
-    let extra = match config.family {
-        Family::Llama | Family::Mistral => None,
-        Family::Qwen2 if config.o_bias => Some("a bias on o_proj"),
-        Family::Qwen3 if config.qkv_bias => Some("biases in the attention"),
-        Family::Qwen2 | Family::Qwen3 if config.mlp_bias => {
-            Some("biases in the feed-forward layers")
-        }
-        Family::Qwen2 | Family::Qwen3 => None,
+    let qwen = match config.family.gguf {
+        architecture::LLAMA => false,
+        architecture::QWEN2 | architecture::QWEN3 => true,
+        _ => return Err(not_in_gguf("the tensors", config)),
     };
-    match extra {
-        None => Ok(()),
-        Some(what) => Err(ExportError::NotInGguf {
-            what: format!("{what} of a {} model", config.family.model_type()),
-        }),
+    let scalings = config.ropes.iter().map(|rope| &rope.scaling);
+    let stretched = scalings.into_iter().any(|scaling| {
+        use RopeScaling::{Linear, Llama3, None};
+        !matches!(scaling, None | Linear { .. } | Llama3 { .. })
+    });
+    let extra = if config.layers.iter().any(|layer| layer.windowed) {
+        "the sliding window"
+    } else if stretched {
+        "the rope scaling"
+    } else if config.family.gguf == architecture::QWEN2 && config.o_bias {
+        "a bias on o_proj"
+    } else if config.family.gguf == architecture::QWEN3 && config.qkv_bias {
+        "biases in the attention"
+    } else if qwen && config.mlp_bias {
+        "biases in the feed-forward layers"
+    } else {
+        return Ok(());
+    };
+    Err(not_in_gguf(extra, config))
+}
+
+pub(crate) fn not_in_gguf(what: &str, config: &DecoderConfig) -> ExportError {
+    ExportError::NotInGguf {
+        what: format!("{what} of a {} model", config.family.model_type),
     }
 }
 

@@ -8,7 +8,7 @@ use slm_gguf::{GgufError, Metadata, Reader, keys};
 use slm_model::{Decoder, DecoderConfig};
 
 use crate::ExportError;
-use crate::architecture::{architecture, is_paired, tensor_name, to_halves};
+use crate::architecture::{is_paired, tensor_name, to_halves};
 use crate::gguf_file::ROPE_FREQS;
 use crate::gguf_metadata::are_rope_factors;
 
@@ -28,7 +28,7 @@ pub fn read_gguf(
 ) -> Result<Decoder, ExportError> {
     let reader = Reader::open(path)?;
     let config = read_config(&reader, path, trained)?;
-    let architecture = architecture(config.family);
+    let architecture = config.family.gguf;
     let head_dim = config.head_dim;
     let another = |what: String| ExportError::AnotherModel {
         path: path.into(),
@@ -81,7 +81,7 @@ fn read_config(
         what,
     };
     let found = metadata.require(&keys::general::ARCHITECTURE)?;
-    let architecture = architecture(trained.family);
+    let architecture = trained.family.gguf;
     if found != architecture {
         return Err(another(format!(
             "its architecture is `{found}`, needed `{architecture}`"
@@ -95,9 +95,11 @@ fn read_config(
                 "`{ROPE_FREQS}` holds other factors than those it was trained with"
             )));
         }
-        let theta = config.rope.theta;
-        config.rope = trained.rope.clone();
-        config.rope.theta = theta;
+        let theta = config.ropes.first().map(|rope| rope.theta);
+        config.ropes.clone_from(&trained.ropes);
+        for (rope, theta) in config.ropes.iter_mut().zip(theta) {
+            rope.theta = theta;
+        }
     }
     let of = |c: &DecoderConfig| (c.vocab_size, c.hidden_size, c.num_hidden_layers);
     if of(&config) != of(trained) {

@@ -7,7 +7,7 @@ use slm_model::{Decoder, Param};
 use slm_recipe::GgufType;
 
 use crate::ExportError;
-use crate::architecture::{architecture, ensure_expressible, is_paired, tensor_name, to_pairs};
+use crate::architecture::{ensure_expressible, is_paired, tensor_name, to_pairs};
 use crate::comparison::values;
 use crate::gguf_metadata::rope_factors;
 
@@ -92,11 +92,11 @@ impl<'a> GgufFile<'a> {
     fn rows(&self, param: &Param) -> Vec<f32> {
         let config = self.decoder.config();
         let rows = values(param.tensor());
-        if !is_paired(architecture(config.family), &param.name) {
+        if !is_paired(config.family.gguf, &param.name) {
             return rows;
         }
         // A bias is one column with a row for each channel.
-        let columns = if param.is_vector {
+        let columns = if param.is_vector() {
             1
         } else {
             param.value.dims()[1]

@@ -5,7 +5,7 @@ use slm_model::DecoderConfig;
 use slm_recipe::GgufType;
 
 use crate::ExportError;
-use crate::architecture::architecture;
+use crate::architecture::not_in_gguf;
 
 /// Two factors that differ by less than this are one: they are quotients of f32 numbers.
 const FACTOR_TOLERANCE: f32 = 1e-5;
@@ -22,13 +22,15 @@ enum Stretch {
 
 /// Reads the stretch off the frequencies themselves, so that the file says what the decoder computes.
 fn stretch(config: &DecoderConfig) -> Stretch {
-    let half = config.head_dim / 2;
-    let in_force = config.rope.inv_freq(config.head_dim);
-    let mut factors: Vec<f32> = (0..half)
-        .map(|i| {
-            let exponent = (2 * i) as f32 / config.head_dim as f32;
-            let plain = 1.0 / (config.rope.theta as f32).powf(exponent);
-            plain / in_force[i]
+    let Some(rope) = config.ropes.first() else {
+        return Stretch::Not;
+    };
+    let in_force = rope.inv_freq(1);
+    let mut factors: Vec<f32> = (in_force.iter().enumerate())
+        .map(|(i, in_force)| {
+            let exponent = (2 * i) as f32 / rope.dim as f32;
+            let plain = 1.0 / (rope.theta as f32).powf(exponent);
+            plain / in_force
         })
         .collect();
     // Quotients such as 3.9999998 are what was divided by.
@@ -58,13 +60,8 @@ pub(crate) fn rope_factors(config: &DecoderConfig) -> Result<Option<Vec<f32>>, E
     let Stretch::Unevenly(factors) = stretch(config) else {
         return Ok(None);
     };
-    if architecture(config.family) != keys::architecture::LLAMA {
-        return Err(ExportError::NotInGguf {
-            what: format!(
-                "the rope scaling `llama3` of a {} model",
-                config.family.model_type()
-            ),
-        });
+    if config.family.gguf != keys::architecture::LLAMA {
+        return Err(not_in_gguf("the rope scaling `llama3`", config));
     }
     Ok(Some(factors))
 }
@@ -87,7 +84,7 @@ pub(crate) fn model_metadata(
 ) -> Metadata {
     use keys::general;
     let mut metadata = Metadata::new();
-    let architecture = architecture(config.family);
+    let architecture = config.family.gguf;
     metadata.set(&general::ARCHITECTURE, architecture.to_string());
     metadata.set(&general::TYPE, "model".to_string());
     metadata.set(&general::NAME, name.to_string());
@@ -140,7 +137,7 @@ fn set_dimensions(metadata: &mut Metadata, config: &DecoderConfig, architecture:
     }
     metadata.set(
         &llm::LAYER_NORM_RMS_EPSILON.of(architecture),
-        config.rms_norm_eps as f32,
+        config.norm_eps as f32,
     );
     let is_explicit = config.raw.get("head_dim").is_some_and(|dim| !dim.is_null());
     if is_explicit || config.head_dim * config.num_attention_heads != config.hidden_size {
@@ -152,12 +149,12 @@ fn set_dimensions(metadata: &mut Metadata, config: &DecoderConfig, architecture:
 /// A stretch for each pair of channels is no key but a tensor, see [`rope_factors`].
 fn set_rope(metadata: &mut Metadata, config: &DecoderConfig, architecture: &str) {
     use keys::llm;
-    let head_dim = config.head_dim as u32;
-    metadata.set(&llm::ROPE_DIMENSION_COUNT.of(architecture), head_dim);
-    metadata.set(
-        &llm::ROPE_FREQ_BASE.of(architecture),
-        config.rope.theta as f32,
-    );
+    let Some(rope) = config.ropes.first() else {
+        return;
+    };
+    let (dim, theta) = (rope.dim as u32, rope.theta as f32);
+    metadata.set(&llm::ROPE_DIMENSION_COUNT.of(architecture), dim);
+    metadata.set(&llm::ROPE_FREQ_BASE.of(architecture), theta);
     if let Stretch::Evenly(factor) = stretch(config) {
         metadata.set(
             &llm::ROPE_SCALING_TYPE.of(architecture),

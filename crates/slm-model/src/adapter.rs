@@ -1,90 +1,189 @@
-//! LoRA adapters in PEFT's format.
+//! LoRA adapters: put on a base, read and written in PEFT's format.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::tensor::DType;
-use serde_json::{Value, json};
-use slm_recipe::{LoraSection, TargetModules};
+use burn::tensor::{DType, Device, Tensor};
+use slm_recipe::{InitLora, LoraSection};
 
-use crate::layer::LINEAR_NAMES;
-use crate::linear::Lora;
+use crate::linear::Linear;
+use crate::lora::{Lora, TrainedNorms};
+use crate::modules::{Modules, by_pattern, ends_with_module, layer_of};
 use crate::weights::{WeightFile, matrix, write_safetensors};
-use crate::{Decoder, ModelError, Param, random};
+use crate::{Decoder, ModelError, Param, adapter_config, pissa, random};
 
 /// What an adapter is made of.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct LoraSpec {
-    pub r: usize,
-    pub alpha: f64,
-    pub dropout: f64,
-    /// Names of linear layers, such as `q_proj`.
-    pub targets: Vec<String>,
+    pub(crate) r: usize,
+    pub(crate) alpha: f64,
+    pub(crate) dropout: f64,
+    pub(crate) targets: Modules,
+    pub(crate) exclude: Modules,
+    /// Numbers of the layers that get one; empty: all.
+    pub(crate) layers: Vec<usize>,
+    /// Ranks of their own, by pattern.
+    pub(crate) ranks: BTreeMap<String, usize>,
+    /// Alphas of their own, by pattern.
+    pub(crate) alphas: BTreeMap<String, f64>,
+    pub(crate) use_rslora: bool,
+    pub(crate) use_dora: bool,
+    /// Modules that are trained whole, in a copy that the adapter keeps.
+    pub(crate) modules_to_save: Vec<String>,
+    /// A tied head stays tied when its embedding is among `modules_to_save`.
+    pub(crate) keep_tied: bool,
+    pub(crate) init: InitLora,
+    /// Iterations of PiSSA's search; 0: until it stands still.
+    pub(crate) pissa_niter: usize,
+}
+
+impl Default for LoraSpec {
+    fn default() -> Self {
+        Self::from(&LoraSection::default())
+    }
 }
 
 impl From<&LoraSection> for LoraSpec {
     fn from(section: &LoraSection) -> Self {
-        let targets = match &section.target_modules {
-            TargetModules::AllLinear => LINEAR_NAMES.map(String::from).into(),
-            TargetModules::Names(names) => names.clone(),
-        };
         Self {
             r: section.r,
             alpha: section.lora_alpha,
             dropout: section.lora_dropout,
-            targets,
+            targets: Modules::from(&section.target_modules),
+            exclude: Modules::Names(section.exclude_modules.clone()),
+            layers: section.layers_to_transform.clone(),
+            ranks: section.rank_pattern.clone(),
+            alphas: section.alpha_pattern.clone(),
+            use_rslora: section.use_rslora,
+            use_dora: section.use_dora,
+            modules_to_save: section.modules_to_save.clone(),
+            keep_tied: true,
+            init: section.init_lora_weights,
+            pissa_niter: section.pissa_niter,
         }
     }
 }
 
+impl LoraSpec {
+    /// Whether the linear layer at `path` gets a pair.
+    fn adapts(&self, path: &str) -> bool {
+        let in_layers = || layer_of(path).is_some_and(|layer| self.layers.contains(&layer));
+        self.targets.holds(path)
+            && !self.exclude.holds(path)
+            && !self
+                .modules_to_save
+                .iter()
+                .any(|name| contains_module(path, name))
+            && (self.layers.is_empty() || in_layers())
+    }
+
+    fn rank_of(&self, path: &str) -> usize {
+        by_pattern(&self.ranks, path).copied().unwrap_or(self.r)
+    }
+
+    /// `alpha / r`, or `alpha / √r`.
+    fn scale_of(&self, path: &str) -> f64 {
+        let alpha = by_pattern(&self.alphas, path)
+            .copied()
+            .unwrap_or(self.alpha);
+        let r = self.rank_of(path) as f64;
+        if self.use_rslora {
+            alpha / r.sqrt()
+        } else {
+            alpha / r
+        }
+    }
+}
+
+/// Whether `name` is a whole part, or several, of `path`.
+fn contains_module(path: &str, name: &str) -> bool {
+    format!(".{path}.").contains(&format!(".{name}."))
+}
+
+/// A tensor of an adapter by its name in PEFT's file, and its shape there.
+type Values<'a> = &'a mut dyn FnMut(&str, &[usize]) -> Result<Vec<f32>, ModelError>;
+
 impl Decoder {
     /// Puts a fresh adapter on the targets and marks it as trained; the base is frozen.
     ///
-    /// A is uniform in ±1/√in (PEFT's `kaiming_uniform_(a=√5)`), B is 0, so that the model does not change yet.
+    /// A is uniform in ±1/√in (PEFT's `kaiming_uniform_(a=√5)`) or normal with deviation 1/r (`gaussian`), B is 0, so that
+    /// the model does not change yet. PiSSA takes the base's principal parts, and counts what training changes in them.
     ///
     /// # Errors
     /// A target that no layer has.
     pub fn attach_lora(&mut self, spec: &LoraSpec, seed: u64) -> Result<(), ModelError> {
-        self.attach(spec, |name, [_, input]| {
-            let bound = 1.0 / (input as f32).sqrt();
-            Ok(if name.contains("lora_A") {
-                Some(random::uniform(seed, name, spec.r * input, bound))
-            } else {
-                None
-            })
-        })?;
+        self.ensure_modules(spec)?;
+        self.ensure_patterns(spec)?;
+        let device = self.device().clone();
+        for linear in adapted(self, spec) {
+            let path = linear.path().to_string();
+            let [out, input] = linear.weight.value.dims();
+            let (r, scale) = (spec.rank_of(&path), spec.scale_of(&path));
+            let name = peft_name(&path, "lora_A.weight");
+            let (a, b, start) = match spec.init {
+                InitLora::Default | InitLora::Gaussian => {
+                    let a = match spec.init {
+                        InitLora::Gaussian => {
+                            random::normal(seed, &name, r * input, 1.0 / r as f32)
+                        }
+                        _ => random::uniform(seed, &name, r * input, 1.0 / (input as f32).sqrt()),
+                    };
+                    let a = matrix(a, &[r, input], &device, DType::F32);
+                    let b = Tensor::zeros([out, r], (&device, DType::F32));
+                    (a, b, None)
+                }
+                InitLora::Pissa => {
+                    let iterations = (spec.pissa_niter > 0).then_some(spec.pissa_niter);
+                    let weight = linear.weight.value.clone().inner();
+                    let (a, b) = pissa::principal_pair(weight, r, scale, iterations, seed, &name);
+                    (a.clone(), b.clone(), Some((a, b)))
+                }
+            };
+            let mut lora = Lora {
+                a: Param::matrix(name, a),
+                b: Param::matrix(peft_name(&path, "lora_B.weight"), b),
+                scale,
+                dropout: spec.dropout,
+                magnitude: None,
+                start,
+            };
+            if spec.use_dora {
+                // B A is nothing yet, so the norms are those of the base.
+                let base_squares = row_squares(linear);
+                let norms = Param::vector(
+                    peft_name(&path, "lora_magnitude_vector"),
+                    base_squares.clone().sqrt(),
+                );
+                lora.magnitude = Some(TrainedNorms {
+                    norms,
+                    base_squares,
+                });
+            }
+            linear.lora = Some(lora);
+        }
+        self.keep_copies(spec, &mut |_, _| Ok(Vec::new()))?;
+        self.lora = Some(spec.clone());
         self.train_adapter();
         Ok(())
     }
 
     /// Marks the adapter as trained.
     pub fn train_adapter(&mut self) {
-        self.lora_all_mut().for_each(Param::train);
+        let copies = self.base_mut().into_iter().filter(|p| p.is_copy());
+        copies.for_each(Param::train);
+        let pairs = self.linears_mut().filter_map(|l| l.lora.as_mut());
+        pairs.flat_map(Lora::params_mut).for_each(Param::train);
     }
 
     /// Reads a PEFT adapter folder and puts it on this model, not trained.
     ///
     /// # Errors
-    /// Files missing or broken, an adapter kind that is not plain LoRA, tensors that do not fit.
+    /// Files missing or broken, an adapter kind that is not supported, tensors that do not fit.
     pub fn load_adapter(&mut self, dir: &Path) -> Result<(), ModelError> {
-        let config_path = dir.join("adapter_config.json");
-        if !config_path.is_file() {
-            return Err(ModelError::NotAModel {
-                path: dir.into(),
-                missing: "adapter_config.json",
-            });
-        }
-        let text = fs_err::read_to_string(&config_path)?;
-        let config: Value = serde_json::from_str(&text).map_err(|source| ModelError::Json {
-            path: config_path.clone(),
-            source,
-        })?;
-        let spec = read_spec(&config).map_err(|what| ModelError::Adapter {
-            path: config_path,
-            what,
-        })?;
+        let spec = read_spec(dir)?;
         let file = WeightFile::open(&dir.join("adapter_model.safetensors"))?;
         let mut used = 0;
-        self.attach(&spec, |name, shape| {
+        self.place_adapter(&spec, &mut |name, shape| {
             let (found, values) = file.read(name)?;
             used += 1;
             if found != shape {
@@ -96,8 +195,9 @@ impl Decoder {
                     needed: shape.to_vec(),
                 });
             }
-            Ok(Some(values))
+            Ok(values)
         })?;
+        used += usize::from(self.repeats_tied_copy(&spec, &file)?);
         let held = file.names()?.len();
         if held != used {
             let what = format!("it holds {held} tensors, this model has places for {used} of them");
@@ -109,113 +209,202 @@ impl Decoder {
         Ok(())
     }
 
-    /// Adds the pairs; `values(name, shape)` gives a tensor's values, `None` for zeros.
-    fn attach(
-        &mut self,
-        spec: &LoraSpec,
-        mut values: impl FnMut(&str, [usize; 2]) -> Result<Option<Vec<f32>>, ModelError>,
-    ) -> Result<(), ModelError> {
-        if let Some(name) = spec
-            .targets
-            .iter()
-            .find(|t| !LINEAR_NAMES.contains(&t.as_str()))
-        {
-            return Err(ModelError::NoSuchModule {
-                name: name.clone(),
-                known: LINEAR_NAMES.into(),
-            });
+    /// Whether the file holds the copy of a tied weight a second time, as the head: PEFT writes both.
+    fn repeats_tied_copy(&self, spec: &LoraSpec, file: &WeightFile) -> Result<bool, ModelError> {
+        let (config, params) = (self.config(), self.params());
+        let head = format!("base_model.model.{}.weight", config.family.names.head);
+        let tied = spec.keep_tied && config.tie_word_embeddings;
+        if !tied || !params[0].is_copy() || !file.names()?.contains(&head) {
+            return Ok(false);
         }
+        if file.read(&head)?.1 == params[0].file_values() {
+            return Ok(true);
+        }
+        let what = format!("`{head}` differs from the embedding that it is tied to");
+        Err(ModelError::Adapter {
+            path: file.path().into(),
+            what,
+        })
+    }
+
+    fn place_adapter(&mut self, spec: &LoraSpec, values: Values<'_>) -> Result<(), ModelError> {
+        self.ensure_modules(spec)?;
         let device = self.device().clone();
-        for (_, linear) in self
-            .linears_mut()
-            .filter(|(name, _)| spec.targets.iter().any(|t| t == name))
-        {
+        for linear in adapted(self, spec) {
+            let path = linear.path().to_string();
             let [out, input] = linear.weight.value.dims();
-            let path = linear.weight.name.trim_end_matches(".weight").to_string();
-            let mut param = |part: &str, shape: [usize; 2]| -> Result<Param, ModelError> {
-                let name = format!("base_model.model.{path}.{part}.weight");
-                let filled =
-                    values(&name, shape)?.unwrap_or_else(|| vec![0.0; shape[0] * shape[1]]);
-                Ok(Param::matrix(
-                    name,
-                    matrix(filled, &shape, &device, DType::F32),
-                ))
+            let r = spec.rank_of(&path);
+            let mut param = |part: &str, shape: [usize; 2]| {
+                let name = peft_name(&path, part);
+                let values = values(&name, &shape)?;
+                let value = matrix(values, &shape, &device, DType::F32);
+                Ok::<_, ModelError>(Param::matrix(name, value))
             };
             let (a, b) = (
-                param("lora_A", [spec.r, input])?,
-                param("lora_B", [out, spec.r])?,
+                param("lora_A.weight", [r, input])?,
+                param("lora_B.weight", [out, r])?,
             );
+            // PEFT took the principal part out of the base before it trained.
+            let start = match spec.init {
+                InitLora::Pissa => {
+                    let weight = linear.weight.value.clone().inner();
+                    let niter = (spec.pissa_niter > 0).then_some(spec.pissa_niter);
+                    let pair =
+                        pissa::principal_pair(weight, r, spec.scale_of(&path), niter, 0, &path);
+                    Some(pair)
+                }
+                InitLora::Default | InitLora::Gaussian => None,
+            };
+            let magnitude = match spec.use_dora {
+                false => None,
+                true => {
+                    let name = peft_name(&path, "lora_magnitude_vector");
+                    let norms = matrix(values(&name, &[out])?, &[out], &device, DType::F32);
+                    Some(TrainedNorms {
+                        norms: Param::vector(name, norms),
+                        base_squares: row_squares(linear),
+                    })
+                }
+            };
             linear.lora = Some(Lora {
                 a,
                 b,
-                scale: spec.alpha / spec.r as f64,
+                scale: spec.scale_of(&path),
                 dropout: spec.dropout,
+                magnitude,
+                start,
             });
         }
+        self.keep_copies(spec, values)?;
         self.lora = Some(spec.clone());
         Ok(())
     }
 
-    fn lora_all_mut(&mut self) -> impl Iterator<Item = &mut Param> {
-        self.linears_mut()
-            .filter_map(|(_, l)| l.lora.as_mut())
-            .flat_map(|lora| [&mut lora.a, &mut lora.b])
+    /// Gives the adapter copies of `modules_to_save`; no values leave a copy as the base has it.
+    fn keep_copies(&mut self, spec: &LoraSpec, values: Values<'_>) -> Result<(), ModelError> {
+        let saves = |path: &str| {
+            spec.modules_to_save
+                .iter()
+                .any(|name| ends_with_module(path, name))
+        };
+        let head = self.config().family.names.head;
+        let embed = self.config().family.names.embed;
+        let touches_tied = saves(head) || saves(embed);
+        if self.config().tie_word_embeddings && touches_tied && !spec.keep_tied {
+            self.untie();
+        }
+        let tied = self.config().tie_word_embeddings;
+        let device: Device = self.device().clone();
+        for param in self.base_mut() {
+            let module = param.module().to_string();
+            // One weight serves both ends of a tied model, whichever of the two is named.
+            if !(saves(&module) || tied && touches_tied && module == embed) {
+                continue;
+            }
+            param.keep_copy();
+            let shape = param.file_shape();
+            let found = values(&format!("base_model.model.{}", param.name), &shape)?;
+            if !found.is_empty() {
+                let dtype = param.value.dtype();
+                param.set(param.value_of(found, &device, dtype));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every pattern is one, and matches a module that is adapted.
+    fn ensure_patterns(&mut self, spec: &LoraSpec) -> Result<(), ModelError> {
+        let paths: Vec<String> = adapted(self, spec).map(|l| l.path().to_string()).collect();
+        let ranks = spec.ranks.keys().map(|pattern| ("rank_pattern", pattern));
+        let alphas = spec.alphas.keys().map(|pattern| ("alpha_pattern", pattern));
+        for (key, pattern) in ranks.chain(alphas) {
+            let matches = |path: &String| by_pattern([(pattern, ())], path).is_some();
+            if !paths.iter().any(matches) {
+                return Err(ModelError::NoSuchModule {
+                    key,
+                    name: pattern.clone(),
+                    known: last_parts(&paths),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn ensure_modules(&mut self, spec: &LoraSpec) -> Result<(), ModelError> {
+        let paths: Vec<String> = self.linears_mut().map(|l| l.path().to_string()).collect();
+        let mut all: Vec<String> = self
+            .params()
+            .iter()
+            .map(|p| p.module().to_string())
+            .collect();
+        all.push(self.config().family.names.head.to_string());
+        let unknown = |key: &'static str, name: &str, among: &[String]| ModelError::NoSuchModule {
+            key,
+            name: name.into(),
+            known: last_parts(among),
+        };
+        if let Some(name) = spec.targets.unused(&paths) {
+            return Err(unknown("target_modules", name, &paths));
+        }
+        let saved = Modules::Names(spec.modules_to_save.clone());
+        if let Some(name) = saved.unused(&all) {
+            return Err(unknown("modules_to_save", name, &all));
+        }
+        if !paths.iter().any(|path| spec.adapts(path)) {
+            let what = "`exclude_modules`, `layers_to_transform` and `modules_to_save` leave nothing to adapt";
+            return Err(ModelError::NothingToAdapt { what });
+        }
+        Ok(())
     }
 }
 
-/// Reads the keys of `adapter_config.json` that decide what the adapter computes; refuses kinds that are not plain LoRA.
-fn read_spec(config: &Value) -> Result<LoraSpec, String> {
-    if config["peft_type"].as_str() != Some("LORA") {
-        return Err(format!(
-            "`peft_type` is {}, needed \"LORA\"",
-            config["peft_type"]
-        ));
-    }
-    for key in ["use_dora", "use_rslora", "fan_in_fan_out", "lora_bias"] {
-        if config[key].as_bool() == Some(true) {
-            return Err(format!("`{key}` is true, which is not supported"));
+/// The linear layers that get a pair.
+fn adapted<'a>(
+    decoder: &'a mut Decoder,
+    spec: &'a LoraSpec,
+) -> impl Iterator<Item = &'a mut Linear> {
+    decoder
+        .linears_mut()
+        .filter(|linear| spec.adapts(linear.path()))
+}
+
+fn peft_name(path: &str, part: &str) -> String {
+    format!("base_model.model.{path}.{part}")
+}
+
+/// Squared norms of the rows of the weight: `[1, out]`, f32.
+fn row_squares(linear: &Linear) -> Tensor<2> {
+    let weight = linear.weight.value.clone().inner().cast(DType::F32);
+    weight.square().sum_dim(1).transpose()
+}
+
+/// The distinct names at the end of paths, in their order.
+fn last_parts(paths: &[String]) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for path in paths {
+        let last = path.rsplit('.').next().unwrap_or(path);
+        if !parts.iter().any(|part| part == last) {
+            parts.push(last.into());
         }
     }
-    for key in ["rank_pattern", "alpha_pattern"] {
-        if config[key].as_object().is_some_and(|map| !map.is_empty()) {
-            return Err(format!("`{key}` is not empty, which is not supported"));
-        }
+    parts
+}
+
+/// What the adapter in `dir` is made of.
+fn read_spec(dir: &Path) -> Result<LoraSpec, ModelError> {
+    let path = dir.join("adapter_config.json");
+    if !path.is_file() {
+        return Err(ModelError::NotAModel {
+            path: dir.into(),
+            missing: "adapter_config.json",
+        });
     }
-    for key in [
-        "modules_to_save",
-        "layers_to_transform",
-        "layer_replication",
-        "target_parameters",
-    ] {
-        if config[key].as_array().is_some_and(|list| !list.is_empty()) {
-            return Err(format!("`{key}` is set, which is not supported"));
-        }
-    }
-    let number = |key: &str| {
-        config[key]
-            .as_f64()
-            .ok_or_else(|| format!("`{key}` is {}, needed a number", config[key]))
-    };
-    let targets = match &config["target_modules"] {
-        Value::Array(names) => names
-            .iter()
-            .filter_map(Value::as_str)
-            .map(String::from)
-            .collect(),
-        Value::String(preset) if preset == "all-linear" => LINEAR_NAMES.map(String::from).into(),
-        other => {
-            return Err(format!(
-                "`target_modules` is {other}, needed a list of layer names"
-            ));
-        }
-    };
-    let dropout = config["lora_dropout"].as_f64().unwrap_or(0.0);
-    Ok(LoraSpec {
-        r: number("r")? as usize,
-        alpha: number("lora_alpha")?,
-        dropout,
-        targets,
-    })
+    let text = fs_err::read_to_string(&path)?;
+    let config = serde_json::from_str(&text).map_err(|source| ModelError::Json {
+        path: path.clone(),
+        source,
+    })?;
+    adapter_config::read(&config).map_err(|what| ModelError::Adapter { path, what })
 }
 
 /// Writes the adapter as PEFT reads it: `adapter_config.json` and `adapter_model.safetensors`.
@@ -229,39 +418,46 @@ pub fn save_adapter(decoder: &Decoder, base_model: &str, dir: &Path) -> Result<(
             what: "the model has no adapter".into(),
         });
     };
-    let alpha = if spec.alpha.fract() == 0.0 {
-        json!(spec.alpha as i64)
-    } else {
-        json!(spec.alpha)
-    };
-    let mut targets = spec.targets.clone();
-    targets.sort();
-    let config = json!({
-        "auto_mapping": null,
-        "base_model_name_or_path": base_model,
-        "bias": "none",
-        "fan_in_fan_out": false,
-        "inference_mode": true,
-        "init_lora_weights": true,
-        "layers_pattern": null,
-        "layers_to_transform": null,
-        "lora_alpha": alpha,
-        "lora_dropout": spec.dropout,
-        "modules_to_save": null,
-        "peft_type": "LORA",
-        "r": spec.r,
-        "rank_pattern": {},
-        "alpha_pattern": {},
-        "revision": null,
-        "target_modules": targets,
-        "task_type": "CAUSAL_LM",
-        "use_dora": false,
-        "use_rslora": false,
-    });
+    let transposed = decoder.config().family.names.transposed;
+    let mut spec = spec.clone();
+    if matches!(spec.targets, Modules::AllLinear) {
+        // Names serve readers that know no presets.
+        let linears = decoder.layers.iter().flat_map(|layer| layer.linears());
+        let paths: Vec<String> = linears.map(|linear| linear.path().into()).collect();
+        spec.targets = Modules::Names(last_parts(&paths));
+    }
+    let mut params = Vec::new();
+    for lora in decoder
+        .layers
+        .iter()
+        .flat_map(|l| l.linears())
+        .filter_map(|l| l.lora.as_ref())
+    {
+        let (a, b) = lora.detached().pair();
+        params.push(Param::matrix(lora.a.name.clone(), a));
+        params.push(Param::matrix(lora.b.name.clone(), b));
+        params.extend(lora.magnitude.iter().map(|m| m.norms.clone()));
+    }
+    for copy in decoder.params().into_iter().filter(|p| p.is_copy()) {
+        let name = format!("base_model.model.{}", copy.name);
+        params.push(Param {
+            name,
+            ..copy.clone()
+        });
+    }
+    if spec.keep_tied && decoder.config().tie_word_embeddings {
+        // PEFT ties the head to the embedding's copy by itself.
+        let names = &decoder.config().family.names;
+        let of = |end: &str| end.rsplit('.').next().unwrap_or(end).to_string();
+        let (head, embed) = (of(names.head), of(names.embed));
+        if spec.modules_to_save.contains(&head) && !spec.modules_to_save.contains(&embed) {
+            spec.modules_to_save.push(embed);
+        }
+        spec.modules_to_save.retain(|name| *name != head);
+    }
+    spec.keep_tied &= decoder.config().tie_word_embeddings && !spec.modules_to_save.is_empty();
+    let config = adapter_config::write(&spec, base_model, transposed);
     fs_err::create_dir_all(dir)?;
     fs_err::write(dir.join("adapter_config.json"), format!("{config:#}\n"))?;
-    write_safetensors(
-        &dir.join("adapter_model.safetensors"),
-        decoder.lora_params(),
-    )
+    write_safetensors(&dir.join("adapter_model.safetensors"), &params)
 }

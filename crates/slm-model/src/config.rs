@@ -1,50 +1,22 @@
-//! `config.json` of a Hugging Face model, read strictly: a key that would change the model and is not supported is an error.
+//! The shape of a decoder, from a Hugging Face `config.json` that is read strictly: a key that would change the model and is
+//! not supported is an error.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+pub use slm_ops::Activation;
+use slm_ops::HeadShape;
 use slm_recipe::ScratchConfig;
 
-use crate::ModelError;
+use crate::keys::Keys;
 use crate::rope::{Rope, RopeScaling};
-
-/// A model family: what its decoder has that others do not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// Llama 2 and 3, SmolLM2, TinyLlama.
-    Llama,
-    /// Mistral without a sliding window.
-    Mistral,
-    /// Qwen 2 and 2.5: biases on q, k and v.
-    Qwen2,
-    /// Qwen 3: norms on the heads of q and k.
-    Qwen3,
-}
-
-impl Family {
-    const ALL: [Self; 4] = [Self::Llama, Self::Mistral, Self::Qwen2, Self::Qwen3];
-
-    /// HF's `model_type`.
-    pub fn model_type(self) -> &'static str {
-        match self {
-            Self::Llama => "llama",
-            Self::Mistral => "mistral",
-            Self::Qwen2 => "qwen2",
-            Self::Qwen3 => "qwen3",
-        }
-    }
-
-    fn named(model_type: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|family| family.model_type() == model_type)
-    }
-}
+use crate::rope_keys::{ROPE_KEYS, read_rope};
+use crate::{Family, ModelError};
 
 /// The shape of a decoder.
 #[derive(Clone, Debug)]
 pub struct DecoderConfig {
-    pub family: Family,
+    pub family: &'static Family,
     pub vocab_size: usize,
     pub hidden_size: usize,
     pub intermediate_size: usize,
@@ -53,8 +25,14 @@ pub struct DecoderConfig {
     pub num_key_value_heads: usize,
     pub head_dim: usize,
     pub max_position_embeddings: usize,
-    pub rms_norm_eps: f64,
-    pub rope: Rope,
+    pub norm: NormKind,
+    pub norm_eps: f64,
+    /// The rotary encodings that its layers use; none where positions are learned.
+    pub ropes: Vec<Rope>,
+    /// One per layer.
+    pub layers: Vec<LayerKind>,
+    /// How many positions a query of a windowed layer sees, itself included.
+    pub sliding_window: Option<usize>,
     pub tie_word_embeddings: bool,
     /// Biases on q, k and v.
     pub qkv_bias: bool,
@@ -62,44 +40,58 @@ pub struct DecoderConfig {
     pub o_bias: bool,
     /// Biases in the feed-forward layers.
     pub mlp_bias: bool,
-    /// Norms on the heads of q and k.
-    pub qk_norm: bool,
+    /// Norms on q and k.
+    pub qk_norm: Option<QkNorm>,
+    pub activation: Activation,
+    /// What scores are multiplied by.
+    pub attention_scale: f64,
+    /// Scores are bounded by `cap · tanh(score / cap)`.
+    pub attention_softcap: Option<f64>,
+    /// What embeddings are multiplied by.
+    pub embedding_scale: f64,
+    /// What each half is multiplied by before it joins the stream.
+    pub residual_scale: f64,
+    /// Both halves read the same stream.
+    pub parallel_residual: bool,
+    /// From states to logits.
+    pub head: HeadShape,
     /// Standard deviation of fresh weights.
     pub initializer_range: f64,
     /// `config.json` as it was read, written back unchanged on export.
     pub raw: Value,
 }
 
-/// Keys that do not change what the model computes here.
-const HARMLESS: &[&str] = &[
-    "architectures",
-    "model_type",
-    "attention_dropout",
-    "bos_token_id",
-    "eos_token_id",
-    "pad_token_id",
-    "dtype",
-    "torch_dtype",
-    "transformers_version",
-    "use_cache",
-    "pretraining_tp",
-    "_name_or_path",
-    "_attn_implementation",
-    "is_llama_config",
-    "transformers.js_config",
-    "max_window_layers",
-    "output_attentions",
-    "output_hidden_states",
-    "return_dict",
-    "unsloth_fixed",
-    "unsloth_version",
-    "chunk_size_feed_forward",
-    "id2label",
-    "label2id",
-];
+/// What sets a layer apart from the others of its model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerKind {
+    /// Which of the model's rotary encodings it uses.
+    pub rope: Option<usize>,
+    /// Whether it sees the sliding window only.
+    pub windowed: bool,
+}
 
-/// Keys that are read below.
-const READ: &[&str] = &[
+/// How values are normalised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormKind {
+    /// By the root of the mean square.
+    Rms,
+    /// The same; files hold the weight's distance from one.
+    RmsPlusOne,
+    /// By mean and variance, with a bias.
+    Layer,
+}
+
+/// What the norms on q and k span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QkNorm {
+    /// Each head.
+    Head,
+    /// All heads together.
+    Projection,
+}
+
+/// Keys that every Llama-like family reads.
+const LLAMA_KEYS: &[&str] = &[
     "vocab_size",
     "hidden_size",
     "intermediate_size",
@@ -109,18 +101,12 @@ const READ: &[&str] = &[
     "head_dim",
     "max_position_embeddings",
     "rms_norm_eps",
-    "rope_theta",
-    "rope_scaling",
-    "rope_parameters",
     "tie_word_embeddings",
     "attention_bias",
     "mlp_bias",
     "initializer_range",
     "hidden_act",
-    "sliding_window",
-    "use_sliding_window",
     "layer_types",
-    "rope_interleaved",
 ];
 
 impl DecoderConfig {
@@ -146,48 +132,16 @@ impl DecoderConfig {
 
     /// Reads a parsed `config.json`; `path` is named in errors.
     pub fn from_json(raw: Value, path: &Path) -> Result<Self, ModelError> {
-        let keys = Keys {
-            path: path.into(),
-            map: raw.as_object().cloned().unwrap_or_default(),
-        };
-        let model_type = keys
-            .map
-            .get("model_type")
-            .and_then(Value::as_str)
-            .unwrap_or("missing");
+        let keys = Keys::new(&raw, path);
+        let model_type = keys.text("model_type")?.unwrap_or("missing");
         let family = Family::named(model_type).ok_or_else(|| ModelError::UnknownFamily {
             path: path.into(),
             found: model_type.into(),
-            known: Family::ALL.map(Family::model_type).join(", "),
+            known: Family::known(),
         })?;
-        keys.refuse_unsupported()?;
-        let hidden_size = keys.size("hidden_size")?;
-        let num_attention_heads = keys.size("num_attention_heads")?;
-        let attention_bias = keys.flag("attention_bias", false)?;
-        let config = Self {
-            family,
-            vocab_size: keys.size("vocab_size")?,
-            hidden_size,
-            intermediate_size: keys.size("intermediate_size")?,
-            num_hidden_layers: keys.size("num_hidden_layers")?,
-            num_attention_heads,
-            num_key_value_heads: keys.size_or("num_key_value_heads", num_attention_heads)?,
-            head_dim: keys.size_or(
-                "head_dim",
-                default_head_dim(family, hidden_size, num_attention_heads),
-            )?,
-            max_position_embeddings: keys.size_or("max_position_embeddings", 2048)?,
-            rms_norm_eps: keys.number("rms_norm_eps", 1e-6)?,
-            rope: keys.rope()?,
-            tie_word_embeddings: keys.flag("tie_word_embeddings", false)?,
-            qkv_bias: family == Family::Qwen2 || attention_bias,
-            o_bias: attention_bias,
-            mlp_bias: keys.flag("mlp_bias", false)?,
-            qk_norm: family == Family::Qwen3,
-            initializer_range: keys.number("initializer_range", 0.02)?,
-            raw,
-        };
+        let mut config = (family.read)(&keys)?;
         config.check(&keys)?;
+        config.raw = raw;
         Ok(config)
     }
 
@@ -197,8 +151,9 @@ impl DecoderConfig {
         vocab_size: usize,
         special: &Value,
     ) -> Result<Self, ModelError> {
+        let architecture = Family::named(&section.model_type).map_or("", |f| f.architecture);
         let mut raw = json!({
-            "architectures": [architecture(&section.model_type)],
+            "architectures": [architecture],
             "model_type": section.model_type,
             "vocab_size": vocab_size,
             "hidden_size": section.hidden_size,
@@ -223,250 +178,195 @@ impl DecoderConfig {
         Self::from_json(raw, Path::new("model.config"))
     }
 
-    fn check(&self, keys: &Keys) -> Result<(), ModelError> {
-        let (heads, kv) = (self.num_attention_heads, self.num_key_value_heads);
-        if kv == 0 || !heads.is_multiple_of(kv) {
-            return Err(keys.wrong(
-                "num_key_value_heads",
-                kv,
-                format!("a divisor of num_attention_heads = {heads}"),
-            ));
+    /// A decoder without any of the special parts; `[hidden, layers, heads]`.
+    pub(crate) fn plain(
+        keys: &Keys,
+        family: &'static Family,
+        [hidden_size, layers, heads]: [usize; 3],
+    ) -> Self {
+        let head_dim = hidden_size / heads;
+        Self {
+            family,
+            vocab_size: 0,
+            hidden_size,
+            intermediate_size: 0,
+            num_hidden_layers: layers,
+            num_attention_heads: heads,
+            num_key_value_heads: heads,
+            head_dim,
+            max_position_embeddings: 2048,
+            norm: NormKind::Rms,
+            norm_eps: 1e-6,
+            ropes: Vec::new(),
+            layers: vec![
+                LayerKind {
+                    rope: None,
+                    windowed: false,
+                };
+                layers
+            ],
+            sliding_window: None,
+            tie_word_embeddings: false,
+            qkv_bias: false,
+            o_bias: false,
+            mlp_bias: false,
+            qk_norm: None,
+            activation: Activation::Silu,
+            attention_scale: (head_dim as f64).powf(-0.5),
+            attention_softcap: None,
+            embedding_scale: 1.0,
+            residual_scale: 1.0,
+            parallel_residual: false,
+            head: HeadShape::default(),
+            initializer_range: keys
+                .number("initializer_range")
+                .ok()
+                .flatten()
+                .unwrap_or(0.02),
+            raw: Value::Null,
         }
-        if !self.head_dim.is_multiple_of(2) {
-            return Err(keys.wrong("head_dim", self.head_dim, "an even number"));
+    }
+
+    /// What Llama and its relatives share; `own` are the further keys that the family reads.
+    pub(crate) fn llama_like(
+        keys: &Keys,
+        family: &'static Family,
+        own: &[&str],
+    ) -> Result<Self, ModelError> {
+        keys.refuse_others(&[LLAMA_KEYS, ROPE_KEYS, own])?;
+        let hidden_size = keys.size("hidden_size")?;
+        let heads = keys.size("num_attention_heads")?;
+        let shape = [hidden_size, keys.size("num_hidden_layers")?, heads];
+        let attention_bias = keys.flag("attention_bias", false)?;
+        let head_dim = keys.size_or("head_dim", family.head_dim.unwrap_or(hidden_size / heads))?;
+        let mut config = Self {
+            vocab_size: keys.size("vocab_size")?,
+            intermediate_size: keys.size("intermediate_size")?,
+            num_key_value_heads: keys.size_or("num_key_value_heads", heads)?,
+            head_dim,
+            max_position_embeddings: keys.size_or("max_position_embeddings", 2048)?,
+            norm_eps: keys.number_or("rms_norm_eps", 1e-6)?,
+            tie_word_embeddings: keys.flag("tie_word_embeddings", false)?,
+            qkv_bias: attention_bias,
+            o_bias: attention_bias,
+            mlp_bias: keys.flag("mlp_bias", false)?,
+            activation: read_activation(
+                keys,
+                &["hidden_activation", "hidden_act"],
+                Activation::Silu,
+            )?,
+            attention_scale: (head_dim as f64).powf(-0.5),
+            ..Self::plain(keys, family, shape)
+        };
+        config.rotate(read_rope(keys, head_dim, 10_000.0, Some("full_attention"))?);
+        if !own.contains(&"sliding_window")
+            && let Some(types) = keys.get("layer_types")
+            && windows(types, shape[1]) != Some(vec![false; shape[1]])
+        {
+            return Err(keys.wrong("layer_types", types, "full attention in every layer"));
+        }
+        Ok(config)
+    }
+
+    /// Every layer uses this rotary encoding.
+    pub(crate) fn rotate(&mut self, rope: Rope) {
+        self.ropes = vec![rope];
+        for layer in &mut self.layers {
+            layer.rope = Some(0);
+        }
+    }
+
+    /// Sets the sliding window, if the config has one, in the layers that `layer_types` names, or else `by_default`.
+    pub(crate) fn slide(
+        &mut self,
+        keys: &Keys,
+        by_default: impl Fn(usize) -> bool,
+    ) -> Result<(), ModelError> {
+        if keys.get("sliding_window").is_none() {
+            return Ok(());
+        }
+        self.sliding_window = Some(keys.size("sliding_window")?);
+        let n = self.num_hidden_layers;
+        let windowed = match keys.get("layer_types") {
+            None => (0..n).map(by_default).collect(),
+            Some(types) => windows(types, n).ok_or_else(|| {
+                let needed = format!("\"full_attention\" or \"sliding_attention\" for {n} layers");
+                keys.wrong("layer_types", types, needed)
+            })?,
+        };
+        for (layer, windowed) in self.layers.iter_mut().zip(windowed) {
+            layer.windowed = windowed;
         }
         Ok(())
     }
 
-    /// The shape of every tensor that the files must hold, by HF name and in HF layout, in the order of a forward pass.
-    pub(crate) fn tensors(&self) -> Vec<(String, Vec<usize>)> {
-        let (d, ff) = (self.hidden_size, self.intermediate_size);
-        let (q, kv) = (
-            self.num_attention_heads * self.head_dim,
-            self.num_key_value_heads * self.head_dim,
-        );
-        let mut tensors = vec![(
-            "model.embed_tokens.weight".to_string(),
-            vec![self.vocab_size, d],
-        )];
-        for layer in 0..self.num_hidden_layers {
-            let mut add = |name: &str, shape: &[usize]| {
-                tensors.push((format!("model.layers.{layer}.{name}"), shape.to_vec()));
-            };
-            add("input_layernorm.weight", &[d]);
-            let attention = [
-                ("q_proj", q, d, self.qkv_bias),
-                ("k_proj", kv, d, self.qkv_bias),
-                ("v_proj", kv, d, self.qkv_bias),
-                ("o_proj", d, q, self.o_bias),
-            ];
-            for (name, out, input, bias) in attention {
-                add(&format!("self_attn.{name}.weight"), &[out, input]);
-                if bias {
-                    add(&format!("self_attn.{name}.bias"), &[out]);
-                }
-            }
-            if self.qk_norm {
-                add("self_attn.q_norm.weight", &[self.head_dim]);
-                add("self_attn.k_norm.weight", &[self.head_dim]);
-            }
-            add("post_attention_layernorm.weight", &[d]);
-            for (name, out, input) in [
-                ("gate_proj", ff, d),
-                ("up_proj", ff, d),
-                ("down_proj", d, ff),
-            ] {
-                add(&format!("mlp.{name}.weight"), &[out, input]);
-                if self.mlp_bias {
-                    add(&format!("mlp.{name}.bias"), &[out]);
-                }
-            }
+    /// Whether keys that were rotated for rows of `before` positions serve rows of `after`. Scalings that change with
+    /// length need them again, but `dynamic`, whose cached keys transformers keeps too.
+    pub(crate) fn keeps_keys(&self, before: usize, after: usize) -> bool {
+        self.ropes.iter().all(|rope| match rope.scaling {
+            RopeScaling::LongRope { .. } => rope.inv_freq(before) == rope.inv_freq(after),
+            _ => true,
+        })
+    }
+
+    /// Says, here and in the file that is written, whether the head is the embedding.
+    pub(crate) fn set_tied(&mut self, tied: bool) {
+        self.tie_word_embeddings = tied;
+        self.raw["tie_word_embeddings"] = tied.into();
+    }
+
+    fn check(&self, keys: &Keys) -> Result<(), ModelError> {
+        let (heads, kv) = (self.num_attention_heads, self.num_key_value_heads);
+        if !heads.is_multiple_of(kv) {
+            let needed = format!("a divisor of num_attention_heads = {heads}");
+            return Err(keys.wrong("num_key_value_heads", kv, needed));
         }
-        tensors.push(("model.norm.weight".into(), vec![d]));
-        if !self.tie_word_embeddings {
-            tensors.push(("lm_head.weight".into(), vec![self.vocab_size, d]));
+        if !self.head_dim.is_multiple_of(2) {
+            return Err(keys.wrong("head_dim", self.head_dim, "an even number"));
         }
-        tensors
+        if let Some(rope) = self.ropes.iter().find(|r| r.dim == 0 || r.dim % 2 == 1) {
+            return Err(keys.wrong("rotary_pct", rope.dim, "an even number of channels"));
+        }
+        Ok(())
     }
 
     /// The number of weights, from the shapes alone.
     pub fn n_params(&self) -> usize {
         self.tensors()
             .iter()
-            .map(|(_, shape)| shape.iter().product::<usize>())
+            .map(|tensor| tensor.shape.iter().product::<usize>())
             .sum()
     }
 }
 
-/// Qwen3 has heads of 128 whatever its width (transformers' default); the others divide it.
-fn default_head_dim(family: Family, hidden_size: usize, heads: usize) -> usize {
-    if family == Family::Qwen3 {
-        128
-    } else {
-        hidden_size / heads.max(1)
-    }
+/// Which layers slide; `None` where the list is not one of `n` known kinds.
+fn windows(types: &Value, n: usize) -> Option<Vec<bool>> {
+    let kind = |value: &Value| match value.as_str() {
+        Some("full_attention") => Some(false),
+        Some("sliding_attention") => Some(true),
+        _ => None,
+    };
+    let list: Vec<bool> = types.as_array()?.iter().map(kind).collect::<Option<_>>()?;
+    (list.len() == n).then_some(list)
 }
 
-fn architecture(model_type: &str) -> &'static str {
-    match Family::named(model_type) {
-        Some(Family::Mistral) => "MistralForCausalLM",
-        Some(Family::Qwen2) => "Qwen2ForCausalLM",
-        Some(Family::Qwen3) => "Qwen3ForCausalLM",
-        _ => "LlamaForCausalLM",
-    }
-}
-
-/// A parsed `config.json` with the path that its errors name.
-struct Keys {
-    path: PathBuf,
-    map: Map<String, Value>,
-}
-
-impl Keys {
-    fn wrong(&self, key: &str, found: impl ToString, needed: impl Into<String>) -> ModelError {
-        ModelError::Config {
-            path: self.path.clone(),
-            key: key.into(),
-            found: found.to_string(),
-            needed: needed.into(),
+/// The activation that the first of `names` that is there says.
+pub(crate) fn read_activation(
+    keys: &Keys,
+    names: &[&str],
+    default: Activation,
+) -> Result<Activation, ModelError> {
+    let Some(name) = names.iter().find(|name| keys.get(name).is_some()) else {
+        return Ok(default);
+    };
+    match keys.text(name)? {
+        Some("silu" | "swish") => Ok(Activation::Silu),
+        Some("gelu") => Ok(Activation::Gelu),
+        Some("gelu_pytorch_tanh" | "gelu_new" | "gelu_fast") => Ok(Activation::GeluTanh),
+        found => {
+            let needed = "\"silu\", \"gelu\", \"gelu_pytorch_tanh\" or \"gelu_new\"";
+            Err(keys.wrong(name, found.unwrap_or_default(), needed))
         }
-    }
-
-    fn get(&self, key: &str) -> Option<&Value> {
-        self.map.get(key).filter(|value| !value.is_null())
-    }
-
-    fn size(&self, key: &str) -> Result<usize, ModelError> {
-        let value = self
-            .get(key)
-            .ok_or_else(|| self.wrong(key, "missing", "a whole number"))?;
-        let size = value.as_u64().filter(|&n| n > 0 && n < 1 << 32);
-        size.map(|n| n as usize)
-            .ok_or_else(|| self.wrong(key, value, "a whole number above 0"))
-    }
-
-    fn size_or(&self, key: &str, default: usize) -> Result<usize, ModelError> {
-        self.get(key).map_or(Ok(default), |_| self.size(key))
-    }
-
-    fn number(&self, key: &str, default: f64) -> Result<f64, ModelError> {
-        match self.get(key) {
-            None => Ok(default),
-            Some(value) => value
-                .as_f64()
-                .ok_or_else(|| self.wrong(key, value, "a number")),
-        }
-    }
-
-    fn flag(&self, key: &str, default: bool) -> Result<bool, ModelError> {
-        match self.get(key) {
-            None => Ok(default),
-            Some(value) => value
-                .as_bool()
-                .ok_or_else(|| self.wrong(key, value, "true or false")),
-        }
-    }
-
-    fn refuse_unsupported(&self) -> Result<(), ModelError> {
-        for (key, value) in &self.map {
-            let known = READ.contains(&key.as_str()) || HARMLESS.contains(&key.as_str());
-            if !known && !value.is_null() && value != &Value::Bool(false) {
-                return Err(self.wrong(key, value, "a key that slm-tune supports"));
-            }
-        }
-        if let Some(value) = self
-            .get("hidden_act")
-            .filter(|v| v.as_str() != Some("silu"))
-        {
-            return Err(self.wrong("hidden_act", value, "\"silu\""));
-        }
-        if self.flag("rope_interleaved", false)? {
-            return Err(self.wrong("rope_interleaved", true, "false"));
-        }
-        self.refuse_sliding_window()
-    }
-
-    fn refuse_sliding_window(&self) -> Result<(), ModelError> {
-        let all_full = |value: &Value| {
-            value
-                .as_array()
-                .is_some_and(|types| types.iter().all(|t| t == "full_attention"))
-        };
-        if let Some(types) = self.get("layer_types") {
-            if all_full(types) {
-                return Ok(());
-            }
-            return Err(self.wrong("layer_types", types, "full attention in every layer"));
-        }
-        // Qwen writes a window and says that it is not used; Mistral's window is in force whenever it is there.
-        let used = match self.get("use_sliding_window") {
-            Some(_) => self.flag("use_sliding_window", false)?,
-            None => !self
-                .map
-                .get("model_type")
-                .is_some_and(|t| t == "qwen2" || t == "qwen3"),
-        };
-        match self.get("sliding_window") {
-            Some(window) if used => {
-                Err(self.wrong("sliding_window", window, "null (no sliding window)"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Both spellings: `rope_parameters` (transformers 5), or `rope_theta` with `rope_scaling` (transformers 4).
-    fn rope(&self) -> Result<Rope, ModelError> {
-        let (key, scaling) = match self.get("rope_parameters") {
-            Some(value) => ("rope_parameters", Some(value)),
-            None => ("rope_scaling", self.get("rope_scaling")),
-        };
-        let theta = self.number("rope_theta", 10_000.0)?;
-        let Some(scaling) = scaling else {
-            return Ok(Rope {
-                theta,
-                scaling: RopeScaling::None,
-            });
-        };
-        let map = scaling
-            .as_object()
-            .cloned()
-            .ok_or_else(|| self.wrong(key, scaling, "an object"))?;
-        let inner = Keys {
-            path: self.path.clone(),
-            map,
-        };
-        let kind = inner
-            .get("rope_type")
-            .or(inner.get("type"))
-            .and_then(Value::as_str)
-            .unwrap_or("default");
-        let number = |name: &str| match inner.get(name).and_then(Value::as_f64) {
-            Some(value) => Ok(value),
-            None => Err(self.wrong(&format!("{key}.{name}"), "missing", "a number")),
-        };
-        let scaling = match kind {
-            "default" => RopeScaling::None,
-            "linear" => RopeScaling::Linear {
-                factor: number("factor")?,
-            },
-            "llama3" => RopeScaling::Llama3 {
-                factor: number("factor")?,
-                low_freq_factor: number("low_freq_factor")?,
-                high_freq_factor: number("high_freq_factor")?,
-                original_max_position_embeddings: number("original_max_position_embeddings")?,
-            },
-            other => {
-                return Err(self.wrong(
-                    &format!("{key}.rope_type"),
-                    format!("`{other}`"),
-                    "default, linear or llama3",
-                ));
-            }
-        };
-        Ok(Rope {
-            theta: inner.number("rope_theta", theta)?,
-            scaling,
-        })
     }
 }
 
@@ -481,39 +381,90 @@ mod tests {
         })
     }
 
-    fn error_with(key: &str, value: Value) -> String {
+    fn read(changes: Value) -> Result<DecoderConfig, ModelError> {
         let mut raw = tiny();
-        raw[key] = value;
+        for (key, value) in changes.as_object().unwrap() {
+            raw[key] = value.clone();
+        }
         DecoderConfig::from_json(raw, Path::new("config.json"))
-            .unwrap_err()
-            .to_string()
+    }
+
+    fn error_with(changes: Value) -> String {
+        read(changes).unwrap_err().to_string()
     }
 
     #[test]
     fn defaults_follow_transformers() {
-        let config = DecoderConfig::from_json(tiny(), Path::new("config.json")).unwrap();
+        let config = read(json!({})).unwrap();
         assert_eq!((config.num_key_value_heads, config.head_dim), (2, 4));
         assert_eq!(config.n_params(), 8 * 8 + 8 + 4 * 64 + 8 + 3 * 96 + 8);
     }
 
     #[test]
     fn an_unknown_architecture_names_the_known_ones() {
-        let message = error_with("model_type", json!("mamba"));
+        let message = error_with(json!({"model_type": "mamba"}));
         assert_eq!(
             message,
-            "`config.json`: `model_type` is `mamba`, which slm-tune cannot run (it runs llama, mistral, qwen2, qwen3)"
+            "`config.json`: `model_type` is `mamba`, which slm-tune cannot run (it runs llama, mistral, qwen2, qwen3, gemma, \
+             gemma2, gemma3_text, phi3, smollm3, granite, olmo2, gpt_neox, gpt2)"
         );
     }
 
     #[test]
     fn a_key_that_changes_the_model_is_refused() {
-        assert!(
-            error_with("attn_logit_softcapping", json!(50.0)).contains("attn_logit_softcapping")
-        );
-        assert!(error_with("hidden_act", json!("gelu")).contains("\"silu\""));
-        assert!(error_with("sliding_window", json!(6)).contains("no sliding window"));
-        assert!(error_with("rope_scaling", json!({"rope_type": "longrope"})).contains("longrope"));
-        assert!(error_with("num_key_value_heads", json!(3)).contains("a divisor"));
-        assert!(error_with("hidden_size", json!("8")).contains("whole number"));
+        let cases = [
+            (
+                json!({"attn_logit_softcapping": 50.0}),
+                "attn_logit_softcapping",
+            ),
+            (json!({"hidden_act": "relu"}), "\"silu\""),
+            (json!({"sliding_window": 6}), "sliding_window"),
+            (
+                json!({"layer_types": ["sliding_attention"]}),
+                "full attention in every layer",
+            ),
+            (json!({"rope_scaling": {"rope_type": "mrope"}}), "mrope"),
+            (
+                json!({"rope_scaling": {"rope_type": "linear", "mrope_section": [1]}}),
+                "rope_scaling.mrope_section",
+            ),
+            (json!({"num_key_value_heads": 3}), "a divisor"),
+            (json!({"hidden_size": "8"}), "whole number"),
+        ];
+        for (changes, part) in cases {
+            let message = error_with(changes.clone());
+            assert!(message.contains(part), "{changes}: {message}");
+        }
+    }
+
+    #[test]
+    fn windows_follow_layer_types_or_the_familys_own_rule() {
+        let windowed = |changes: Value| -> Vec<bool> {
+            let config = read(changes).unwrap();
+            config.layers.iter().map(|layer| layer.windowed).collect()
+        };
+        let mistral = json!({"model_type": "mistral", "num_hidden_layers": 2, "sliding_window": 4});
+        assert_eq!(windowed(mistral), [true, true]);
+        let qwen = json!({
+            "model_type": "qwen2", "num_hidden_layers": 3, "sliding_window": 4, "use_sliding_window": true,
+            "max_window_layers": 1,
+        });
+        assert_eq!(windowed(qwen), [false, true, true]);
+        let unused =
+            json!({"model_type": "qwen2", "sliding_window": 4, "use_sliding_window": false});
+        assert_eq!(windowed(unused), [false]);
+        let listed = json!({
+            "model_type": "gemma2", "num_hidden_layers": 2, "sliding_window": 4, "hidden_act": "gelu_pytorch_tanh",
+            "layer_types": ["full_attention", "sliding_attention"],
+        });
+        assert_eq!(windowed(listed), [false, true]);
+    }
+
+    #[test]
+    fn both_spellings_of_the_rotary_keys_read_alike() {
+        let old = json!({"rope_theta": 5e5, "rope_scaling": {"type": "linear", "factor": 4.0}});
+        let new =
+            json!({"rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 5e5}});
+        assert_eq!(read(old).unwrap().ropes, read(new).unwrap().ropes);
     }
 }

@@ -3,26 +3,32 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use burn::tensor::{DType, Device, Tensor};
-use slm_ops::{RotaryTable, rms_norm};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use slm_ops::RotaryTable;
 use slm_recipe::Dtype;
 
-use crate::layer::{LINEAR_NAMES, Layer};
+use crate::config::NormKind;
+use crate::layer::Layer;
 use crate::linear::Linear;
-use crate::weights::{Weights, matrix};
-use crate::{DecoderConfig, KvCache, ModelError, Param, Pass, Tokens, random};
+use crate::norm::Norm;
+use crate::rope::Rope;
+use crate::weights::{Weights, param};
+use crate::{DecoderConfig, KvCache, ModelError, Param, Pass, TensorSpec, Tokens, random};
 
 /// A causal language model. Cloning shares the weights.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     config: DecoderConfig,
     device: Device,
-    inv_freq: Vec<f32>,
     embed: Param,
+    /// Learned positions, `[max_position_embeddings, hidden]`.
+    positions: Option<Param>,
     pub(crate) layers: Vec<Layer>,
-    norm: Param,
+    norm: Option<Norm>,
     /// `None` when the head is the embedding.
     head: Option<Param>,
+    /// The head had no weight of its own before the adapter gave it one.
+    was_tied: bool,
     /// What the adapter was made of, for its file.
     pub(crate) lora: Option<crate::LoraSpec>,
 }
@@ -36,24 +42,17 @@ impl Decoder {
         let config = DecoderConfig::read(dir)?;
         let weights = Weights::open(dir)?;
         let tensors = config.tensors();
-        weights.refuse_others(&tensors)?;
+        let names = &config.family.names;
+        weights.refuse_others(&tensors, names)?;
         let dtype = match dtype {
             Dtype::F32 => DType::F32,
             Dtype::Bf16 => DType::BF16,
             Dtype::F16 => DType::F16,
         };
         let mut params = HashMap::new();
-        for (name, shape) in tensors {
-            let value = matrix(weights.read(&name, &shape)?, &shape, device, dtype);
-            params.insert(
-                name.clone(),
-                Param {
-                    name,
-                    value,
-                    is_vector: shape.len() == 1,
-                    trainable: false,
-                },
-            );
+        for spec in tensors {
+            let values = weights.read(&spec.name, names.prefix, &spec.shape)?;
+            params.insert(spec.name.clone(), param(spec, values, device, dtype));
         }
         Ok(Self::assemble(config, params, device))
     }
@@ -61,28 +60,24 @@ impl Decoder {
     /// A model with fresh weights, as HF initialises it: normal with `initializer_range`, norms 1, biases 0.
     pub fn init(config: DecoderConfig, seed: u64, device: &Device) -> Self {
         let std = config.initializer_range as f32;
-        let fresh = |name: &str, shape: &[usize]| match shape {
-            [n] if name.ends_with("bias") => vec![0.0; *n],
-            [n] => vec![1.0; *n],
-            _ => random::normal(seed, name, shape.iter().product(), std),
+        let one = match config.norm {
+            NormKind::RmsPlusOne => 0.0,
+            NormKind::Rms | NormKind::Layer => 1.0,
+        };
+        let fresh = |spec: &TensorSpec| match spec.shape[..] {
+            [n] if spec.name.ends_with("bias") => vec![0.0; n],
+            [n] => vec![one; n],
+            _ => random::normal(seed, &spec.name, spec.shape.iter().product(), std),
         };
         let mut params = HashMap::new();
-        for (name, shape) in config.tensors() {
-            let value = matrix(fresh(&name, &shape), &shape, device, DType::F32);
-            params.insert(
-                name.clone(),
-                Param {
-                    name,
-                    value,
-                    is_vector: shape.len() == 1,
-                    trainable: false,
-                },
-            );
+        for spec in config.tensors() {
+            let values = fresh(&spec);
+            params.insert(spec.name.clone(), param(spec, values, device, DType::F32));
         }
         Self::assemble(config, params, device)
     }
 
-    /// A model whose weights come from elsewhere: `values(name, shape)` gives a tensor by its HF name, row-major in HF layout,
+    /// A model whose weights come from elsewhere: `values(name, shape)` gives a tensor by its HF name, row-major as HF's files hold it,
     /// as many values as the shape says.
     ///
     /// # Errors
@@ -93,13 +88,9 @@ impl Decoder {
         device: &Device,
     ) -> Result<Self, E> {
         let mut params = HashMap::new();
-        for (name, shape) in config.tensors() {
-            let value = matrix(values(&name, &shape)?, &shape, device, DType::F32);
-            let param = Param {
-                is_vector: shape.len() == 1,
-                ..Param::matrix(name.clone(), value)
-            };
-            params.insert(name, param);
+        for spec in config.tensors() {
+            let values = values(&spec.name, &spec.shape)?;
+            params.insert(spec.name.clone(), param(spec, values, device, DType::F32));
         }
         Ok(Self::assemble(config, params, device))
     }
@@ -110,21 +101,27 @@ impl Decoder {
         mut params: HashMap<String, Param>,
         device: &Device,
     ) -> Self {
-        let embed = required(&mut params, "model.embed_tokens.weight");
-        let norm = required(&mut params, "model.norm.weight");
+        let names = &config.family.names;
+        let weight = |name: &str| format!("{name}.weight");
+        let embed = required(&mut params, &weight(names.embed));
+        let positions = names
+            .positions
+            .map(|name| required(&mut params, &weight(name)));
+        let norm = Norm::take(&mut params, names.norm);
         let layers = (0..config.num_hidden_layers)
-            .map(|i| assemble_layer(&mut params, i))
+            .map(|i| Layer::take(&mut params, &config, i))
             .collect();
-        let head = params.remove("lm_head.weight");
-        let inv_freq = config.rope.inv_freq(config.head_dim);
+        let head = params.remove(&weight(names.head));
+        debug_assert!(params.is_empty(), "left over: {:?}", params.keys());
         Self {
             config,
             device: device.clone(),
-            inv_freq,
             embed,
+            positions,
             layers,
             norm,
             head,
+            was_tied: false,
             lora: None,
         }
     }
@@ -143,16 +140,26 @@ impl Decoder {
 
     /// What all layers of one forward pass share.
     pub fn pass(&self, tokens: &Tokens, dropout_seed: Option<u64>) -> Pass {
-        let table = RotaryTable::new(
-            &tokens.positions,
-            tokens.shape,
-            &self.inv_freq,
-            1.0,
-            &self.device,
-        );
+        let longest = tokens.n_positions();
+        let table = |rope: &Rope| {
+            let (positions, inv_freq) = (&tokens.positions, rope.inv_freq(longest));
+            RotaryTable::new(
+                positions,
+                tokens.shape,
+                &inv_freq,
+                rope.attention_factor(),
+                &self.device,
+            )
+        };
+        // A window that is wider than what is there changes nothing.
+        let window = self
+            .config
+            .sliding_window
+            .filter(|window| *window < tokens.seen());
         Pass {
-            table,
-            bias: tokens.bias.clone(),
+            tables: self.config.ropes.iter().map(table).collect(),
+            full: tokens.bias(None, &self.device),
+            windowed: window.map(|window| tokens.bias(Some(window), &self.device)),
             dropout_seed,
         }
     }
@@ -164,12 +171,27 @@ impl Decoder {
             .embed
             .tensor()
             .select(0, tokens.ids.clone().flatten::<1>(0, 1));
+        let rows = match self.config.embedding_scale {
+            1.0 => rows,
+            scale => rows.mul_scalar(scale),
+        };
+        let rows = match &self.positions {
+            None => rows,
+            Some(learned) => {
+                let places = TensorData::new(tokens.positions.clone(), [batch * time]);
+                let places = Tensor::<1, Int>::from_data(places, &self.device);
+                rows.add(learned.tensor().select(0, places))
+            }
+        };
         rows.reshape([batch, time, self.config.hidden_size])
     }
 
     /// The final norm over the stream.
     pub fn finish(&self, x: Tensor<3>) -> Tensor<3> {
-        rms_norm(x, self.norm.tensor(), self.config.rms_norm_eps)
+        match &self.norm {
+            Some(norm) => norm.forward(&self.config, x),
+            None => x,
+        }
     }
 
     /// The head's weight, `[vocab, hidden]`: the embedding's own when they are tied.
@@ -199,15 +221,16 @@ impl Decoder {
 
     /// Logits of some states: `[rows, hidden]` to `[rows, vocab]`, f32.
     pub fn logits(&self, states: Tensor<2>) -> Tensor<2> {
-        states.matmul(self.head().transpose()).cast(DType::F32)
+        self.config.head.logits(states, self.head())
     }
 
     /// Every base weight under its HF name, in the order of a forward pass; a tied head appears once.
     pub fn params(&self) -> Vec<&Param> {
         let layers = self.layers.iter().flat_map(Layer::params);
         std::iter::once(&self.embed)
+            .chain(&self.positions)
             .chain(layers)
-            .chain([&self.norm])
+            .chain(self.norm.iter().flat_map(Norm::params))
             .chain(&self.head)
             .collect()
     }
@@ -228,8 +251,9 @@ impl Decoder {
 
     /// The trained weights outside the layers: embedding, final norm, head.
     pub fn trainable_around_layers(&self) -> Vec<&Param> {
-        [&self.embed, &self.norm]
-            .into_iter()
+        std::iter::once(&self.embed)
+            .chain(&self.positions)
+            .chain(self.norm.iter().flat_map(Norm::params))
             .chain(&self.head)
             .filter(|p| p.trainable)
             .collect()
@@ -237,7 +261,7 @@ impl Decoder {
 
     /// Whether gradients are needed all the way down.
     pub fn embedding_is_trained(&self) -> bool {
-        self.embed.trainable
+        self.embed.trainable || self.positions.as_ref().is_some_and(|p| p.trainable)
     }
 
     /// The lowest layer that a backward pass must reach; `None` when no layer is trained.
@@ -248,7 +272,7 @@ impl Decoder {
                 .chain(layer.lora_params())
                 .any(|p| p.trainable)
         };
-        if self.embed.trainable {
+        if self.embedding_is_trained() {
             Some(0)
         } else {
             self.layers.iter().position(is_trained)
@@ -261,17 +285,28 @@ impl Decoder {
     }
 
     fn all_mut(&mut self) -> Vec<&mut Param> {
+        let (mut base, adapters) = self.split_mut();
+        base.extend(adapters);
+        base
+    }
+
+    pub(crate) fn base_mut(&mut self) -> Vec<&mut Param> {
+        self.split_mut().0
+    }
+
+    /// Base weights and adapter weights.
+    fn split_mut(&mut self) -> (Vec<&mut Param>, Vec<&mut Param>) {
         let mut all = vec![&mut self.embed];
+        all.extend(&mut self.positions);
         let mut adapters = Vec::new();
         for layer in &mut self.layers {
             let (base, lora) = layer.split_params_mut();
             all.extend(base);
             adapters.extend(lora);
         }
-        all.push(&mut self.norm);
+        all.extend(self.norm.iter_mut().flat_map(Norm::params_mut));
         all.extend(&mut self.head);
-        all.extend(adapters);
-        all
+        (all, adapters)
     }
 
     /// Marks every base weight as trained (full fine-tuning).
@@ -289,85 +324,63 @@ impl Decoder {
 
     /// The same model outside the graph: nothing is tracked. Shares the weights.
     pub fn inference(&self) -> Self {
-        self.map(|linear| {
-            let mut plain = Linear {
-                lora: linear.lora.clone(),
-                ..linear.without_adapter()
-            };
-            if let Some(lora) = &mut plain.lora {
-                (lora.a, lora.b) = (lora.a.detached(), lora.b.detached());
-            }
-            plain
-        })
+        self.map(Linear::detached, Param::detached)
     }
 
     /// The base that the adapter sits on. Shares the weights.
     pub fn base(&self) -> Self {
-        Self {
-            lora: None,
-            ..self.map(Linear::without_adapter)
+        let mut base = self.map(Linear::base, Param::base);
+        base.lora = None;
+        if base.was_tied {
+            base.head = None;
+            base.config.set_tied(true);
+            base.was_tied = false;
         }
+        base
     }
 
     /// The adapter added to the weights, in f32; without an adapter, the model itself.
     pub fn merged(&self) -> Self {
-        Self {
-            lora: None,
-            ..self.map(Linear::merged)
-        }
+        let mut merged = self.map(Linear::merged, Param::detached);
+        merged.lora = None;
+        merged.was_tied = false;
+        merged.base_mut().into_iter().for_each(Param::own);
+        merged
     }
 
-    fn map(&self, linear: impl Fn(&Linear) -> Linear) -> Self {
+    /// Gives a tied head a weight of its own.
+    pub(crate) fn untie(&mut self) {
+        let head = Param {
+            name: format!("{}.weight", self.config.family.names.head),
+            ..self.embed.detached()
+        };
+        self.head = Some(head);
+        self.config.set_tied(false);
+        self.was_tied = true;
+    }
+
+    fn map(&self, linear: fn(&Linear) -> Linear, other: fn(&Param) -> Param) -> Self {
         Self {
-            embed: self.embed.detached(),
-            layers: self.layers.iter().map(|layer| layer.map(&linear)).collect(),
-            norm: self.norm.detached(),
-            head: self.head.as_ref().map(Param::detached),
+            embed: other(&self.embed),
+            positions: self.positions.as_ref().map(other),
+            layers: (self.layers.iter())
+                .map(|layer| layer.map(linear, other))
+                .collect(),
+            norm: self.norm.as_ref().map(|norm| norm.map(other)),
+            head: self.head.as_ref().map(other),
             ..self.clone()
         }
     }
 
-    /// The linear layers of all layers with their HF path, such as `model.layers.0.self_attn.q_proj`.
-    pub(crate) fn linears_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Linear)> {
-        self.layers
-            .iter_mut()
-            .flat_map(|layer| LINEAR_NAMES.into_iter().zip(layer.linears_mut()))
+    /// The linear layers of all layers, in the order of a forward pass.
+    pub(crate) fn linears_mut(&mut self) -> impl Iterator<Item = &mut Linear> {
+        self.layers.iter_mut().flat_map(Layer::linears_mut)
     }
 }
 
 /// Takes a tensor that `DecoderConfig::tensors` promises.
-fn required(params: &mut HashMap<String, Param>, name: &str) -> Param {
+pub(crate) fn required(params: &mut HashMap<String, Param>, name: &str) -> Param {
     params
         .remove(name)
         .expect("DecoderConfig::tensors names every tensor that a decoder is made of")
-}
-
-fn assemble_layer(params: &mut HashMap<String, Param>, i: usize) -> Layer {
-    let place = |name: &str| format!("model.layers.{i}.{name}");
-    let mut linear = |name: &str| Linear {
-        weight: required(params, &place(&format!("{name}.weight"))),
-        bias: params.remove(&place(&format!("{name}.bias"))),
-        lora: None,
-    };
-    let [q, k, v, o] =
-        ["q_proj", "k_proj", "v_proj", "o_proj"].map(|n| linear(&format!("self_attn.{n}")));
-    let [gate, up, down] =
-        ["gate_proj", "up_proj", "down_proj"].map(|n| linear(&format!("mlp.{n}")));
-    let [input_norm, post_norm] = ["input_layernorm", "post_attention_layernorm"]
-        .map(|n| required(params, &place(&format!("{n}.weight"))));
-    let [q_norm, k_norm] =
-        ["q_norm", "k_norm"].map(|n| params.remove(&place(&format!("self_attn.{n}.weight"))));
-    Layer {
-        input_norm,
-        q,
-        k,
-        v,
-        o,
-        q_norm,
-        k_norm,
-        post_norm,
-        gate,
-        up,
-        down,
-    }
 }

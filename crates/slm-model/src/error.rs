@@ -49,11 +49,14 @@ pub enum ModelError {
         name: String,
         found: String,
     },
-    #[error("`lora.target_modules` names `{name}`, which no layer has")]
+    #[error("`lora.{key}` names `{name}`, which the model does not have")]
     NoSuchModule {
+        key: &'static str,
         name: String,
-        known: Vec<&'static str>,
+        known: Vec<String>,
     },
+    #[error("{what}")]
+    NothingToAdapt { what: &'static str },
     #[error("`{path}`: {what}")]
     Adapter { path: PathBuf, what: String },
     #[error("device `{spec}` is not known")]
@@ -80,7 +83,11 @@ impl ModelError {
             Self::Shape { .. } | Self::MissingTensor { .. } | Self::Unexpected { .. } => {
                 "config.json and the weights may come from different models".into()
             }
-            Self::NoSuchModule { known, .. } => format!("the linear layers are {}, or \"all-linear\"", known.join(", ")),
+            Self::NoSuchModule { key: "target_modules", known, .. } => {
+                format!("its modules are {}, or \"all-linear\"", known.join(", "))
+            }
+            Self::NoSuchModule { known, .. } => format!("its modules are {}", known.join(", ")),
+            Self::NothingToAdapt { .. } => "see `[lora]` of the recipe, or `adapter_config.json`".into(),
             Self::UnknownDevice { .. } => "devices are auto, cpu, libtorch:cpu, libtorch:cuda:N, libtorch:mps".into(),
             Self::NotBuilt { .. } => {
                 "build with `--features libtorch`, or set `model.device = \"cpu\"`; `slm-tune doctor` shows what is built".into()

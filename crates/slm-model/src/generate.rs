@@ -39,7 +39,7 @@ pub fn generate(
     let decoder = decoder.inference();
     let mut rows = Rows::new(prompts, sampling.seed);
     let mut cache = KvCache::new();
-    let mut logits = rows.read_prompts(&decoder, prompts, &mut cache);
+    let mut logits = rows.read_whole(&decoder, &mut cache);
     for _ in 0..sampling.max_new_tokens {
         let vocab = decoder.config().vocab_size;
         let values = logits.into_data().try_into_vec::<f32>().unwrap_or_default();
@@ -61,7 +61,15 @@ pub fn generate(
         if rows.stopped.iter().all(|&stopped| stopped) {
             break;
         }
-        logits = rows.read_last(&decoder, &mut cache);
+        rows.note_read();
+        let longest = rows.longest();
+        logits = match decoder.config().keeps_keys(longest - 1, longest) {
+            true => rows.read_last(&decoder, &mut cache),
+            false => {
+                cache = KvCache::new();
+                rows.read_whole(&decoder, &mut cache)
+            }
+        };
     }
     rows.answers
         .into_iter()
@@ -75,6 +83,8 @@ struct Rows {
     /// Left padding per row.
     pads: Vec<usize>,
     last: Vec<i32>,
+    /// Prompts, and everything that was read after them.
+    read: Vec<Vec<u32>>,
     answers: Vec<Vec<u32>>,
     stopped: Vec<bool>,
     draws: Vec<ChaCha8Rng>,
@@ -87,6 +97,7 @@ impl Rows {
         Self {
             pads: prompts.iter().map(|prompt| time - prompt.len()).collect(),
             last: vec![0; n],
+            read: prompts.to_vec(),
             answers: vec![Vec::new(); n],
             stopped: vec![false; n],
             draws: (0..n)
@@ -95,15 +106,21 @@ impl Rows {
         }
     }
 
-    /// Reads the prompts into the cache; logits of the next token of each row, `[rows, vocab]`.
-    fn read_prompts(
-        &self,
-        decoder: &Decoder,
-        prompts: &[Vec<u32>],
-        cache: &mut KvCache,
-    ) -> Tensor<2> {
-        let time = prompts.iter().map(Vec::len).max().unwrap_or(0);
-        let padded = prompts.iter().zip(&self.pads);
+    /// Each row goes on with the token just chosen.
+    fn note_read(&mut self) {
+        for (row, &last) in self.read.iter_mut().zip(&self.last) {
+            row.push(last as u32);
+        }
+    }
+
+    fn longest(&self) -> usize {
+        self.read.iter().map(Vec::len).max().unwrap_or(0)
+    }
+
+    /// Reads everything into an empty cache; logits of the next token of each row, `[rows, vocab]`.
+    fn read_whole(&self, decoder: &Decoder, cache: &mut KvCache) -> Tensor<2> {
+        let time = self.longest();
+        let padded = self.read.iter().zip(&self.pads);
         let ids: Vec<i32> = padded
             .clone()
             .flat_map(|(prompt, &pad)| {
@@ -116,7 +133,7 @@ impl Rows {
         let tokens = Tokens::with_sight(
             &ids,
             positions,
-            [prompts.len(), time],
+            [self.read.len(), time],
             time,
             decoder.device(),
             |r, q, k| k <= q && k >= self.pads[r],

@@ -1,6 +1,8 @@
 //! One named weight.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::weights::matrix;
 
 /// A weight under its name in the files of its format, in HF layout.
 #[derive(Clone, Debug)]
@@ -9,9 +11,22 @@ pub struct Param {
     pub name: String,
     /// `[out, in]`; vectors are `[1, n]`.
     pub value: Tensor<2>,
-    /// Whether the files hold it with one dimension.
-    pub is_vector: bool,
+    /// How the files hold it.
+    pub layout: Layout,
     pub trainable: bool,
+    /// What the base has here, where the adapter keeps a trained copy (`modules_to_save`).
+    pub(crate) original: Option<Tensor<2>>,
+}
+
+/// How a file holds a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// `[out, in]`
+    Matrix,
+    /// One dimension.
+    Vector,
+    /// `[in, out]`, as `Conv1D` of GPT-2 does.
+    Transposed,
 }
 
 impl Param {
@@ -20,19 +35,65 @@ impl Param {
         Self {
             name: name.into(),
             value,
-            is_vector: false,
+            layout: Layout::Matrix,
             trainable: false,
+            original: None,
         }
+    }
+
+    /// A frozen vector, `[1, n]`.
+    pub fn vector(name: impl Into<String>, value: Tensor<2>) -> Self {
+        Self {
+            layout: Layout::Vector,
+            ..Self::matrix(name, value)
+        }
+    }
+
+    /// The path of the module that it belongs to, such as `model.layers.0.self_attn.q_proj`.
+    pub fn module(&self) -> &str {
+        self.name
+            .rsplit_once('.')
+            .map_or(&self.name, |(module, _)| module)
     }
 
     /// Its shape in the files.
     pub fn file_shape(&self) -> Vec<usize> {
         let [rows, columns] = self.value.dims();
-        if self.is_vector {
-            vec![columns]
-        } else {
-            vec![rows, columns]
+        match self.layout {
+            Layout::Matrix => vec![rows, columns],
+            Layout::Vector => vec![columns],
+            Layout::Transposed => vec![columns, rows],
         }
+    }
+
+    /// Whether it is a vector: a norm's weight or a bias.
+    pub fn is_vector(&self) -> bool {
+        self.layout == Layout::Vector
+    }
+
+    /// A value of this shape, from values in the order of its file.
+    pub(crate) fn value_of(&self, values: Vec<f32>, device: &Device, dtype: DType) -> Tensor<2> {
+        let value = matrix(values, &self.file_shape(), device, dtype);
+        match self.layout {
+            Layout::Transposed => value.transpose(),
+            Layout::Matrix | Layout::Vector => value,
+        }
+    }
+
+    /// Whether weight decay pulls it: not norms and biases, as in HF's Trainer.
+    pub fn decays(&self) -> bool {
+        !self.is_vector() || self.name.ends_with("lora_magnitude_vector")
+    }
+
+    /// Its values in f32, as a file holds them.
+    pub fn file_values(&self) -> Vec<f32> {
+        let value = self.value.clone().inner();
+        let value = match self.layout {
+            Layout::Transposed => value.transpose(),
+            Layout::Matrix | Layout::Vector => value,
+        };
+        let data = value.cast(DType::F32).into_data();
+        data.try_into_vec::<f32>().unwrap_or_default()
     }
 
     /// Number of values.
@@ -73,5 +134,31 @@ impl Param {
             trainable: false,
             ..self.clone()
         }
+    }
+
+    /// The base's own value outside the graph, sharing its memory.
+    pub(crate) fn base(&self) -> Self {
+        let mut base = self.detached();
+        if let Some(original) = base.original.take() {
+            base.value = original;
+        }
+        base
+    }
+
+    /// Makes it the adapter's own copy of a base weight.
+    pub(crate) fn keep_copy(&mut self) {
+        if self.original.is_none() {
+            self.original = Some(self.value.clone().inner());
+        }
+    }
+
+    /// Whether it is the adapter's own copy of a base weight.
+    pub(crate) fn is_copy(&self) -> bool {
+        self.original.is_some()
+    }
+
+    /// Forgets what the base had here.
+    pub(crate) fn own(&mut self) {
+        self.original = None;
     }
 }

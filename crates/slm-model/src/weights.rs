@@ -1,6 +1,6 @@
 //! Safetensors in and out: one file, or shards with an index.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -8,7 +8,9 @@ use half::{bf16, f16};
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::{ModelError, Param};
+use crate::family::Names;
+use crate::param::Layout;
+use crate::{ModelError, Param, TensorSpec};
 
 /// A memory-mapped safetensors file.
 pub struct WeightFile {
@@ -178,8 +180,19 @@ impl Weights {
     }
 
     /// Reads a tensor and checks its shape.
-    pub(crate) fn read(&self, name: &str, needed: &[usize]) -> Result<Vec<f32>, ModelError> {
-        let Some(&place) = self.places.get(name) else {
+    ///
+    /// A file of the bare model, saved without its head, leaves out `prefix`.
+    pub(crate) fn read(
+        &self,
+        name: &str,
+        prefix: &str,
+        needed: &[usize],
+    ) -> Result<Vec<f32>, ModelError> {
+        let bare = name.strip_prefix(prefix).unwrap_or(name);
+        let found = [name, bare]
+            .into_iter()
+            .find_map(|name| Some((name, *self.places.get(name)?)));
+        let Some((name, place)) = found else {
             return Err(ModelError::MissingTensor {
                 path: self.path.clone(),
                 name: name.into(),
@@ -200,15 +213,22 @@ impl Weights {
     }
 
     /// Refuses tensors that nothing reads, except those that are derived from others.
-    pub(crate) fn refuse_others(&self, read: &[(String, Vec<usize>)]) -> Result<(), ModelError> {
-        let known: HashMap<&str, ()> = read.iter().map(|(name, _)| (name.as_str(), ())).collect();
+    pub(crate) fn refuse_others(
+        &self,
+        read: &[TensorSpec],
+        names: &Names,
+    ) -> Result<(), ModelError> {
+        let known: HashSet<&str> = read.iter().map(|tensor| tensor.name.as_str()).collect();
+        let tied = format!("{}.weight", names.head);
         let others: Vec<&str> = self
             .places
             .keys()
             .map(String::as_str)
-            .filter(|name| !known.contains_key(name))
+            .filter(|name| {
+                !known.contains(name) && !known.contains(format!("{}{name}", names.prefix).as_str())
+            })
             // A tied head that was written all the same, and tables that are computed from config.json.
-            .filter(|name| *name != "lm_head.weight" && !name.ends_with("rotary_emb.inv_freq"))
+            .filter(|name| *name != tied && !names.ignored.iter().any(|end| name.ends_with(end)))
             .collect();
         if others.is_empty() {
             return Ok(());
@@ -249,6 +269,21 @@ fn shards(index: &Path) -> Result<Vec<String>, ModelError> {
     Ok(names)
 }
 
+/// A tensor of the model, from values in the order of its file.
+pub(crate) fn param(spec: TensorSpec, values: Vec<f32>, device: &Device, dtype: DType) -> Param {
+    let value = matrix(values, &spec.shape, device, dtype);
+    Param {
+        name: spec.name,
+        value: match spec.layout {
+            Layout::Transposed => value.transpose(),
+            Layout::Matrix | Layout::Vector => value,
+        },
+        layout: spec.layout,
+        trainable: false,
+        original: None,
+    }
+}
+
 /// Values as a matrix on the device; vectors become one row.
 pub(crate) fn matrix(
     values: Vec<f32>,
@@ -259,12 +294,6 @@ pub(crate) fn matrix(
     let columns = shape.last().copied().unwrap_or(1);
     let rows = values.len() / columns.max(1);
     Tensor::from_data(TensorData::new(values, [rows, columns]), (device, dtype))
-}
-
-/// A parameter's values in f32, row-major.
-pub(crate) fn values(tensor: &Tensor<2>) -> Vec<f32> {
-    let data = tensor.clone().inner().cast(DType::F32).into_data();
-    data.try_into_vec::<f32>().unwrap_or_default()
 }
 
 /// Writes `params` as one safetensors file with metadata `{"format": "pt"}`, in f32, sorted by name.
@@ -281,7 +310,7 @@ pub fn write_safetensors<'a>(
             (
                 p.name.clone(),
                 p.file_shape(),
-                values(&p.value)
+                p.file_values()
                     .iter()
                     .flat_map(|v| v.to_le_bytes())
                     .collect(),

@@ -7,7 +7,7 @@ use slm_model::{
     Decoder, DecoderConfig, LoraSpec, ModelError, Param, Tokens, device, save_adapter,
     save_pretrained,
 };
-use slm_recipe::Dtype;
+use slm_recipe::{Dtype, LoraSection, TargetModules};
 use tempfile::{TempDir, tempdir};
 
 fn config() -> Value {
@@ -78,12 +78,13 @@ fn a_written_adapter_is_the_same_adapter() {
     let targets = vec!["q_proj".into(), "down_proj".into()];
     tuned
         .attach_lora(
-            &LoraSpec {
+            &LoraSpec::from(&LoraSection {
                 r: 2,
-                alpha: 3.0,
-                dropout: 0.0,
-                targets,
-            },
+                lora_alpha: 3.0,
+                lora_dropout: 0.0,
+                target_modules: TargetModules::Names(targets),
+                ..LoraSection::default()
+            }),
             5,
         )
         .unwrap();
@@ -211,12 +212,13 @@ fn an_adapter_of_another_kind_or_model_is_refused() {
     let mut tuned = decoder();
     tuned
         .attach_lora(
-            &LoraSpec {
+            &LoraSpec::from(&LoraSection {
                 r: 2,
-                alpha: 3.0,
-                dropout: 0.0,
-                targets: vec!["q_proj".into()],
-            },
+                lora_alpha: 3.0,
+                lora_dropout: 0.0,
+                target_modules: TargetModules::Names(vec!["q_proj".into()]),
+                ..LoraSection::default()
+            }),
             5,
         )
         .unwrap();
@@ -227,7 +229,17 @@ fn an_adapter_of_another_kind_or_model_is_refused() {
         (
             "\"use_dora\": false",
             "\"use_dora\": true",
-            "`use_dora` is true",
+            "has no tensor `base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector`",
+        ),
+        (
+            "\"init_lora_weights\": true",
+            "\"init_lora_weights\": \"olora\"",
+            "changes the base in a way that is not supported",
+        ),
+        (
+            "\"bias\": \"none\"",
+            "\"bias\": \"all\"",
+            "`bias` is \"all\"",
         ),
         (
             "\"q_proj\"",
@@ -246,21 +258,20 @@ fn an_adapter_of_another_kind_or_model_is_refused() {
     }
     let error = decoder()
         .attach_lora(
-            &LoraSpec {
-                targets: vec!["query".into()],
+            &LoraSpec::from(&LoraSection {
+                target_modules: TargetModules::Names(vec!["query".into()]),
                 ..tuned_spec()
-            },
+            }),
             1,
         )
         .unwrap_err();
     assert!(error.hint().unwrap().contains("q_proj"));
 }
 
-fn tuned_spec() -> LoraSpec {
-    LoraSpec {
+fn tuned_spec() -> LoraSection {
+    LoraSection {
         r: 2,
-        alpha: 3.0,
-        dropout: 0.0,
-        targets: vec![],
+        lora_alpha: 3.0,
+        ..LoraSection::default()
     }
 }

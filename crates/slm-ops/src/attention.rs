@@ -6,7 +6,9 @@ use burn::tensor::{DType, Device, Tensor, TensorData, activation::softmax};
 /// path for underflow (a fifth of a training step on the processor). No NaN follows, since every position sees itself.
 const MASKED: f32 = f32::NEG_INFINITY;
 
-/// `softmax(q kᵀ · scale + bias) v`, with `heads / kv_heads` queries sharing each key.
+/// `softmax(cap(q kᵀ · scale) + bias) v`, with `heads / kv_heads` queries sharing each key.
+///
+/// With a `softcap` c, a score s becomes `c · tanh(s / c)` before it is masked; without one it stays.
 ///
 /// # Shapes
 /// - `q`: `[batch, heads, time, head_dim]`
@@ -22,6 +24,7 @@ pub fn attention(
     v: Tensor<4>,
     bias: Tensor<4>,
     scale: f64,
+    softcap: Option<f64>,
 ) -> Tensor<4> {
     let [batch, heads, time, head_dim] = q.dims();
     let [_, kv_heads, seen, _] = k.dims();
@@ -32,11 +35,12 @@ pub fn attention(
         .mul_scalar(scale)
         .reshape(grouped)
         .matmul(k.swap_dims(2, 3)); // [b, kv, g·t, s]
-    let scores = scores
-        .cast(DType::F32)
-        .reshape([batch, heads, time, seen])
-        .add(bias);
-    let weights = softmax(scores, 3)
+    let scores = scores.cast(DType::F32).reshape([batch, heads, time, seen]);
+    let scores = match softcap {
+        Some(cap) => scores.div_scalar(cap).tanh().mul_scalar(cap),
+        None => scores,
+    };
+    let weights = softmax(scores.add(bias), 3)
         .cast(dtype)
         .reshape([grouped[0], grouped[1], grouped[2], seen]);
     weights.matmul(v).reshape([batch, heads, time, head_dim])
@@ -46,14 +50,22 @@ pub fn attention(
 ///
 /// A position sees the positions before it, and itself, in its own segment. `segments` is `[batch, time]` row-major;
 /// 0 is padding. Right padding needs no mask of its own, since nothing that counts comes after it; so one `[1, 1, t, t]`
-/// triangle serves the whole batch when every row holds one conversation.
-pub fn segment_bias(segments: &[i32], [batch, time]: [usize; 2], device: &Device) -> Tensor<4> {
+/// triangle serves the whole batch when every row holds one conversation. With a `window` w, a position sees w positions at
+/// most, itself included.
+pub fn segment_bias(
+    segments: &[i32],
+    [batch, time]: [usize; 2],
+    window: Option<usize>,
+    device: &Device,
+) -> Tensor<4> {
+    let near =
+        |query: usize, key: usize| key <= query && window.is_none_or(|window| query - key < window);
     let rows: Vec<&[i32]> = segments.chunks(time.max(1)).collect();
     if rows.iter().all(|row| is_one_conversation(row)) {
-        return visibility_bias([1, time, time], device, |_, query, key| key <= query);
+        return visibility_bias([1, time, time], device, |_, query, key| near(query, key));
     }
     visibility_bias([batch, time, time], device, |row, query, key| {
-        key <= query && rows[row][query] == rows[row][key]
+        near(query, key) && rows[row][query] == rows[row][key]
     })
 }
 
@@ -95,15 +107,21 @@ mod tests {
 
     #[test]
     fn padded_rows_share_one_triangle() {
-        let bias = segment_bias(&[1, 1, 1, 1, 0, 0], [2, 3], &Device::flex());
+        let bias = segment_bias(&[1, 1, 1, 1, 0, 0], [2, 3], None, &Device::flex());
         assert_eq!(bias.dims(), [1, 1, 3, 3]);
         assert_eq!(visible(bias), [1, 0, 0, 1, 1, 0, 1, 1, 1]);
     }
 
     #[test]
     fn packed_conversations_do_not_see_each_other() {
-        let bias = segment_bias(&[1, 1, 2], [1, 3], &Device::flex());
+        let bias = segment_bias(&[1, 1, 2], [1, 3], None, &Device::flex());
         assert_eq!(visible(bias), [1, 0, 0, 1, 1, 0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_window_hides_what_is_far() {
+        let bias = segment_bias(&[1, 1, 1], [1, 3], Some(2), &Device::flex());
+        assert_eq!(visible(bias), [1, 0, 0, 1, 1, 0, 0, 1, 1]);
     }
 
     #[test]
@@ -125,13 +143,13 @@ mod tests {
             tensor([1, 2, 3, 2], 2),
             tensor([1, 2, 3, 2], 3),
         );
-        let bias = segment_bias(&[1, 1, 1], [1, 3], &device);
+        let bias = segment_bias(&[1, 1, 1], [1, 3], None, &device);
         let repeated = |x: Tensor<4>| {
             let (a, b) = (x.clone().narrow(1, 0, 1), x.narrow(1, 1, 1));
             Tensor::cat(vec![a.clone(), a, b.clone(), b], 1)
         };
-        let grouped = attention(q.clone(), k.clone(), v.clone(), bias.clone(), 0.7);
-        let plain = attention(q, repeated(k), repeated(v), bias, 0.7);
+        let grouped = attention(q.clone(), k.clone(), v.clone(), bias.clone(), 0.7, None);
+        let plain = attention(q, repeated(k), repeated(v), bias, 0.7, None);
         grouped
             .into_data()
             .assert_approx_eq::<f32>(&plain.into_data(), burn::tensor::Tolerance::absolute(1e-6));

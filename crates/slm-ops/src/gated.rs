@@ -1,8 +1,63 @@
-//! Gated activations of the feed-forward layer.
+//! Activations of the feed-forward layer.
 
-use burn::tensor::{Tensor, activation::silu};
+use burn::tensor::{Tensor, activation};
 
-/// `silu(gate) * up`, element by element; both `[.., n]`.
-pub fn swiglu<const D: usize>(gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
-    silu(gate).mul(up)
+/// An activation, element by element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `x · sigmoid(x)`
+    Silu,
+    /// `x · Φ(x)`
+    Gelu,
+    /// GELU through tanh: `x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))`
+    GeluTanh,
+}
+
+impl Activation {
+    pub fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Silu => activation::silu(x),
+            Self::Gelu => activation::gelu(x),
+            Self::GeluTanh => gelu_tanh(x),
+        }
+    }
+}
+
+/// `activation(gate) · up`, element by element; both `[.., n]`.
+pub fn gated<const D: usize>(gate: Tensor<D>, up: Tensor<D>, activation: Activation) -> Tensor<D> {
+    activation.apply(gate).mul(up)
+}
+
+/// burn's own takes a power of every element, which is slow and has no value below zero on some backends.
+fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    const SQRT_2_OVER_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
+    let cubic = x.clone().square().mul_scalar(0.044715).add_scalar(1.0);
+    let inner = x.clone().mul(cubic).mul_scalar(SQRT_2_OVER_PI);
+    x.mul_scalar(0.5).mul(inner.tanh().add_scalar(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    /// Values of `torch.nn.functional` at -2, 0 and 1.
+    #[test]
+    fn activations_have_torchs_values() {
+        let x = Tensor::<1>::from_floats([-2.0, 0.0, 1.0], &Device::flex());
+        let cases = [
+            (Activation::Silu, [-0.238_405_84, 0.0, 0.731_058_6]),
+            (Activation::Gelu, [-0.045_500_26, 0.0, 0.841_344_7]),
+            (Activation::GeluTanh, [-0.045_402_28, 0.0, 0.841_191_95]),
+        ];
+        for (activation, expected) in cases {
+            let got = activation.apply(x.clone()).into_data();
+            for (got, want) in got.try_to_vec::<f32>().unwrap().iter().zip(expected) {
+                assert!(
+                    (got - want).abs() < 1e-6,
+                    "{activation:?}: {got} is not {want}"
+                );
+            }
+        }
+    }
 }

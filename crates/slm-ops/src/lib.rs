@@ -6,15 +6,17 @@
 pub mod attention;
 pub mod gated;
 pub mod head;
+pub mod layer_norm;
 pub mod lora_linear;
 pub mod loss;
 pub mod rms_norm;
 pub mod rotary;
 
 pub use attention::attention;
-pub use gated::swiglu;
+pub use gated::{Activation, gated};
 pub use head::HeadShape;
-pub use lora_linear::{Adapter, lora_linear};
+pub use layer_norm::layer_norm;
+pub use lora_linear::{Adapter, Magnitude, lora_linear};
 pub use loss::{
     DeviceSums, TokenLoss, TokenScores, TokenSums, TokenWeights, linear_cross_entropy, linear_nll,
     token_scores,

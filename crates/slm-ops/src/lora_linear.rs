@@ -1,6 +1,6 @@
 //! A frozen linear layer with its low-rank adapter.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 
 /// The low-rank pair of one linear layer, as one call needs it.
 #[derive(Clone, Debug)]
@@ -9,13 +9,25 @@ pub struct Adapter {
     pub a: Tensor<2>,
     /// `[out, r]`, HF layout.
     pub b: Tensor<2>,
-    /// `alpha / r`.
+    /// `alpha / r`, or `alpha / √r` (rsLoRA).
     pub scale: f64,
     /// What the adapter's input is multiplied by: 0 or `1 / (1 - p)` per element, `[rows, in]`; `None` without dropout.
     pub dropout: Option<Tensor<2>>,
+    /// The norm that each row of the adapted weight is given (DoRA).
+    pub magnitude: Option<Magnitude>,
 }
 
-/// `y = x Wᵀ + bias + scale · (drop(x) Aᵀ) Bᵀ`
+/// DoRA (Liu et al. 2024): each row of `W + scale · B A` is scaled to a norm of its own.
+#[derive(Clone, Debug)]
+pub struct Magnitude {
+    /// `[1, out]`, f32, trained.
+    pub norms: Tensor<2>,
+    /// Squared norms of the rows of the base weight: `[1, out]`, f32.
+    pub base_squares: Tensor<2>,
+}
+
+/// `y = x Wᵀ + bias + scale · (drop(x) Aᵀ) Bᵀ`; with a magnitude m, each output column is scaled to
+/// `m / ‖W + scale · B A‖` of its row, the bias excepted.
 ///
 /// # Shapes
 /// - `x`: `[rows, in]`
@@ -29,26 +41,88 @@ pub fn lora_linear(
     bias: Option<Tensor<2>>,
     adapter: Option<Adapter>,
 ) -> Tensor<2> {
-    let dtype = weight.dtype();
-    let mut y = x.clone().matmul(weight.transpose());
-    if let Some(bias) = bias {
-        y = y.add(bias);
-    }
-    let Some(Adapter {
-        a,
-        b,
-        scale,
-        dropout,
-    }) = adapter
-    else {
-        return y;
+    let base = x.clone().matmul(weight.clone().transpose());
+    let y = match adapter {
+        None => base,
+        Some(adapter) => match adapter.magnitude.clone() {
+            None => base.add(adapter.product(x).cast(weight.dtype())),
+            Some(magnitude) => dora(x, base, weight, adapter, &magnitude),
+        },
     };
-    let mut input = x.cast(a.dtype());
-    if let Some(mask) = dropout {
-        input = input.mul(mask);
+    match bias {
+        Some(bias) => y.add(bias),
+        None => y,
     }
-    let low = input.matmul(a.transpose()).mul_scalar(scale);
-    y.add(low.matmul(b.transpose()).cast(dtype))
+}
+
+impl Adapter {
+    /// `scale · (drop(x) Aᵀ) Bᵀ`, in the adapter's dtype.
+    fn product(&self, x: Tensor<2>) -> Tensor<2> {
+        let input = self.dropped(x.cast(self.a.dtype()));
+        let low = input
+            .matmul(self.a.clone().transpose())
+            .mul_scalar(self.scale);
+        low.matmul(self.b.clone().transpose())
+    }
+
+    fn dropped(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.dropout {
+            Some(mask) => x.mul(mask.clone()),
+            None => x,
+        }
+    }
+}
+
+/// `base` is `x Wᵀ`. With dropout the undropped base stays, and what DoRA adds to it reads the dropped input, as PEFT does.
+fn dora(
+    x: Tensor<2>,
+    base: Tensor<2>,
+    weight: Tensor<2>,
+    adapter: Adapter,
+    magnitude: &Magnitude,
+) -> Tensor<2> {
+    let dtype = base.dtype();
+    let norms = row_norms(
+        weight.clone().inner(),
+        adapter.a.clone().inner(),
+        adapter.b.clone().inner(),
+        adapter.scale,
+        magnitude.base_squares.clone(),
+    );
+    let ratio = magnitude.norms.clone().div(norms); // [1, out]
+    let product = adapter.product(x.clone());
+    let base_f32 = base.cast(DType::F32);
+    let y = match adapter.dropout.is_some() {
+        false => base_f32.add(product).mul(ratio),
+        true => {
+            let dropped = adapter.dropped(x.cast(DType::F32)).cast(dtype);
+            let seen = dropped.matmul(weight.transpose()).cast(DType::F32);
+            let added = seen.mul(ratio.clone().sub_scalar(1.0));
+            base_f32.add(added).add(product.mul(ratio))
+        }
+    };
+    y.cast(dtype)
+}
+
+/// Norms of the rows of `W + scale · B A`, `[1, out]` in f32, without forming it:
+/// `‖w‖² + 2 scale · w·(b A) + scale² · b (A Aᵀ) bᵀ` for each row w of W and b of B.
+///
+/// PEFT takes them as constants in the backward pass; so they are computed outside the graph here.
+pub fn row_norms(
+    weight: Tensor<2>,
+    a: Tensor<2>,
+    b: Tensor<2>,
+    scale: f64,
+    base_squares: Tensor<2>,
+) -> Tensor<2> {
+    let a_t = a.clone().transpose();
+    let cross = weight.cast(DType::F32).matmul(a_t.clone()).mul(b.clone()); // [out, r]
+    let square = b.clone().matmul(a.matmul(a_t)).mul(b); // [out, r]
+    let sums = cross
+        .mul_scalar(2.0 * scale)
+        .add(square.mul_scalar(scale * scale))
+        .sum_dim(1); // [out, 1]
+    base_squares.add(sums.transpose()).sqrt()
 }
 
 /// A dropout mask `[rows, columns]` from a counter-based generator: a function of `seed` alone, on every backend.
@@ -95,12 +169,29 @@ mod tests {
             b: Tensor::from_floats([[1.0], [0.0], [-1.0]], &device),
             scale: 2.0,
             dropout: None,
+            magnitude: None,
         };
         let y = lora_linear(x, weight, None, Some(adapter));
         assert_eq!(
             y.into_data().try_to_vec::<f32>().unwrap(),
             [1.0 + 6.0, 2.0, 3.0 - 6.0]
         );
+    }
+
+    #[test]
+    fn row_norms_are_those_of_the_dense_sum() {
+        let device = Device::flex();
+        let weight = Tensor::<2>::from_floats([[1.0, 2.0, -1.0], [0.5, 0.0, 3.0]], &device);
+        let a = Tensor::<2>::from_floats([[1.0, -1.0, 0.5], [0.0, 2.0, 1.0]], &device);
+        let b = Tensor::<2>::from_floats([[1.0, 0.5], [-2.0, 1.0]], &device);
+        let dense = weight
+            .clone()
+            .add(b.clone().matmul(a.clone()).mul_scalar(0.5));
+        let want = dense.square().sum_dim(1).sqrt().transpose();
+        let squares = weight.clone().square().sum_dim(1).transpose();
+        let got = row_norms(weight, a, b, 0.5, squares);
+        got.into_data()
+            .assert_approx_eq::<f32>(&want.into_data(), burn::tensor::Tolerance::absolute(1e-6));
     }
 
     #[test]

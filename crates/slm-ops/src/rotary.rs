@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-/// Cosines and sines of every position of one batch, in f32: `[batch, 1, time, head_dim / 2]`.
+/// Cosines and sines of every position of one batch, in f32: `[batch, 1, time, dim / 2]`, with `dim` the channels that are rotated.
 #[derive(Clone, Debug)]
 pub struct RotaryTable {
     cos: Tensor<4>,
@@ -39,20 +39,22 @@ impl RotaryTable {
     }
 }
 
-/// Rotates the two halves of each head by the angle of its position.
+/// Rotates the two halves of the first `dim` channels of each head by the angle of its position.
 ///
 /// # Shapes
-/// - `x`: `[batch, heads, time, head_dim]`
-/// - result: the same, `[x1·cos − x2·sin, x2·cos + x1·sin]` with `x1`, `x2` the halves
+/// - `x`: `[batch, heads, time, head_dim]`, `head_dim ≥ dim`
+/// - result: the same, `[x1·cos − x2·sin, x2·cos + x1·sin, rest]` with `x1`, `x2` the halves
 pub fn rotary(x: Tensor<4>, table: &RotaryTable) -> Tensor<4> {
-    let half = x.dims()[3] / 2;
+    let half = table.cos.dims()[3];
+    let head_dim = x.dims()[3];
+    let rest = (head_dim > 2 * half).then(|| x.clone().narrow(3, 2 * half, head_dim - 2 * half));
     let dtype = x.dtype();
     let (cos, sin) = (table.cos.clone().cast(dtype), table.sin.clone().cast(dtype));
     let x1 = x.clone().narrow(3, 0, half);
     let x2 = x.narrow(3, half, half);
     let y1 = x1.clone().mul(cos.clone()).sub(x2.clone().mul(sin.clone()));
     let y2 = x2.mul(cos).add(x1.mul(sin));
-    Tensor::cat(vec![y1, y2], 3)
+    Tensor::cat([y1, y2].into_iter().chain(rest).collect(), 3)
 }
 
 #[cfg(test)]

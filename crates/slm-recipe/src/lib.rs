@@ -22,7 +22,7 @@ mod train;
 pub use data::{DataSection, Format, Overlong, Source, TrainOn};
 pub use eval::{EvalSection, EvalTask, OutputType};
 pub use export::{ExportSection, GgufType};
-pub use lora::{LoraSection, TargetModules};
+pub use lora::{InitLora, LoraSection, TargetModules};
 pub use model::{Dtype, Init, ModelSection, ScratchConfig};
 pub use problem::{Place, RecipeError, RecipeErrors};
 pub use recipe::{Recipe, SCHEMA_VERSION};

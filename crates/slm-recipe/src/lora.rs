@@ -1,5 +1,7 @@
 //! `[lora]`: the adapter, in the names of PEFT.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,30 @@ pub struct LoraSection {
     pub lora_dropout: f64,
     /// `all-linear` (every linear layer but the head), or a list of module names.
     pub target_modules: TargetModules,
+    /// Modules that get no adapter all the same.
+    pub exclude_modules: Vec<String>,
+    /// Numbers of the layers that get one; empty = all.
+    pub layers_to_transform: Vec<usize>,
+    /// Ranks of their own: from the end of a module's name (a regular expression) to its rank.
+    pub rank_pattern: BTreeMap<String, usize>,
+    /// Alphas of their own, as `rank_pattern`.
+    pub alpha_pattern: BTreeMap<String, f64>,
+    /// Whether the scale is `lora_alpha / √r` (rsLoRA).
+    pub use_rslora: bool,
+    /// Whether the norm of each output row is trained apart from its direction (DoRA).
+    pub use_dora: bool,
+    /// Modules that are trained whole, in a copy that the adapter keeps. A tied head stays tied.
+    pub modules_to_save: Vec<String>,
+    /// How the adapter begins: `default` (A uniform, B zero), `gaussian` (A normal, B zero) or `pissa` (the weight's
+    /// principal part).
+    pub init_lora_weights: InitLora,
+    /// Iterations that find the principal part; 0 = until it stands still.
+    pub pissa_niter: usize,
+    /// B learns at this multiple of the learning rate (LoRA+); 1 = the same.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub loraplus_lr_ratio: f64,
+    /// An adapter to go on from, instead of a fresh one: a folder in PEFT's format. Its own settings count.
+    pub adapter_path: Option<String>,
 }
 
 impl Default for LoraSection {
@@ -27,8 +53,32 @@ impl Default for LoraSection {
             lora_alpha: 16.0,
             lora_dropout: 0.0,
             target_modules: TargetModules::AllLinear,
+            exclude_modules: Vec::new(),
+            layers_to_transform: Vec::new(),
+            rank_pattern: BTreeMap::new(),
+            alpha_pattern: BTreeMap::new(),
+            use_rslora: false,
+            use_dora: false,
+            modules_to_save: Vec::new(),
+            init_lora_weights: InitLora::Default,
+            pissa_niter: 0,
+            loraplus_lr_ratio: 1.0,
+            adapter_path: None,
         }
     }
+}
+
+/// How an adapter begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InitLora {
+    /// A uniform, B zero.
+    #[default]
+    Default,
+    /// A normal, B zero.
+    Gaussian,
+    /// The principal part of the weight; what counts is the distance from it.
+    Pissa,
 }
 
 /// Which modules get an adapter.

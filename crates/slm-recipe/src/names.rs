@@ -65,11 +65,11 @@ pub(crate) fn nearest_key(
     siblings: &[&str],
     root: Schema<'_>,
 ) -> Option<String> {
-    if let Some(sibling) = nearest(name, siblings.iter().copied()) {
-        return Some(join(section, sibling));
-    }
     if let Some((_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == name) {
         return Some((*ours).into());
+    }
+    if let Some(sibling) = nearest(name, siblings.iter().copied()) {
+        return Some(join(section, sibling));
     }
     let keys = root.keys();
     let leaf = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();

@@ -20,6 +20,53 @@ pub fn shared(relative: &str, checks: usize) -> Option<PathBuf> {
     None
 }
 
+/// The folders of goldens, one per model: those of this project (`tests/goldens/data`), then those beside a checkout, of
+/// which there are `shared_folders`.
+pub fn golden_models(shared_folders: usize) -> Vec<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/goldens/data");
+    let models = |folder: PathBuf| {
+        let entries = std::fs::read_dir(&folder).expect("goldens are there");
+        let paths = entries.map(|entry| entry.expect("goldens can be listed").path());
+        let mut paths: Vec<PathBuf> = paths
+            .filter(|path| path.join("base_ref.safetensors").is_file())
+            .collect();
+        paths.sort();
+        paths
+    };
+    let mut all = models(own);
+    assert_eq!(all.len(), 24, "models of the project's own goldens");
+    if let Some(fixtures) = shared("fixtures", shared_folders) {
+        let others = models(fixtures);
+        assert_eq!(others.len(), shared_folders, "models of the shared goldens");
+        all.extend(others);
+    }
+    all
+}
+
+/// The adapters of a folder of [`golden_models`].
+pub fn golden_adapters(model: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(model).expect("goldens can be listed");
+    let paths = entries.map(|entry| entry.expect("goldens can be listed").path());
+    let mut paths: Vec<PathBuf> = paths
+        .filter(|path| path.join("adapter_config.json").is_file())
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// The name of a folder of goldens, with its parent's where that is a model.
+pub fn golden_name(folder: &Path) -> String {
+    let name = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned());
+    let own = name(folder).unwrap_or_default();
+    match folder.join("adapter_config.json").is_file() {
+        false => own,
+        true => format!(
+            "{}/{own}",
+            folder.parent().and_then(name).unwrap_or_default()
+        ),
+    }
+}
+
 /// Asserts that two arrays agree within `tolerance` times the largest reference value.
 ///
 /// # Panics

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{Int, Tensor, TensorData};
 use slm_data::Batch;
 use slm_model::{Decoder, Param, Tokens};
-use slm_ops::{
-    DeviceSums, HeadShape, TokenLoss, TokenSums, TokenWeights, linear_cross_entropy, linear_nll,
-};
+use slm_ops::{DeviceSums, TokenLoss, TokenSums, TokenWeights, linear_cross_entropy, linear_nll};
 
 /// Gradients by the name of the weight, outside the graph.
 pub type Gradients = BTreeMap<String, Tensor<2>>;
@@ -121,14 +119,9 @@ fn head_loss(
         decoder.head(),
         targets,
         &options.weights,
-        &head_shape(decoder),
+        &decoder.config().head,
         options.label_smoothing,
     )
-}
-
-/// What the family does to its logits.
-fn head_shape(_decoder: &Decoder) -> HeadShape {
-    HeadShape::default() // no family that is read today scales or caps them
 }
 
 /// States and targets of the learned positions only.
@@ -224,7 +217,7 @@ pub fn held_out_means(
     batches: impl IntoIterator<Item = Batch>,
 ) -> Option<TokenMeans> {
     let decoder = decoder.inference();
-    let shape = head_shape(&decoder);
+    let shape = decoder.config().head;
     let (mut sums, mut count) = (Vec::new(), 0);
     for batch in batches.into_iter().filter(|batch| batch.learned > 0) {
         let states = decoder.hidden(&tokens_of(&decoder, &batch), None, None);

@@ -97,7 +97,7 @@ impl Optimizer {
 
     /// As peft's `create_loraplus_optimizer` groups weights: B, and with it everything of one dimension.
     fn lr_ratio(&self, param: &Param) -> f64 {
-        match param.name.contains("lora_B") || is_vector(param) {
+        match param.name.contains("lora_B") || param.is_vector() {
             true => self.loraplus_lr_ratio,
             false => 1.0,
         }
@@ -105,9 +105,9 @@ impl Optimizer {
 
     /// Norms and biases do not decay, as in HF's Trainer; the magnitudes of DoRA do.
     fn weight_decay(&self, param: &Param) -> f64 {
-        match is_vector(param) && !param.name.contains("lora_magnitude_vector") {
-            true => 0.0,
-            false => self.figures.weight_decay,
+        match param.decays() {
+            true => self.figures.weight_decay,
+            false => 0.0,
         }
     }
 
@@ -143,11 +143,6 @@ impl Optimizer {
     }
 }
 
-/// Whether the weight has one dimension.
-fn is_vector(param: &Param) -> bool {
-    param.file_shape().len() == 1
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -175,15 +170,8 @@ mod tests {
     fn param(golden: &Golden, name: &str, device: &Device) -> Param {
         let value = tensor(golden, &format!("{name}.before"), device);
         match golden.shape(&format!("{name}.before")).len() {
-            1 => vector(name, value),
+            1 => Param::vector(name, value),
             _ => Param::matrix(name, value),
-        }
-    }
-
-    fn vector(name: &str, value: Tensor<2>) -> Param {
-        Param {
-            is_vector: true,
-            ..Param::matrix(name, value)
         }
     }
 
@@ -306,7 +294,7 @@ mod tests {
         let of = |name: &str, is_vector: bool| {
             let value = Tensor::<2>::zeros([1, 4], &Device::flex());
             let param = if is_vector {
-                vector(name, value)
+                Param::vector(name, value)
             } else {
                 Param::matrix(name, value)
             };

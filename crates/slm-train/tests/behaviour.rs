@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 use slm_data::Sample;
 use slm_model::{Decoder, DecoderConfig, LoraSpec, device};
-use slm_recipe::{Optim, TrainSection};
+use slm_recipe::{LoraSection, Optim, TargetModules, TrainSection};
 use slm_run::Event;
 use slm_train::{Corpus, Options, Outcome, Trainer};
 use tempfile::tempdir;
@@ -31,12 +31,13 @@ fn decoder(full: bool, dropout: f64, intermediate_size: usize) -> Decoder {
             .into();
         decoder
             .attach_lora(
-                &LoraSpec {
+                &LoraSpec::from(&LoraSection {
                     r: 4,
-                    alpha: 8.0,
-                    dropout,
-                    targets,
-                },
+                    lora_alpha: 8.0,
+                    lora_dropout: dropout,
+                    target_modules: TargetModules::Names(targets),
+                    ..LoraSection::default()
+                }),
                 3,
             )
             .unwrap();

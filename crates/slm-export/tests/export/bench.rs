@@ -8,7 +8,7 @@ use slm_export::{ExportError, Exported, Request, export};
 use slm_gguf::Metadata;
 use slm_gguf::{Array, Value as GgufValue};
 use slm_model::{Decoder, DecoderConfig, LoraSpec, device};
-use slm_recipe::{ExportSection, GgufType};
+use slm_recipe::{ExportSection, GgufType, LoraSection, TargetModules};
 use slm_run::Event;
 use slm_text::{ChatTokenizer, train_bpe};
 
@@ -109,14 +109,17 @@ pub(crate) fn random(config: DecoderConfig, seed: u64) -> Decoder {
 
 /// With an adapter that changes something.
 pub(crate) fn with_adapter(mut decoder: Decoder) -> Decoder {
-    let spec = LoraSpec {
+    let spec = LoraSpec::from(&LoraSection {
         r: 4,
-        alpha: 8.0,
-        dropout: 0.0,
-        targets: ["q_proj", "k_proj", "v_proj", "down_proj"]
-            .map(String::from)
-            .into(),
-    };
+        lora_alpha: 8.0,
+        lora_dropout: 0.0,
+        target_modules: TargetModules::Names(
+            ["q_proj", "k_proj", "v_proj", "down_proj"]
+                .map(String::from)
+                .into(),
+        ),
+        ..LoraSection::default()
+    });
     decoder.attach_lora(&spec, 5).unwrap();
     for (n, param) in decoder.trainable_mut().into_iter().enumerate() {
         let dims = param.value.dims();

@@ -5,7 +5,7 @@ use slm_model::Param;
 use slm_recipe::Optim;
 
 use super::blocks::Blocks;
-use super::{Figures, Step, adafactor, adamw, is_vector, lion, sgd};
+use super::{Figures, Step, adafactor, adamw, lion, sgd};
 
 /// Weights of fewer values keep moments in f32: bitsandbytes' `min_8bit_size`.
 const MIN_8BIT_SIZE: usize = 4096;
@@ -52,7 +52,7 @@ impl Slot {
                 let zeros = || Blocks::zeros(rows * columns, &param.value.device().inner());
                 Self::AdamW8bit([zeros(), zeros()])
             }
-            Optim::Adafactor if is_vector(param) => Self::Unfactored(whole()),
+            Optim::Adafactor if param.is_vector() => Self::Unfactored(whole()),
             Optim::Adafactor => Self::Factored([zeros([rows, 1]), zeros([1, columns])]),
             Optim::Lion => Self::Lion(whole()),
             Optim::Sgd => Self::Sgd((figures.momentum > 0.0).then(whole)),
