@@ -17,7 +17,9 @@ import tool as command
 
 LOSS, NORM, RATE, WEIGHTS, LOGITS, MERGED = 1e-4, 1e-3, 1e-6, 1e-3, 2e-4, 1e-5
 STEPS, BATCH, LEARNING_RATE = 10, 2, 2e-3
-MAX_LENGTH, PACKED_LENGTH = 64, 12
+MAX_LENGTH = 64
+# They fill four rows of 24 in one way only.
+PACKED_LENGTHS, PACKED_ROW = (7, 9, 10, 11, 13, 14, 15, 17), 24
 IGNORED = -100
 
 
@@ -25,14 +27,15 @@ IGNORED = -100
 class Trial:
     """A family, the settings of its adapter (None: all weights are trained), and keys of [train] and [data].
 
-    `together` documents share a row of a batch: joined in the file, with `position_ids`, or packed by slm-tune.
+    `joined` documents share a row of the file, with `position_ids`. With `packing` slm-tune joins them itself, in an
+    order of its own, so every step takes all of them.
     """
 
     family: str
     lora: dict | None = field(default_factory=dict)
     train: dict = field(default_factory=dict)
     data: dict = field(default_factory=dict)
-    together: int = 1
+    joined: int = 1
 
     @property
     def packed(self):
@@ -40,8 +43,10 @@ class Trial:
 
     @property
     def documents_a_step(self):
+        if self.packed:
+            return len(PACKED_LENGTHS)
         rows = self.train.get("per_device_train_batch_size", BATCH)
-        return rows * self.train.get("gradient_accumulation_steps", 1) * self.together
+        return rows * self.train.get("gradient_accumulation_steps", 1) * self.joined
 
 
 TRIALS = {name: Trial(name) for name, family in places.FAMILIES.items() if "lora" in family.adapters}
@@ -58,8 +63,8 @@ TRIALS |= {
     ),
     "llama layers": Trial("llama", dict(layers_to_transform=[1])),
     "llama accumulated": Trial("llama", train=dict(per_device_train_batch_size=1, gradient_accumulation_steps=4)),
-    "llama packed": Trial("llama", train=dict(per_device_train_batch_size=1), data=dict(packing=True), together=2),
-    "llama positions": Trial("llama", together=2),
+    "llama packed": Trial("llama", train=dict(per_device_train_batch_size=4), data=dict(packing=True, shuffle=True)),
+    "llama positions": Trial("llama", joined=2),
     "llama linear schedule": Trial("llama", train=dict(lr_scheduler_type="linear")),
     "llama full": Trial("llama", None),
     "gemma2 full": Trial("gemma2", None),
@@ -86,10 +91,10 @@ def compare(tool, report, name, trial):
 
 
 def make_documents(trial):
-    """Ids and labels, 6 to 15 long (all of one length where they are packed), the first two or three not learned."""
+    """Ids and labels, 6 to 15 long where they are not packed, the first two or three not learned."""
     documents = []
-    for index in range(STEPS * trial.documents_a_step):
-        length = PACKED_LENGTH if trial.packed else 6 + (index * 7) % 10
+    lengths = PACKED_LENGTHS if trial.packed else [6 + (i * 7) % 10 for i in range(STEPS * trial.documents_a_step)]
+    for index, length in enumerate(lengths):
         ids = peer.some_ids(length, 2048, seed=index)
         hidden = 2 + index % 2
         documents.append(dict(input_ids=ids, labels=[IGNORED] * hidden + ids[hidden:]))
@@ -98,9 +103,9 @@ def make_documents(trial):
 
 def file_rows(documents, trial):
     """The rows of the file: a document each, or several with positions that start over."""
-    if trial.packed or trial.together == 1:
+    if trial.joined == 1:
         return documents
-    groups = [documents[start : start + trial.together] for start in range(0, len(documents), trial.together)]
+    groups = [documents[start : start + trial.joined] for start in range(0, len(documents), trial.joined)]
     return [
         dict(
             input_ids=[token for document in group for token in document["input_ids"]],
@@ -136,8 +141,10 @@ def start(trial, folder, adapter):
 def recipe(tool, trial, slug, folder):
     """What slm-tune is told; nothing that it could choose by itself is left open."""
     made = dict(
-        model=dict(base_model=folder.name, device=tool.device, max_length=max_length(trial)),
-        data=dict(shuffle=False, val_size=0, **trial.data),
+        model=dict(
+            base_model=folder.name, device=tool.device, max_length=PACKED_ROW if trial.packed else MAX_LENGTH
+        ),
+        data=dict(shuffle=False, val_size=0) | trial.data,
         train=dict(
             method="full" if trial.lora is None else "lora", max_steps=STEPS, per_device_train_batch_size=BATCH,
             learning_rate=LEARNING_RATE, warmup_steps=2, weight_decay=weight_decay(trial), max_grad_norm=1.0,
@@ -153,11 +160,6 @@ def recipe(tool, trial, slug, folder):
     return made
 
 
-def max_length(trial):
-    """Room for exactly the documents that are to share a row."""
-    return PACKED_LENGTH * trial.together if trial.packed else MAX_LENGTH
-
-
 def weight_decay(trial):
     """None in full fine-tuning, where trainers differ in what they exempt from it."""
     return 0.0 if trial.lora is None else 0.01
@@ -171,7 +173,8 @@ def loop(model, documents, trial):
     per_step = trial.documents_a_step
     taken = []
     for step in range(STEPS):
-        batch = documents[step * per_step : (step + 1) * per_step]
+        first = 0 if trial.packed else step * per_step
+        batch = documents[first : first + per_step]
         learned = sum(label != IGNORED for document in batch for label in document["labels"][1:])
         loss = sum(summed_loss(model, document) for document in batch) / learned
         optimizer.zero_grad()
