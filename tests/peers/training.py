@@ -28,7 +28,7 @@ class Trial:
     """A family, the settings of its adapter (None: all weights are trained), and keys of [train] and [data].
 
     `joined` documents share a row of the file, with `position_ids`. With `packing` slm-tune joins them itself, in an
-    order of its own, so every step takes all of them.
+    order of its own, so every step takes all of them. `lengths` are those of the documents where they are not packed.
     """
 
     family: str
@@ -36,6 +36,7 @@ class Trial:
     train: dict = field(default_factory=dict)
     data: dict = field(default_factory=dict)
     joined: int = 1
+    lengths: range = range(6, 16)
 
     @property
     def packed(self):
@@ -50,7 +51,10 @@ class Trial:
 
 
 TRIALS = {name: Trial(name) for name, family in places.FAMILIES.items() if "lora" in family.adapters}
+# The longest document of a batch decides for all of it whether longrope's factors are short or long: 12 is the border.
 TRIALS |= {
+    "phi3_longrope": Trial("phi3_longrope", lengths=range(6, 13)),
+    "phi3_longrope long": Trial("phi3_longrope", lengths=range(13, 20)),
     "llama rslora": Trial("llama", dict(use_rslora=True)),
     "llama dora": Trial("llama", dict(use_dora=True)),
     "qwen2 dora": Trial("qwen2", dict(use_dora=True)),
@@ -91,9 +95,10 @@ def compare(tool, report, name, trial):
 
 
 def make_documents(trial):
-    """Ids and labels, 6 to 15 long where they are not packed, the first two or three not learned."""
+    """Ids and labels; the first two or three are not learned."""
     documents = []
-    lengths = PACKED_LENGTHS if trial.packed else [6 + (i * 7) % 10 for i in range(STEPS * trial.documents_a_step)]
+    count = STEPS * trial.documents_a_step
+    lengths = PACKED_LENGTHS if trial.packed else [trial.lengths[3 * i % len(trial.lengths)] for i in range(count)]
     for index, length in enumerate(lengths):
         ids = peer.some_ids(length, 2048, seed=index)
         hidden = 2 + index % 2
