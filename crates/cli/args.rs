@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use slm_recipe::Dtype;
 
 /// Turn a small open language model and your own rows into a specialist that is measured and ready to ship.
 #[derive(Parser, Debug)]
@@ -61,6 +62,8 @@ pub(crate) enum Verb {
     Chat(ChatArguments),
     /// Answer one prompt, from an argument or from stdin
     Generate(GenerateArguments),
+    /// Print what a model says of given tokens, and write its logits
+    Logits(LogitsArguments),
     /// List and show runs
     #[command(subcommand)]
     Runs(RunsVerb),
@@ -216,6 +219,51 @@ pub(crate) struct GenerateArguments {
     pub(crate) sampling: SamplingArguments,
     #[command(flatten)]
     pub(crate) output: JsonArguments,
+}
+
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("tokens").required(true))]
+pub(crate) struct LogitsArguments {
+    /// A folder with a model in Hugging Face format, or a hub name
+    pub(crate) model: String,
+    /// An adapter to put on it: a folder in PEFT's format
+    #[arg(long)]
+    pub(crate) adapter: Option<PathBuf>,
+    /// The tokens
+    #[arg(long, value_delimiter = ',', group = "tokens")]
+    pub(crate) ids: Vec<u32>,
+    /// A text, tokenized as it is, with what the tokenizer puts before it
+    #[arg(long, group = "tokens")]
+    pub(crate) text: Option<String>,
+    /// `auto`, `cpu`, `libtorch:cpu`, `libtorch:cuda:N` or `libtorch:mps`
+    #[arg(long, default_value = "auto")]
+    pub(crate) device: String,
+    /// What it computes in
+    #[arg(long, value_enum, default_value_t = ComputeDtype::F32)]
+    pub(crate) dtype: ComputeDtype,
+    /// A safetensors file to write: `logits`, [1, tokens, vocabulary], F32
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: JsonArguments,
+}
+
+/// [`Dtype`] on the command line.
+#[derive(ValueEnum, Debug, Clone, Copy)]
+pub(crate) enum ComputeDtype {
+    F32,
+    Bf16,
+    F16,
+}
+
+impl From<ComputeDtype> for Dtype {
+    fn from(dtype: ComputeDtype) -> Self {
+        match dtype {
+            ComputeDtype::F32 => Self::F32,
+            ComputeDtype::Bf16 => Self::Bf16,
+            ComputeDtype::F16 => Self::F16,
+        }
+    }
 }
 
 #[derive(Args, Debug, Clone)]

@@ -9,6 +9,7 @@ pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod init;
+pub(crate) mod logits;
 pub(crate) mod recipes;
 pub(crate) mod resume;
 pub(crate) mod runs;

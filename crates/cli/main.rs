@@ -50,6 +50,7 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<()> {
         Verb::Export(arguments) => export::run(arguments, terminal),
         Verb::Chat(arguments) => chat::run(arguments, terminal),
         Verb::Generate(arguments) => generate::run(arguments, terminal),
+        Verb::Logits(arguments) => logits::run(arguments, terminal),
         Verb::Runs(RunsVerb::Ls { folder, output }) => runs::ls(&folder, output, terminal),
         Verb::Runs(RunsVerb::Show(arguments)) => runs::show(arguments, terminal),
         Verb::Recipes(RecipesVerb::Ls(arguments)) => recipes::ls(arguments, terminal),

@@ -50,7 +50,7 @@ fn bar(after_plain: bool) -> &'static str {
 }
 
 /// Line breaks, tabs and other control characters as what they are called in a string.
-fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let shown = |c: char| match c {
         '\u{FFFD}' => c.to_string(),
         _ if c.is_control() => c.escape_debug().to_string(),

@@ -13,6 +13,8 @@ mod bad_recipe;
 mod bad_data;
 // A base, a device or a folder that is wrong.
 mod bad_model;
+// logits: the same numbers as other implementations.
+mod logits;
 // check, data show, data stats, data prepare.
 mod looking;
 // train, resume, eval, export, generate, chat: from rows to an answer.

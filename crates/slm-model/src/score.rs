@@ -48,6 +48,18 @@ pub fn score(
     scored
 }
 
+/// Logits of every position of one row of tokens: `[tokens, vocab]`, row-major, f32.
+pub fn sequence_logits(decoder: &Decoder, ids: &[u32]) -> Vec<f32> {
+    let decoder = decoder.inference();
+    let n = ids.len();
+    let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
+    let positions: Vec<i32> = (0..n as i32).collect();
+    let tokens = Tokens::new(&ids, &positions, &vec![1; n], [1, n], decoder.device());
+    let states = decoder.hidden(&tokens, None, None).flatten::<2>(0, 1);
+    let logits = decoder.logits(states).into_data();
+    logits.try_into_vec().unwrap_or_default()
+}
+
 fn score_batch(decoder: &Decoder, rows: &[&Sequence]) -> Vec<Scored> {
     let time = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
     let shape = [rows.len(), time];

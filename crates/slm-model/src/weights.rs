@@ -304,29 +304,30 @@ pub fn write_safetensors<'a>(
     path: &Path,
     params: impl IntoIterator<Item = &'a Param>,
 ) -> Result<(), ModelError> {
-    let buffers: Vec<(String, Vec<usize>, Vec<u8>)> = params
-        .into_iter()
-        .map(|p| {
-            (
-                p.name.clone(),
-                p.file_shape(),
-                p.file_values()
-                    .iter()
-                    .flat_map(|v| v.to_le_bytes())
-                    .collect(),
-            )
-        })
+    let tensor = |p: &Param| (p.name.clone(), p.file_shape(), p.file_values());
+    let tensors: Vec<_> = params.into_iter().map(tensor).collect();
+    write_values(path, &tensors)
+}
+
+/// Writes tensors, by name, shape and values in row-major order, as [`write_safetensors`] does.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_values(
+    path: &Path,
+    tensors: &[(String, Vec<usize>, Vec<f32>)],
+) -> Result<(), ModelError> {
+    let buffers: Vec<Vec<u8>> = (tensors.iter())
+        .map(|(_, _, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect())
         .collect();
     let failed = |e: safetensors::SafeTensorError| ModelError::Safetensors {
         path: path.into(),
         reason: e.to_string(),
     };
     let mut views = BTreeMap::new();
-    for (name, shape, bytes) in &buffers {
-        views.insert(
-            name.clone(),
-            TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(failed)?,
-        );
+    for ((name, shape, _), bytes) in tensors.iter().zip(&buffers) {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(failed)?;
+        views.insert(name.clone(), view);
     }
     let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
     let bytes = safetensors::serialize(&views, Some(metadata)).map_err(failed)?;
