@@ -109,8 +109,12 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<String
         return Some((INPUT, it.hint()));
     }
     if let Some(it) = cause.downcast_ref::<DataError>() {
-        let is_ours = matches!(it, DataError::Write { .. } | DataError::Shards { .. });
-        return Some((if is_ours { STAGE } else { INPUT }, it.hint()));
+        let code = match it {
+            DataError::Write { .. } | DataError::Shards { .. } => STAGE,
+            DataError::MaskMismatch { .. } => MISMATCH,
+            _ => INPUT,
+        };
+        return Some((code, it.hint()));
     }
     if let Some(it) = cause.downcast_ref::<TextError>() {
         return Some((INPUT, it.hint()));

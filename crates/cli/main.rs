@@ -8,6 +8,7 @@ mod history;
 mod interrupt;
 mod library;
 mod machine;
+mod mask;
 mod plan;
 mod preview;
 mod reporter;

@@ -7,9 +7,12 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+use slm_data::MaskProof;
 use slm_run::{Event, StageStatus};
 
 use crate::{
+    mask,
     table::{duration, size, thousands},
     terminal::Terminal,
 };
@@ -93,6 +96,22 @@ impl Reporter {
             Style::Lines => self.print(&event),
         }
         self.remember(event);
+    }
+
+    /// Shows what is learned.
+    pub(crate) fn mask(&mut self, proof: &MaskProof) {
+        match self.style {
+            Style::Quiet | Style::Warnings => {}
+            Style::Json => {
+                let event =
+                    json!({"event": "mask", "train": proof.train, "validation": proof.validation});
+                let _ = writeln!(io::stdout(), "{event}");
+            }
+            Style::Bars | Style::Lines => {
+                self.clear();
+                let _ = mask::write(proof, &mut io::stderr());
+            }
+        }
     }
 
     fn remember(&mut self, event: Event) {

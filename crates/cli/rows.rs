@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::Result;
 use slm_data::{Shards, Side, SideStats, Stats};
 
+use crate::mask;
 use crate::table::{Table, size, thousands};
 
 /// Targets listed by name before the rest is only counted.
@@ -33,6 +34,8 @@ pub(crate) fn write_manifest(shards: &Shards, out: &mut dyn Write) -> Result<()>
         ]);
     }
     table.write(out)?;
+    writeln!(out)?;
+    mask::write(&manifest.mask, out)?;
     Ok(())
 }
 

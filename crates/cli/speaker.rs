@@ -7,7 +7,7 @@ use slm_model::{Decoder, Generated, Sampling, device, generate, locate};
 use slm_recipe::{Dtype, Recipe};
 use slm_text::{ChatTokenizer, Message};
 
-use crate::{args::SamplingArguments, failure::refuse, walk::recipe_of};
+use crate::{args::SamplingArguments, failure::refuse, mask, walk::recipe_of};
 
 /// A decoder with its tokenizer, and how a text is put to it.
 pub(crate) struct Speaker {
@@ -84,6 +84,7 @@ impl Speaker {
             None => "auto",
         };
         let tokenizer = ChatTokenizer::load(&folder, template)?;
+        mask::check_run(run, &tokenizer)?;
         let mut decoder = load(&folder, arguments)?;
         if let Some(adapter) = adapter {
             decoder.load_adapter(&adapter)?;

@@ -39,6 +39,12 @@ fn data_show_marks_what_is_learned() {
 
     Message|:| I| w|a|nt| m|y| m|o|ne|y| b|ac|k|.|\n
     Topic|:[ refund][<|im_end|>]
+
+    mask         tokens  learned  held out  learned
+    prompt          188        0        72        0
+    completion        9        9         3        3
+    end of turn       9        9         3        3
+    of 12 rows, 12 learn something, 12 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
     ");
     let rows = sandbox.json(&[
         "data",
@@ -75,6 +81,14 @@ fn data_show_of_a_conversation_learns_the_answers() {
     H|i|<|im_end|>|\n
     <|im_start|>|as|s|i|s|t|a|nt|\n
     [Y][es][?][<|im_end|>]\n
+
+
+    mask         tokens  learned  held out  learned
+    template         17        0         0        0
+    user              2        0         0        0
+    assistant         3        3         0        0
+    end of turn       1        1         0        0
+    of 1 rows, 1 learn something, 1 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
     ");
 }
 
@@ -102,6 +116,12 @@ fn data_stats_counts_rows_tokens_and_answers() {
     split     rows  left out  cut  tokens  learned
     train        9         0    0     206       18
     held out     3         0    0      78        6
+
+    mask         tokens  learned  held out  learned
+    prompt          188        0        72        0
+    completion        9        9         3        3
+    end of turn       9        9         3        3
+    of 12 rows, 12 learn something, 12 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
 
     tokens per row  min  mean  median  90 %  95 %  99 %  max
     train            20  22.9      23    26    26    26   26
@@ -159,6 +179,12 @@ fn data_prepare_writes_shards_that_train_takes_up() {
     split     rows  left out  cut  tokens  learned
     train        9         0    0     206       18
     held out     3         0    0      78        6
+
+    mask         tokens  learned  held out  learned
+    prompt          188        0        72        0
+    completion        9        9         3        3
+    end of turn       9        9         3        3
+    of 12 rows, 12 learn something, 12 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
 
     wrote `runs/adapter/data`
     ----- stderr -----

@@ -17,5 +17,9 @@ mod bad_model;
 mod logits;
 // check, data show, data stats, data prepare.
 mod looking;
+// What is learned, proven before the first step and held to afterwards.
+mod mask;
+// The steps of another trainer, repeated from rows that are tokens already.
+mod trajectory;
 // train, resume, eval, export, generate, chat: from rows to an answer.
 mod the_walk;

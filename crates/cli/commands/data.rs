@@ -9,6 +9,7 @@ use slm_recipe::Recipe;
 
 use crate::{
     args::{RecipeArguments, ShowArguments},
+    mask,
     preview::Preview,
     reporter::Reporter,
     rows,
@@ -64,6 +65,7 @@ pub(crate) fn show(arguments: ShowArguments, terminal: &mut Terminal) -> Result<
         tokens::write(&tokens::of(sample, tokenizer), colours, &mut terminal.out)?;
         writeln!(terminal.out)?;
     }
+    mask::write(&preview.shards.manifest().mask, &mut terminal.out)?;
     Ok(())
 }
 

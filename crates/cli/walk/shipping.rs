@@ -7,6 +7,7 @@ use serde_json::json;
 use slm_data::Shards;
 use slm_export::{Comparison, EXPORT_JSON, Exported, Request, export};
 use slm_run::{RunError, sha256_json};
+use slm_text::ChatTokenizer;
 
 use super::{Walk, training::Student};
 use crate::base::Base;
@@ -49,7 +50,16 @@ impl Walk {
                 probes: &probes,
                 out: &out,
             };
+            let mask = &shards.manifest().mask;
+            mask.check(&base.tokenizer)?;
             export(&request, &mut |event| reporter.show(event))?;
+            let folders = ["merged", "adapter"].map(|name| out.join(name));
+            for folder in folders
+                .iter()
+                .filter(|it| it.join("tokenizer.json").exists())
+            {
+                mask.check(&ChatTokenizer::load(folder, "auto")?)?;
+            }
             Ok(vec!["export".into()])
         })?;
         let exported = serde_json::from_slice(&fs_err::read(out.join(EXPORT_JSON))?)?;

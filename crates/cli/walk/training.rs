@@ -16,7 +16,7 @@ use super::Walk;
 use crate::{
     base::Base,
     failure::{Interrupted, refuse},
-    interrupt,
+    interrupt, mask,
     reporter::Reporter,
 };
 
@@ -35,6 +35,7 @@ impl Walk {
         let digest = self.training_inputs(base)?;
         self.refuse_changed("weights of the base", "train", &digest)?;
         let mut decoder = self.untrained(base)?;
+        self.reporter.mask(&shards.manifest().mask);
         let options = Options {
             section: self.recipe.train.clone(),
             seed: self.recipe.seed,
@@ -56,8 +57,10 @@ impl Walk {
             if !options.resume {
                 clear(run)?;
             }
+            let kept = mask::keep(&shards.manifest().mask, run.root())?;
             let ended = train(&mut decoder, corpus, options, run, reporter)?;
-            let outputs = finish(run, &ended)?;
+            let mut outputs = finish(run, &ended)?;
+            outputs.push(kept);
             outcome = Some(ended);
             Ok(outputs)
         })?;

@@ -1,5 +1,5 @@
 use slm_recipe::{Overlong, TrainOn};
-use slm_text::{ChatTokenizer, Encoded, Learned, TextError, TrainOnSpec};
+use slm_text::{ChatTokenizer, Encoded, EncodedRoles, Learned, TextError, TokenRole, TrainOnSpec};
 
 use crate::example::{Content, Example};
 use crate::sample::Sample;
@@ -19,6 +19,8 @@ pub(crate) struct Encoding<'a> {
 pub(crate) enum Outcome {
     Kept {
         sample: Sample,
+        /// Whose the token at the same place is.
+        roles: Vec<TokenRole>,
         truncated: bool,
     },
     /// Left out, as `overlong = "drop"` says.
@@ -26,37 +28,35 @@ pub(crate) enum Outcome {
     /// Left out: truncation cut everything that was learned.
     DroppedByTruncation,
     /// Too long, and the recipe says that this is an error.
-    TooLong {
-        length: usize,
-    },
+    TooLong { length: usize },
     /// There is nothing to learn in the whole of it.
     NothingLearned,
 }
 
 impl Encoding<'_> {
     pub(crate) fn row(&self, example: &Example) -> Result<Outcome, TextError> {
-        let sample = match &example.content {
-            Content::Tokens(row) => Sample {
-                row: example.row,
-                ids: row.ids.clone(),
-                learn: row.learn.clone(),
-                breaks: row.breaks.clone(),
-            },
-            content => {
-                let Encoded { ids, learn } = self.encode(content)?;
-                Sample::new(example.row, ids, learn)
-            }
+        let EncodedRoles { encoded, roles } = self.encode(&example.content)?;
+        let breaks = match &example.content {
+            Content::Tokens(row) => row.breaks.clone(),
+            _ => Vec::new(),
+        };
+        let sample = Sample {
+            breaks,
+            ..Sample::new(example.row, encoded.ids, encoded.learn)
         };
         let bos = self.tokenizer.bos_id();
-        Ok(fit(sample, self.max_length, self.overlong, bos))
+        Ok(fit(sample, roles, self.max_length, self.overlong, bos))
     }
 
-    fn encode(&self, content: &Content) -> Result<Encoded, TextError> {
-        let eos = self.train_on_eos;
+    fn encode(&self, content: &Content) -> Result<EncodedRoles, TextError> {
+        let (tokenizer, eos) = (self.tokenizer, self.train_on_eos);
         match content {
-            Content::Tokens(row) => Ok(Encoded {
-                ids: row.ids.clone(),
-                learn: row.learn.clone(),
+            Content::Tokens(row) => Ok(EncodedRoles {
+                encoded: Encoded {
+                    ids: row.ids.clone(),
+                    learn: row.learn.clone(),
+                },
+                roles: vec![TokenRole::Tokens; row.ids.len()],
             }),
             Content::Chat(conversation) => {
                 let which = match self.train_on {
@@ -64,22 +64,33 @@ impl Encoding<'_> {
                     TrainOn::LastAssistant | TrainOn::Completion => Learned::LastAssistant,
                     TrainOn::All => Learned::All,
                 };
-                self.tokenizer
-                    .encode_conversation(conversation, TrainOnSpec { which, eos })
+                tokenizer.encode_conversation_with_roles(conversation, TrainOnSpec { which, eos })
             }
             Content::Pair { prompt, completion } => {
-                let mut encoded = self.tokenizer.encode_pair(prompt, completion, eos)?;
+                let mut row = tokenizer.encode_pair_with_roles(prompt, completion, eos)?;
                 if self.train_on == TrainOn::All {
-                    encoded.learn.fill(true);
+                    row.encoded.learn.fill(true);
                 }
-                Ok(encoded)
+                Ok(row)
             }
-            Content::Text(text) => self.tokenizer.encode_text(text, eos),
+            Content::Text(text) => {
+                let mut row = tokenizer.encode_pair_with_roles("", text, eos)?;
+                let completion = |role: &&mut TokenRole| **role == TokenRole::Completion;
+                let roles = row.roles.iter_mut().filter(completion);
+                roles.for_each(|role| *role = TokenRole::Text);
+                Ok(row)
+            }
         }
     }
 }
 
-fn fit(mut sample: Sample, max_length: usize, overlong: Overlong, bos: Option<u32>) -> Outcome {
+fn fit(
+    mut sample: Sample,
+    mut roles: Vec<TokenRole>,
+    max_length: usize,
+    overlong: Overlong,
+    bos: Option<u32>,
+) -> Outcome {
     if sample.learned() == 0 {
         return Outcome::NothingLearned;
     }
@@ -87,31 +98,35 @@ fn fit(mut sample: Sample, max_length: usize, overlong: Overlong, bos: Option<u3
     if length <= max_length {
         return Outcome::Kept {
             sample,
+            roles,
             truncated: false,
         };
     }
     match overlong {
         Overlong::Error => return Outcome::TooLong { length },
         Overlong::Drop => return Outcome::DroppedOverlong,
-        Overlong::TruncateRight => cut(&mut sample, max_length..length),
+        Overlong::TruncateRight => cut(&mut sample, &mut roles, max_length..length),
         Overlong::TruncateLeft => {
             // A model that was trained with BOS in front does not do without; behind it, only its own conversation goes on.
             let begins_with_bos = bos.is_some() && sample.ids.first().copied() == bos;
             let kept = usize::from(begins_with_bos && sample.breaks.is_empty() && max_length > 0);
-            cut(&mut sample, kept..length - max_length + kept);
+            let places = kept..length - max_length + kept;
+            cut(&mut sample, &mut roles, places);
         }
     }
     match sample.learned() {
         0 => Outcome::DroppedByTruncation,
         _ => Outcome::Kept {
             sample,
+            roles,
             truncated: true,
         },
     }
 }
 
 /// Takes places out of a row; conversations that are gone begin nowhere.
-fn cut(sample: &mut Sample, places: std::ops::Range<usize>) {
+fn cut(sample: &mut Sample, roles: &mut Vec<TokenRole>, places: std::ops::Range<usize>) {
+    roles.drain(places.clone());
     sample.ids.drain(places.clone());
     sample.learn.drain(places.clone());
     let still_there = |at: &u32| {
@@ -138,23 +153,33 @@ mod tests {
         Sample::new(0, (10..20).collect(), learn)
     }
 
+    fn fitted(sample: Sample, max_length: usize, overlong: Overlong, bos: Option<u32>) -> Outcome {
+        let roles = vec![TokenRole::Text; sample.ids.len()];
+        fit(sample, roles, max_length, overlong, bos)
+    }
+
     fn kept(outcome: Outcome) -> (Vec<u32>, Vec<bool>) {
         match outcome {
             Outcome::Kept {
                 sample,
+                roles,
                 truncated: true,
-            } => (sample.ids, sample.learn),
+            } => {
+                assert_eq!(roles.len(), sample.ids.len());
+                (sample.ids, sample.learn)
+            }
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn a_row_that_fits_stays_as_it_is() {
-        let outcome = fit(encoded(8..10), 10, Overlong::Error, None);
+        let outcome = fitted(encoded(8..10), 10, Overlong::Error, None);
         assert_eq!(
             outcome,
             Outcome::Kept {
                 sample: encoded(8..10),
+                roles: vec![TokenRole::Text; 10],
                 truncated: false
             }
         );
@@ -163,21 +188,21 @@ mod tests {
     #[test]
     fn each_policy_does_what_it_says() {
         assert_eq!(
-            fit(encoded(8..10), 4, Overlong::Error, None),
+            fitted(encoded(8..10), 4, Overlong::Error, None),
             Outcome::TooLong { length: 10 }
         );
         assert_eq!(
-            fit(encoded(8..10), 4, Overlong::Drop, None),
+            fitted(encoded(8..10), 4, Overlong::Drop, None),
             Outcome::DroppedOverlong
         );
-        let (ids, learn) = kept(fit(encoded(8..10), 4, Overlong::TruncateLeft, None));
+        let (ids, learn) = kept(fitted(encoded(8..10), 4, Overlong::TruncateLeft, None));
         assert_eq!(
             (ids, learn),
             (vec![16, 17, 18, 19], vec![false, false, true, true])
         );
-        let (ids, _) = kept(fit(encoded(8..10), 4, Overlong::TruncateLeft, Some(10)));
+        let (ids, _) = kept(fitted(encoded(8..10), 4, Overlong::TruncateLeft, Some(10)));
         assert_eq!(ids, [10, 17, 18, 19]);
-        let (ids, learn) = kept(fit(encoded(2..10), 4, Overlong::TruncateRight, None));
+        let (ids, learn) = kept(fitted(encoded(2..10), 4, Overlong::TruncateRight, None));
         assert_eq!(
             (ids, learn),
             (vec![10, 11, 12, 13], vec![false, false, true, true])
@@ -191,7 +216,7 @@ mod tests {
                 breaks: breaks.to_vec(),
                 ..encoded(0..10)
             };
-            match fit(sample, 6, overlong, Some(10)) {
+            match fitted(sample, 6, overlong, Some(10)) {
                 Outcome::Kept { sample, .. } => (sample.ids[0], sample.breaks),
                 other => panic!("{other:?}"),
             }
@@ -204,15 +229,15 @@ mod tests {
     #[test]
     fn nothing_to_learn_is_told_apart_from_nothing_left() {
         assert_eq!(
-            fit(encoded(8..10), 4, Overlong::TruncateRight, None),
+            fitted(encoded(8..10), 4, Overlong::TruncateRight, None),
             Outcome::DroppedByTruncation
         );
         assert_eq!(
-            fit(encoded(0..0), 4, Overlong::TruncateRight, None),
+            fitted(encoded(0..0), 4, Overlong::TruncateRight, None),
             Outcome::NothingLearned
         );
         assert_eq!(
-            fit(encoded(0..1), 4, Overlong::Drop, None),
+            fitted(encoded(0..1), 4, Overlong::Drop, None),
             Outcome::NothingLearned
         );
     }

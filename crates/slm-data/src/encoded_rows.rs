@@ -1,10 +1,11 @@
 use rayon::prelude::*;
-use slm_recipe::TrainOn;
+use slm_recipe::{Finding, Overlong, TrainOn};
 
 use crate::encode::{Encoding, Outcome};
 use crate::error::DataError;
 use crate::example::{Content, Example};
 use crate::manifest::SplitRecord;
+use crate::mask_proof::{Findings, MaskChecks, SideProof};
 use crate::sample::Sample;
 
 /// Rows encoded between two events.
@@ -17,13 +18,15 @@ pub(crate) struct EncodedRows {
     pub(crate) samples: Vec<Sample>,
     /// What they say, in the same order.
     pub(crate) examples: Vec<Example>,
+    /// What is learned of them.
+    mask: SideProof,
 }
 
 impl EncodedRows {
     /// Encodes rows in parallel, a chunk between two calls of `progress`.
     pub(crate) fn of(
         examples: Vec<Example>,
-        encoding: &Encoding,
+        checks: &MaskChecks,
         refused: &mut Refused,
         done_before: usize,
         progress: &mut dyn FnMut(usize),
@@ -44,7 +47,7 @@ impl EncodedRows {
             }
             let outcomes: Vec<_> = chunk
                 .par_iter()
-                .map(|example| encoding.row(example))
+                .map(|example| checks.encoding.row(example))
                 .collect();
             done += chunk.len();
             for (example, outcome) in chunk.into_iter().zip(outcomes) {
@@ -52,15 +55,43 @@ impl EncodedRows {
                     origin: example.origin.clone(),
                     source,
                 })?;
-                side.take(example, outcome, refused);
+                side.take(example, outcome, checks, refused);
             }
             progress(done);
         }
     }
 
-    fn take(&mut self, example: Example, outcome: Outcome, refused: &mut Refused) {
+    /// The counts of [`crate::MaskProof`].
+    pub(crate) fn proof(&self) -> SideProof {
+        SideProof {
+            cut: self.record.truncated,
+            left_out: self.record.dropped.total(),
+            ..self.mask.clone()
+        }
+    }
+
+    fn take(
+        &mut self,
+        example: Example,
+        outcome: Outcome,
+        checks: &MaskChecks,
+        refused: &mut Refused,
+    ) {
         match outcome {
-            Outcome::Kept { sample, truncated } => {
+            Outcome::Kept {
+                sample,
+                roles,
+                truncated,
+            } => {
+                let end_is_cut = truncated && checks.encoding.overlong == Overlong::TruncateRight;
+                let row = (&sample, &roles[..]);
+                checks.take(
+                    &mut self.mask,
+                    &mut refused.findings,
+                    &example,
+                    row,
+                    end_is_cut,
+                );
                 self.record.truncated += usize::from(truncated);
                 self.record.rows += 1;
                 self.record.tokens += sample.ids.len();
@@ -94,10 +125,17 @@ pub(crate) struct Refused {
     labelled: bool,
     too_long: Vec<String>,
     longest: usize,
+    findings: Findings,
 }
 
 impl Refused {
-    pub(crate) fn check(self, rows: usize, encoding: &Encoding) -> Result<(), DataError> {
+    /// `accepted`: what the recipe accepts of the mask's findings.
+    pub(crate) fn check(
+        self,
+        rows: usize,
+        encoding: &Encoding,
+        accepted: &[Finding],
+    ) -> Result<(), DataError> {
         let train_on: TrainOn = encoding.train_on;
         if !self.nothing_learned.is_empty() {
             return Err(DataError::NothingLearned {
@@ -116,6 +154,6 @@ impl Refused {
                 longest,
             });
         }
-        Ok(())
+        self.findings.check(accepted, rows, encoding.tokenizer)
     }
 }

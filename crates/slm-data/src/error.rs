@@ -1,7 +1,7 @@
 use std::fmt::{self, Write};
 
 use serde_json::Value;
-use slm_recipe::TrainOn;
+use slm_recipe::{Finding, TrainOn};
 
 use crate::origin::Origin;
 
@@ -134,6 +134,18 @@ pub enum DataError {
         rows: usize,
         nearest: Option<(String, String)>,
     },
+    #[error("{} {}: {}", count(origins.len(), *rows, found(*finding).0, found(*finding).1), found(*finding).2, some(origins))]
+    Mask {
+        finding: Finding,
+        origins: Vec<String>,
+        rows: usize,
+        /// The tokenizer's BOS.
+        bos: String,
+        /// The tokens that generation stops at.
+        stops: Vec<String>,
+    },
+    #[error("{what}")]
+    MaskMismatch { what: String },
     #[error("no rows are left to learn from: {rows} read, {held_out} held out, {dropped} dropped")]
     NoTrainingRows {
         rows: usize,
@@ -152,6 +164,47 @@ pub enum DataError {
         #[source]
         source: slm_run::RunError,
     },
+}
+
+/// What a finding says of one row, of several, and the rest of the sentence.
+fn found(finding: Finding) -> (&'static str, &'static str, &'static str) {
+    match finding {
+        Finding::DoubledBos => ("begins", "begin", "with BOS twice"),
+        Finding::MissingBos => (
+            "begins",
+            "begin",
+            "without BOS, which the tokenizer puts before every text",
+        ),
+        Finding::UnlearnedEnd => (
+            "does",
+            "do",
+            "not learn where the answer ends: the last learned token is none that generation stops at",
+        ),
+        Finding::GivenLearned => (
+            "learns",
+            "learn",
+            "tokens of a message that was given, and not written by the assistant",
+        ),
+    }
+}
+
+/// What to do about a finding, but for accepting it.
+fn remedy(finding: Finding, bos: &str, stops: &[String]) -> String {
+    match finding {
+        Finding::DoubledBos => format!(
+            "one is added, and the row has another: take `{bos}` out of the rows, or out of the chat template's first line"
+        ),
+        Finding::MissingBos => {
+            "begin the chat template with `{{ bos_token }}` (`model.chat_template = \"file.jinja\"`)".into()
+        }
+        Finding::UnlearnedEnd => format!(
+            "generation stops at {}: let the chat template end an answer with one of them, or set `data.train_on_eos = false`",
+            list(stops)
+        ),
+        Finding::GivenLearned => {
+            "the `{% generation %}` blocks of the chat template take in more than the assistant's messages: correct them, or set `data.train_on = \"all\"`".into()
+        }
+    }
 }
 
 fn list(columns: &[String]) -> String {
@@ -294,6 +347,14 @@ impl DataError {
             ),
             Self::UnknownLabel { nearest: Some((label, nearest)), .. } => format!("is `{label}` meant to be `{nearest}`?"),
             Self::UnknownLabel { .. } => "add it to `data.labels`, or correct the rows".into(),
+            Self::Mask { finding, bos, stops, .. } => format!(
+                "{}; to train all the same: `data.accept_findings = [\"{}\"]`",
+                remedy(*finding, bos, stops),
+                finding.name()
+            ),
+            Self::MaskMismatch { .. } => {
+                "the files may come from another run, or were changed since: export the run again with `slm-tune export RUN`".into()
+            }
             Self::NoTrainingRows { .. } => "lower `data.val_size`, raise `model.max_length`, or give more rows".into(),
             Self::Shards { .. } => "prepare the data again with `slm-tune data prepare`".into(),
             Self::Write { source } => return source.hint(),

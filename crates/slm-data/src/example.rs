@@ -6,7 +6,7 @@ use slm_text::{Conversation, Message};
 use crate::origin::Origin;
 
 /// What a row says, before any tokenizer has seen it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
     /// Messages that a chat template renders.
@@ -25,7 +25,7 @@ pub enum Content {
 }
 
 /// A row that is tokens already.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TokenRow {
     /// Token ids, without padding.
     pub ids: Vec<u32>,

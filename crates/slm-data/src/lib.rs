@@ -11,6 +11,8 @@ mod example;
 mod input_digest;
 mod layout;
 mod manifest;
+mod mask_probe;
+mod mask_proof;
 mod mixture;
 mod origin;
 mod packing;
@@ -27,12 +29,14 @@ mod warnings;
 
 pub use batch::{Batch, BatchOptions, Batches, batches, collate, collate_packed};
 pub use error::{DataError, NeededBy};
-pub use example::{Content, Example, HeldOut, Prompt};
+pub use example::{Content, Example, HeldOut, Prompt, TokenRow};
 pub use input_digest::input_digest;
 pub use manifest::{
     Dropped, FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, ShardRecord, Side, SourceRecord,
     SplitRecord,
 };
+pub use mask_probe::Probe;
+pub use mask_proof::{MaskProof, RoleTokens, SideProof};
 pub use mixture::Share;
 pub use origin::{Origin, Place};
 pub use prepare::prepare;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use slm_recipe::Format;
 
 use crate::error::DataError;
+use crate::mask_proof::MaskProof;
 
 /// Version of the folder that [`crate::prepare`] writes.
 pub const FORMAT_VERSION: u32 = 2;
@@ -36,6 +37,8 @@ pub struct Manifest {
     pub targets: BTreeMap<String, usize>,
     /// Distinct target texts of the training rows.
     pub distinct_targets: usize,
+    /// What is learned of the rows.
+    pub mask: MaskProof,
     /// The files of the folder.
     pub shards: Vec<ShardRecord>,
 }

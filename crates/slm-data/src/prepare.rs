@@ -13,6 +13,7 @@ use crate::error::DataError;
 use crate::example::Example;
 use crate::input_digest::input_digest;
 use crate::manifest::{FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, Side};
+use crate::mask_proof::{MaskChecks, MaskProof};
 use crate::reading::{Reader, Reading};
 use crate::shard::write_side;
 use crate::split::leaked;
@@ -65,16 +66,17 @@ pub fn prepare(
             unit: "rows".into(),
         });
     };
+    let checks = MaskChecks::new(&encoding);
     let mut refused = Refused::default();
-    let train = EncodedRows::of(train, &encoding, &mut refused, 0, &mut progress)?;
+    let train = EncodedRows::of(train, &checks, &mut refused, 0, &mut progress)?;
     let validation = EncodedRows::of(
         validation,
-        &encoding,
+        &checks,
         &mut refused,
         train.record.read,
         &mut progress,
     )?;
-    refused.check(rows, &encoding)?;
+    refused.check(rows, &encoding, &section.accept_findings)?;
     if train.samples.is_empty() {
         let dropped = train.record.dropped.total() + validation.record.dropped.total();
         return Err(DataError::NoTrainingRows {
@@ -88,6 +90,7 @@ pub fn prepare(
     let folder = AtomicDir::new(out).map_err(written)?;
     let mut shards = write_side(folder.path(), Side::Train, &train)?;
     shards.extend(write_side(folder.path(), Side::Validation, &validation)?);
+    let mask = MaskProof::of(&encoding, &train, &validation)?;
     let manifest = Manifest {
         format_version: FORMAT_VERSION,
         input_digest,
@@ -99,6 +102,7 @@ pub fn prepare(
         leaked,
         targets,
         distinct_targets,
+        mask,
         shards,
     };
     let text = serde_json::to_string_pretty(&manifest).unwrap_or_default() + "\n";

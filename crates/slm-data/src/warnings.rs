@@ -30,6 +30,19 @@ pub(crate) fn warn(section: &DataSection, manifest: &Manifest, emit: Emit<'_>) {
             }
         }
     }
+    for (name, side) in [
+        ("training", &manifest.mask.train),
+        ("held-out", &manifest.mask.validation),
+    ] {
+        for (finding, count) in &side.findings {
+            let text = format!(
+                "{count} of {} {name} rows have the finding `{}`, which `data.accept_findings` accepts",
+                side.rows,
+                finding.name()
+            );
+            emit(Event::Warning { text });
+        }
+    }
     if manifest.leaked > 0 {
         let text = format!(
             "{} of {} held-out rows are equal to a training row",

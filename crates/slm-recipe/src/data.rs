@@ -30,6 +30,8 @@ pub struct DataSection {
     pub packing: bool,
     /// Whether the order of the training rows is drawn anew for each epoch; `false` keeps that of the files.
     pub shuffle: bool,
+    /// What the proof of the mask may find without stopping the run; it is counted and told all the same.
+    pub accept_findings: Vec<Finding>,
     /// If not empty, the text to be learned of every row, trimmed, must be one of these.
     pub labels: Vec<String>,
     /// Files to learn from.
@@ -51,6 +53,7 @@ impl Default for DataSection {
             group_by: None,
             packing: false,
             shuffle: true,
+            accept_findings: Vec::new(),
             labels: Vec::new(),
             train: Vec::new(),
             validation: Vec::new(),
@@ -115,6 +118,34 @@ pub enum TrainOn {
     Completion,
     /// Everything.
     All,
+}
+
+/// What the proof of the mask can find, before the first step, in the rows that a run is to learn from.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// A conversation begins with two BOS.
+    DoubledBos,
+    /// A row begins without BOS, and the tokenizer puts one before every text.
+    MissingBos,
+    /// The last learned token is none that generation stops at, with `train_on_eos`.
+    UnlearnedEnd,
+    /// Something of a message that was given is learned, without `train_on = "all"`.
+    GivenLearned,
+}
+
+impl Finding {
+    /// As it is written in a recipe.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DoubledBos => "doubled_bos",
+            Self::MissingBos => "missing_bos",
+            Self::UnlearnedEnd => "unlearned_end",
+            Self::GivenLearned => "given_learned",
+        }
+    }
 }
 
 /// One file of rows: `.jsonl`, `.json`, `.csv`, `.parquet`, `.arrow` or `.txt`.

@@ -19,7 +19,7 @@ mod shape;
 mod tokenizer;
 mod train;
 
-pub use data::{DataSection, Format, Overlong, Source, TrainOn};
+pub use data::{DataSection, Finding, Format, Overlong, Source, TrainOn};
 pub use eval::{EvalSection, EvalTask, OutputType};
 pub use export::{ExportSection, GgufType};
 pub use lora::{InitLora, LoraSection, TargetModules};

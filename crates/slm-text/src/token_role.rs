@@ -22,10 +22,6 @@ pub enum TokenRole {
     Tool,
     /// A message of another role.
     Other,
-    /// The token that ends an answer, and white space that is learned behind it.
-    End,
-    /// In a conversation whose messages cannot be told apart, everything that the assistant did not write.
-    Unplaced,
     /// The prompt of a row of prompt and completion.
     Prompt,
     /// The completion of such a row.
@@ -34,6 +30,10 @@ pub enum TokenRole {
     Text,
     /// A row that was tokens already.
     Tokens,
+    /// The token that ends an answer, and white space that is learned behind it.
+    End,
+    /// In a conversation whose messages cannot be told apart, everything that the assistant did not write.
+    Unplaced,
 }
 
 impl TokenRole {

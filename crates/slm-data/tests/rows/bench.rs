@@ -1,6 +1,6 @@
 //! A folder of files, a tiny tokenizer, and a section over them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -14,25 +14,38 @@ use slm_text::{ChatTokenizer, train_bpe};
 use tempfile::TempDir;
 
 /// Byte-level, with a ChatML template and an EOS, without BOS.
-pub(crate) static TOKENIZER: LazyLock<ChatTokenizer> = LazyLock::new(|| tokenizer("auto"));
+pub(crate) static TOKENIZER: LazyLock<ChatTokenizer> =
+    LazyLock::new(|| ChatTokenizer::load(&lasting("with-template"), "auto").unwrap());
 
 /// The same without a chat template.
 pub(crate) static NO_TEMPLATE: LazyLock<ChatTokenizer> = LazyLock::new(|| {
-    let dir = trained();
-    let path = dir.path().join("tokenizer_config.json");
+    let folder = lasting("without-template");
+    let path = folder.join("tokenizer_config.json");
     let mut config: serde_json::Value =
         serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
     config.as_object_mut().unwrap().remove("chat_template");
     fs_err::write(&path, config.to_string()).unwrap();
-    ChatTokenizer::load(dir.path(), "auto").unwrap()
+    ChatTokenizer::load(&folder, "auto").unwrap()
 });
 
-fn tokenizer(template: &str) -> ChatTokenizer {
-    ChatTokenizer::load(trained().path(), template).unwrap()
+/// A folder that stays, because a tokenizer's files are read when they are copied.
+fn lasting(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("rows")
+        .join(name);
+    fs_err::create_dir_all(&folder).unwrap();
+    train(&folder);
+    folder
 }
 
-fn trained() -> TempDir {
+/// A new folder with the same tokenizer.
+pub(crate) fn trained() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
+    train(dir.path());
+    dir
+}
+
+fn train(folder: &Path) {
     let texts = [
         "the card has not arrived",
         "where is the card",
@@ -41,10 +54,9 @@ fn trained() -> TempDir {
     train_bpe(
         texts.iter().cycle().take(30).map(|text| (*text).to_owned()),
         300,
-        dir.path(),
+        folder,
     )
     .unwrap();
-    dir
 }
 
 pub(crate) struct Bench {

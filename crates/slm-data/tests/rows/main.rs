@@ -5,6 +5,7 @@
 //! - `formats`: what rows of each format and file type become
 //! - `splits`: what is held out, sampled, left out and counted
 //! - `folder`: what is on disk, read back, refused when damaged
+//! - `mask`: what is learned, proven, refused and checked again
 //! - `packed`: packed and unpacked batches teach the same
 //! - `tokenized`: rows that are tokens already, and weights of files
 //! - `shared_rows`: public data sets, where they are at hand
@@ -13,6 +14,7 @@ mod bad_rows;
 mod bench;
 mod folder;
 mod formats;
+mod mask;
 mod packed;
 mod shared_rows;
 mod splits;
