@@ -62,7 +62,8 @@ def write(kind, family, base, folder):
 
 def wrap(base, settings, **keys):
     """A copy of the base with a new adapter, ready to differentiate."""
-    settings = {**dict(r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM"), **settings, **keys}
+    fixed = dict(r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM")
+    settings = {**fixed, **settings, **keys}
     settings["target_modules"] = list(settings["target_modules"])
     return get_peft_model(copy.deepcopy(base), LoraConfig(**settings)).eval()
 

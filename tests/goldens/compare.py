@@ -1,8 +1,8 @@
 """Do two folders of goldens hold the same? python tests/goldens/compare.py OUTDIR [data]
 
-Same files, same tensors, same dtypes; integers and configurations equal, floats within 1e-6 of the largest value of their
-tensor. Losses after many steps are held to 1e-5: rounding is carried on from step to step. facts.json and the digests,
-which say how far another machine's rounding goes, are not compared.
+Same files, same tensors, same dtypes; integers and configurations equal, floats within 1e-6 of the largest value of
+their tensor. Losses after many steps are held to 1e-5: rounding is carried on from step to step. facts.json and the
+digests, which say how far another machine's rounding goes, are not compared.
 """
 
 import sys

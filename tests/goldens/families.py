@@ -31,9 +31,9 @@ GPT2 = ("c_attn", "c_proj", "c_fc")
 class Family:
     """One model folder.
 
-    `model` is the prefix of the configuration and model classes; `rope` the `rope_parameters` of transformers 5; `linear`
-    the names of the adapted layers; `old` the keys of config.v4.json that are not those of config.json (None: absent);
-    `long` the length of one more sequence; `traps` overrides of config.json that must change the logits.
+    `model` is the prefix of the configuration and model classes; `rope` the `rope_parameters` of transformers 5;
+    `linear` the names of the adapted layers; `old` the keys of config.v4.json that are not those of config.json (None:
+    absent); `long` the length of one more sequence; `traps` overrides of config.json that must change the logits.
     """
 
     model: str

@@ -1,6 +1,7 @@
 """Makes the goldens: python tests/goldens/make.py OUTDIR [PART...]
 
-A part is a family (families.py), `batches`, `optimizers`, `quantized` or `schedules`; all of them if none is named. PROVENANCE.md says what the files are.
+A part is a family (families.py), `batches`, `optimizers`, `quantized` or `schedules`; all of them if none is named.
+PROVENANCE.md says what the files are.
 """
 
 import json

@@ -1,11 +1,11 @@
 """slm-tune, as anyone can call it: arguments in, files and lines out."""
 
 import json
-import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file
 
 
@@ -15,16 +15,12 @@ class ToolFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Logits:
-    """What `slm-tune logits` gave: the file's [time, vocab], and the ids and the loss that it printed."""
+    """What `slm-tune logits` gave: the file's [time, vocab], and what it printed."""
 
-    values: object
-    printed: str
-
-    @property
-    def loss(self):
-        """The printed mean loss; NaN if none was printed."""
-        found = re.search(r"loss\D*?(-?\d+\.\d+(?:e-?\d+)?)", self.printed)
-        return float(found[1]) if found else float("nan")
+    values: torch.Tensor
+    ids: list
+    loss: float
+    top: list
 
 
 @dataclass(frozen=True)
@@ -41,15 +37,15 @@ class Tool:
             raise ToolFailed(f"`{' '.join(command[1:])}` ended with {done.returncode}: {done.stderr.strip()[-600:]}")
         return done.stdout
 
-    def logits(self, model, *, ids=None, text=None, adapter=None):
+    def logits(self, model, *, ids=None, text=None, adapter=None, dtype="f32"):
         """`slm-tune logits` of a list of ids or of a text."""
         out = self.work / "logits.safetensors"
         out.unlink(missing_ok=True)
-        arguments = ["logits", model, "--device", self.device, "--out", out]
+        arguments = ["logits", model, "--json", "--device", self.device, "--dtype", dtype, "--out", out]
         arguments += ["--ids", ",".join(map(str, ids))] if ids is not None else ["--text", text]
         arguments += ["--adapter", adapter] if adapter else []
-        printed = self.call(*arguments)
-        return Logits(load_file(out)["logits"][0], printed)
+        printed = json.loads(self.call(*arguments))
+        return Logits(load_file(out)["logits"][0], printed["ids"], printed["mean_loss"], printed["top"])
 
     def train(self, name, recipe):
         """Writes a recipe (a dict of sections), runs it, returns the run directory."""

@@ -216,7 +216,8 @@ def compare_exports(tool, report, name, trial, folder, export, model):
     """What was trained here answers the same in transformers and peft, and as what they trained."""
     ids = peer.some_ids(12, 2048, seed=99)
     merged = peer.logits(peer.read(export / "merged"), ids)
-    report.add("exports", name, "merged, against the loop's model", peer.difference(merged, peer.logits(model, ids)), 1e-3)
+    trained = peer.logits(model, ids)
+    report.add("exports", name, "merged, against the loop's model", peer.difference(merged, trained), WEIGHTS)
     here = tool.logits(export / "merged", ids=ids).values
     report.add("exports", name, "merged, here and in transformers", peer.difference(here, merged), LOGITS)
     if trial.lora is None:
