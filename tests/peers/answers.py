@@ -11,6 +11,7 @@ import places
 LOGITS, LOSS = 2e-4, 1e-5
 # The error of our bf16 as a share of that of PyTorch's; a tenth for the luck of which value is rounded which way.
 BF16 = 1.1
+BF16_SEQUENCES = 8
 LENGTHS = (7, 40)
 TEXT = "Where is my order? It should have come on Monday."
 
@@ -38,14 +39,17 @@ def compare_ids(tool, report, name, folder):
         listed = torch.tensor([[entry["id"], entry["logit"]] for entry in got.top])
         report.same("answers", name, "printed tokens", listed[:, 0].long().equal(got.values[-1].topk(10).indices))
         report.add("answers", name, "printed logits", peer.difference(listed[:, 1], want[-1].topk(10).values), LOGITS)
-    compare_bf16(tool, report, name, folder, ids, want)
+    compare_bf16(tool, report, name, folder)
 
 
-def compare_bf16(tool, report, name, folder, ids, exact):
-    """How far bf16 is from f32, on our side and on PyTorch's."""
-    ours = peer.distance(tool.logits(folder, ids=ids, dtype="bf16").values, exact)
-    theirs = peer.distance(peer.logits(peer.read(folder, torch.bfloat16), ids), exact)
-    report.add("answers", name, f"bf16, beside PyTorch's {theirs:.1e}", ours, BF16 * theirs)
+def compare_bf16(tool, report, name, folder):
+    """How far bf16 is from f32 over several sequences, on our side and on PyTorch's."""
+    exact, rounded = peer.read(folder), peer.read(folder, torch.bfloat16)
+    sequences = [peer.some_ids(LENGTHS[-1], exact.config.vocab_size, seed=seed) for seed in range(BF16_SEQUENCES)]
+    want = torch.cat([peer.logits(exact, ids) for ids in sequences])
+    theirs = peer.distance(torch.cat([peer.logits(rounded, ids) for ids in sequences]), want)
+    got = torch.cat([tool.logits(folder, ids=ids, dtype="bf16").values for ids in sequences])
+    report.add("answers", name, f"bf16, beside PyTorch's {theirs:.1e}", peer.distance(got, want), BF16 * theirs)
 
 
 def compare_spellings(tool, report, name, folder):
