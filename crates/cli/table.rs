@@ -74,6 +74,22 @@ pub(crate) fn thousands(number: usize) -> String {
     grouped
 }
 
+/// A figure with four decimals; `-` for one that was not measured.
+pub(crate) fn figure(value: f64) -> String {
+    match value.is_nan() {
+        true => "-".into(),
+        false => format!("{value:.4}"),
+    }
+}
+
+/// A share of 1 in per cent; `-` for one that was not measured.
+pub(crate) fn percent(share: f64) -> String {
+    match share.is_nan() {
+        true => "-".into(),
+        false => format!("{:.1} %", 100.0 * share),
+    }
+}
+
 /// Bytes in the unit in which they have one to three digits before the point.
 pub(crate) fn size(size_bytes: u64) -> String {
     let mut value = size_bytes as f64;
@@ -120,6 +136,14 @@ mod tests {
         assert_eq!(thousands(0), "0");
         assert_eq!(thousands(999), "999");
         assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(
+            (figure(0.5), figure(f64::NAN)),
+            ("0.5000".into(), "-".into())
+        );
+        assert_eq!(
+            (percent(0.612), percent(f64::NAN)),
+            ("61.2 %".into(), "-".into())
+        );
         assert_eq!(size(999), "999 B");
         assert_eq!(size(1_500), "1.5 KB");
         assert_eq!(size(8_123_456), "8.1 MB");

@@ -1,5 +1,7 @@
 //! The walk from a recipe to its artifacts, stage by stage. A stage whose inputs did not change is skipped.
 
+mod judge;
+mod log;
 mod measuring;
 mod page;
 mod shipping;
@@ -7,7 +9,7 @@ mod training;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use measuring::{measure, tasks};
+pub(crate) use measuring::{Task, measure, tasks};
 pub(crate) use shipping::Artifact;
 
 use anyhow::Result;

@@ -23,3 +23,5 @@ mod mask;
 mod trajectory;
 // train, resume, eval, export, generate, chat: from rows to an answer.
 mod the_walk;
+// What a run tells while it trains, what it is judged by, and what stops it.
+mod dynamics;

@@ -29,9 +29,9 @@ fn train_goes_from_rows_to_artifacts_and_says_what_is_next() {
     end of turn       9        9         3        3
     of 12 rows, 12 learn something, 12 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
     train: started
-    step 1/2: loss [figure], lr 0.00e0, [speed] tokens/s, [time] left
-    step 2/2: loss [figure], lr 1.00e-2, [speed] tokens/s, [time] left
-    step 2: held-out loss [figure], the best so far
+    step 1/2: loss [figure], accuracy [share], entropy [figure], gradient [figure], lr 0.00e0, 8 learned, [speed] tokens/s, [time] left
+    step 2/2: loss [figure], accuracy [share], entropy [figure], gradient [figure], lr 1.00e-2, 8 learned, [speed] tokens/s, [time] left
+    step 2: held-out loss [figure], accuracy [share], the best so far
     step 2: checkpoint `runs/adapter/checkpoints/step-000002`
     train: done in [time]
     eval: started

@@ -8,7 +8,7 @@ use slm_run::{Event, RunDir, list_runs};
 use crate::{
     args::{JsonArguments, RunArguments},
     history::{by_start, last, status, time},
-    table::{Table, duration},
+    table::{Table, duration, figure, percent},
     terminal::Terminal,
 };
 
@@ -70,14 +70,37 @@ pub(crate) fn show(arguments: RunArguments, terminal: &mut Terminal) -> anyhow::
         ]);
     }
     table.write(&mut terminal.out)?;
-    let mut table = Table::new(&["step", "held-out loss"]).right(&[0, 1]);
+    evaluations(metrics).write(&mut terminal.out)?;
+    Ok(())
+}
+
+/// What the evaluations during training said; a star for each that no earlier one was better than.
+fn evaluations(metrics: Vec<Event>) -> Table {
+    let named = metrics.iter().find_map(|event| match event {
+        Event::Eval { metric, .. } => metric.as_ref().map(|metric| metric.name.clone()),
+        _ => None,
+    });
+    let mut columns = vec!["step", "held-out loss", "token accuracy"];
+    columns.extend(named.as_deref());
+    let mut table = Table::new(&columns).right(&[0, 1, 2, 3]);
     for event in metrics {
-        if let Event::Eval { step, loss, best } = event {
+        if let Event::Eval {
+            step,
+            loss,
+            token_accuracy,
+            metric,
+            best,
+            ..
+        } = event
+        {
             let star = if best { " *" } else { "  " };
-            table.row([step.to_string(), format!("{loss:.4}{star}")]);
+            let mut cells = vec![step.to_string(), figure(loss), percent(token_accuracy)];
+            cells.extend(metric.map(|metric| figure(metric.value)));
+            if let Some(last) = cells.last_mut() {
+                last.push_str(star);
+            }
+            table.row(cells);
         }
     }
-    writeln!(terminal.out)?;
-    table.write(&mut terminal.out)?;
-    Ok(())
+    table
 }

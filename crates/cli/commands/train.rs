@@ -14,7 +14,7 @@ pub(crate) fn finish(mut walk: Walk, json: bool, terminal: &mut Terminal) -> Res
     let base = walk.base()?;
     let shards = walk.data(&base)?;
     let tasks = walk.tasks(&base, &shards)?;
-    let student = walk.train(&base, &shards)?;
+    let student = walk.train(&base, &shards, &tasks)?;
     let results = walk.evaluate(&base, &tasks, &student)?;
     let artifacts = walk.export(&base, &shards, &student)?;
     walk.report(&shards, &student, &results)?;

@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::json;
 use slm_data::{Sample, Shards};
 use slm_model::{Decoder, LoraSpec};
 use slm_recipe::{Method, ModelSection};
-use slm_run::{
-    Event, MetricsLog, RunDir, StageStatus, sha256_file, sha256_json, write_file_atomic,
-};
-use slm_train::{Checkpoint, Corpus, Options, Outcome, Trainer};
+use slm_run::{RunDir, StageStatus, sha256_file, sha256_json, write_file_atomic};
+use slm_train::{Checkpoint, Corpus, Options, Outcome, TrainError, Trainer, Turn};
 
-use super::Walk;
+use super::judge::Judge;
+use super::log::{Log, METRICS, TENSORBOARD};
+use super::{Task, Walk};
 use crate::{
     base::Base,
     failure::{Interrupted, refuse},
@@ -31,7 +31,12 @@ pub(crate) struct Student {
 
 impl Walk {
     /// Trains, or takes up what was trained.
-    pub(crate) fn train(&mut self, base: &Base, shards: &Shards) -> Result<Student> {
+    pub(crate) fn train(
+        &mut self,
+        base: &Base,
+        shards: &Shards,
+        tasks: &[Task],
+    ) -> Result<Student> {
         let digest = self.training_inputs(base)?;
         self.refuse_changed("weights of the base", "train", &digest)?;
         let mut decoder = self.untrained(base)?;
@@ -52,13 +57,18 @@ impl Walk {
             train: shards.train(),
             validation,
         };
+        let judge = self.judge(base, tasks)?;
         let mut outcome = None;
         self.stage("train", &digest, |run, reporter| {
             if !options.resume {
                 clear(run)?;
             }
             let kept = mask::keep(&shards.manifest().mask, run.root())?;
-            let ended = train(&mut decoder, corpus, options, run, reporter)?;
+            let ended = train(&mut decoder, corpus, options, judge.as_ref(), run, reporter);
+            let ended = ended.map_err(|error| match error.downcast::<TrainError>() {
+                Ok(error) => error.with_origins(|row| shards.origin(row)).into(),
+                Err(error) => error,
+            })?;
             let mut outputs = finish(run, &ended)?;
             outputs.push(kept);
             outcome = Some(ended);
@@ -147,21 +157,29 @@ fn train(
     decoder: &mut Decoder,
     corpus: Corpus<'_>,
     options: Options,
+    judge: Option<&Judge<'_>>,
     run: &mut RunDir,
     reporter: &mut Reporter,
 ) -> Result<Outcome> {
-    let mut log = StepLog {
-        log: run.metrics_log()?,
-        every: options.section.logging_steps,
-        failure: None,
-    };
-    reporter.log_every = options.section.logging_steps;
-    let trainer = Trainer::new(decoder, corpus, options)?;
-    let outcome = interrupt::heeded(|stop| {
-        trainer.run(decoder, stop, &mut |event| {
-            log.take(&event);
-            reporter.show(event);
-        })
+    let section = options.section.clone();
+    reporter.log_every = section.logging_steps;
+    let mut trainer = Trainer::new(decoder, corpus, options)?;
+    let mut log = Log::open(run, &section, trainer.steps_taken())?;
+    let outcome = interrupt::heeded(|stop| -> Result<Outcome> {
+        loop {
+            let mut emit = |event| {
+                log.take(&event);
+                reporter.show(event);
+            };
+            match (trainer.advance(decoder, stop, &mut emit)?, judge) {
+                (Turn::Ended(outcome), _) => return Ok(outcome),
+                (Turn::Measure, Some(judge)) => {
+                    let metric = judge.measure(decoder, &mut emit)?;
+                    trainer.measured(decoder, metric, &mut emit)?;
+                }
+                (Turn::Measure, None) => bail!("`train.metric_for_best_model` names no task"),
+            }
+        }
     })??;
     if let Some(error) = log.failure {
         return Err(error.into());
@@ -176,31 +194,9 @@ fn train(
     Ok(outcome)
 }
 
-/// What goes into `metrics.jsonl`: every `every`-th step, the first and the last, and all evaluations.
-struct StepLog {
-    log: MetricsLog,
-    every: usize,
-    failure: Option<slm_run::RunError>,
-}
-
-impl StepLog {
-    fn take(&mut self, event: &Event) {
-        let is_kept = match event {
-            Event::Step {
-                step, total_steps, ..
-            } => step.is_multiple_of(self.every) || *step == 1 || step == total_steps,
-            Event::Eval { .. } => true,
-            _ => false,
-        };
-        if is_kept && let Err(error) = self.log.append(event) {
-            self.failure.get_or_insert(error);
-        }
-    }
-}
-
 /// Removes what an earlier attempt left that is not resumed.
 fn clear(run: &RunDir) -> Result<()> {
-    for path in ["checkpoints", "metrics.jsonl", OUTCOME].map(|name| run.path(name)) {
+    for path in ["checkpoints", METRICS, TENSORBOARD, OUTCOME].map(|name| run.path(name)) {
         let removed = match path.is_dir() {
             true => fs_err::remove_dir_all(&path),
             false if path.exists() => fs_err::remove_file(&path),

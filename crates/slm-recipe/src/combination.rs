@@ -25,7 +25,8 @@ pub(crate) fn fill_dependent_defaults(recipe: &mut Recipe, document: &Node) {
     if (data.val_every > 0 || !data.validation.is_empty()) && !is_set("data.val_size") {
         data.val_size = 0.0;
     }
-    if !data.holds_out() && !is_set("train.load_best_model_at_end") {
+    let is_measured = data.holds_out() || recipe.train.task_metric().is_some();
+    if !is_measured && !is_set("train.load_best_model_at_end") {
         recipe.train.load_best_model_at_end = false;
     }
     if !recipe.train.lr_scheduler_type.warms_up() && !is_set("train.warmup_ratio") {

@@ -193,6 +193,24 @@ fn a_plateau_needs_something_to_go_by() {
 }
 
 #[test]
+fn a_task_stands_in_for_held_out_rows() {
+    let text = "model.base_model = \"base\"\ndata.val_size = 0\n[[data.train]]\npath = \"rows.jsonl\"\n\
+                [[eval.task]]\nname = \"intents\"\noutput_type = \"multiple_choice\"\npath = \"test.jsonl\"\n\
+                [train]\neval_steps = 5\nearly_stopping_patience = 2\n";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("r.toml");
+    fs_err::write(&path, text).unwrap();
+    let errors = Recipe::load(&path, &[]).unwrap_err().to_string();
+    assert!(
+        errors.contains("`train.eval_steps` needs held-out rows"),
+        "{errors}"
+    );
+    let metric = "train.metric_for_best_model=intents/accuracy".to_owned();
+    let recipe = Recipe::load(&path, &[metric]).unwrap();
+    assert!(recipe.train.load_best_model_at_end);
+}
+
+#[test]
 fn ranges() {
     for (lines, problem) in [
         (

@@ -50,6 +50,12 @@ pub enum Event {
         /// Mean over the learned tokens of the step, in nats; NaN when it diverged.
         #[serde(with = "number")]
         loss: f64,
+        /// Mean entropy of the predicted distributions over the learned tokens, in nats.
+        #[serde(default = "unknown", with = "number")]
+        entropy: f64,
+        /// Share of the learned tokens that the model held for the likeliest.
+        #[serde(default = "unknown", with = "number")]
+        token_accuracy: f64,
         /// Learning rate of the step.
         lr: f64,
         /// Norm of the gradient before clipping.
@@ -70,10 +76,19 @@ pub enum Event {
     Eval {
         /// Steps taken so far.
         step: usize,
-        /// Mean over the learned tokens of the held-out rows, in nats.
+        /// Mean over the learned tokens of the held-out rows, in nats; NaN without such rows, as the two below.
         #[serde(with = "number")]
         loss: f64,
-        /// Whether no earlier loss was lower.
+        /// Mean entropy over the same tokens, in nats.
+        #[serde(default = "unknown", with = "number")]
+        entropy: f64,
+        /// Share of the same tokens that the model held for the likeliest.
+        #[serde(default = "unknown", with = "number")]
+        token_accuracy: f64,
+        /// The metric of a task, where the best checkpoint is chosen by it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        metric: Option<TaskMetric>,
+        /// Whether no earlier evaluation was better.
         best: bool,
     },
     /// A checkpoint is complete.
@@ -90,6 +105,16 @@ pub enum Event {
         /// Its size, with everything in it.
         size_bytes: u64,
     },
+}
+
+/// What a task says of the weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskMetric {
+    /// `TASK/METRIC`
+    pub name: String,
+    /// Its value.
+    #[serde(with = "number")]
+    pub value: f64,
 }
 
 /// What became of a stage.
@@ -119,6 +144,11 @@ impl StageStatus {
             Self::Failed => "failed",
         }
     }
+}
+
+/// What a log does not have that was written before there was such a number.
+fn unknown() -> f64 {
+    f64::NAN
 }
 
 /// JSON has no NaN and no infinity: both are written as `null` and read back as NaN.
@@ -151,22 +181,29 @@ mod tests {
         let text = serde_json::to_string(&Event::Eval {
             step: 3,
             loss: f64::NAN,
+            entropy: 0.5,
+            token_accuracy: 0.25,
+            metric: None,
             best: false,
         })
         .unwrap();
         assert_eq!(
             text,
-            r#"{"event":"eval","step":3,"loss":null,"best":false}"#
+            r#"{"event":"eval","step":3,"loss":null,"entropy":0.5,"token_accuracy":0.25,"best":false}"#
         );
-        let Event::Eval {
-            step: 3,
-            loss,
-            best: false,
-        } = serde_json::from_str(&text).unwrap()
-        else {
+        let Event::Eval { step: 3, loss, .. } = serde_json::from_str(&text).unwrap() else {
             panic!("another event came back from {text}");
         };
         assert!(loss.is_nan());
+    }
+
+    #[test]
+    fn an_older_log_is_read() {
+        let text = r#"{"event":"eval","step":3,"loss":1.5,"best":true}"#;
+        let Event::Eval { loss, entropy, .. } = serde_json::from_str(text).unwrap() else {
+            panic!("another event came back from {text}");
+        };
+        assert!(loss == 1.5 && entropy.is_nan());
     }
 
     #[test]

@@ -9,12 +9,14 @@ mod lock;
 mod metrics;
 mod record;
 mod run_dir;
+mod tensorboard;
 
 pub use atomic_dir::AtomicDir;
 pub use atomic_file::{AtomicFile, is_partial, write_file_atomic};
 pub use digest::{digest_dir, sha256_bytes, sha256_file, sha256_json, sha256_path};
 pub use error::RunError;
-pub use event::{Emit, Event, StageStatus};
+pub use event::{Emit, Event, StageStatus, TaskMetric};
 pub use metrics::{MetricsLog, read_metrics};
 pub use record::{FORMAT_VERSION, RunRecord, StageRecord};
 pub use run_dir::{ListedRun, RunDir, list_runs};
+pub use tensorboard::TensorBoardLog;

@@ -82,6 +82,11 @@ pub fn read_metrics(path: impl AsRef<Path>) -> Result<Vec<Event>, RunError> {
 
 /// Drops what `next` repeats or undoes.
 fn rewind(events: &mut Vec<Event>, next: &Event) {
+    // What is kept is in order, so that mostly there is nothing to look for.
+    let last = events.last().and_then(step_of);
+    if last.is_some_and(|last| step_of(next).is_some_and(|next| last < next)) {
+        return;
+    }
     match next {
         Event::Step { step: next, .. } => {
             events.retain(|event| step_of(event).is_none_or(|step| step < *next))
@@ -113,6 +118,8 @@ mod tests {
             total_steps: 9,
             epoch: 0.5,
             loss: 1.25,
+            entropy: 1.0,
+            token_accuracy: 0.5,
             lr: 2e-4,
             grad_norm: 0.1,
             tokens: 64,
@@ -126,6 +133,9 @@ mod tests {
         Event::Eval {
             step,
             loss: 1.0,
+            entropy: 1.0,
+            token_accuracy: 0.5,
+            metric: None,
             best: true,
         }
     }

@@ -9,6 +9,9 @@ fn step(step: usize) -> Event {
     Event::Eval {
         step,
         loss: 1.0,
+        entropy: 1.0,
+        token_accuracy: 0.5,
+        metric: None,
         best: false,
     }
 }

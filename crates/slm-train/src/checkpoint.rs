@@ -1,5 +1,6 @@
 //! What a run needs to go on: trained weights, moments, and where it stood.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -14,18 +15,29 @@ use crate::{Optimizer, Plateau, TrainError};
 pub struct State {
     /// Optimizer steps taken.
     pub step: usize,
-    /// The step with the lowest loss on the held-out rows so far, and that loss.
-    pub best: Option<(usize, f64)>,
+    /// The best evaluation so far.
+    pub best: Option<Best>,
     /// Evaluations since the best one.
     pub evals_without_gain: usize,
     /// Of `reduce_lr_on_plateau`.
-    #[serde(default)]
     pub plateau: Option<Plateau>,
+    /// Losses of the last steps, for `loss_spike_factor`.
+    #[serde(with = "crate::exact::list")]
+    pub recent_losses: VecDeque<f64>,
     /// Tokens read so far, padding not counted.
     pub tokens: u64,
     /// Loss of the first step and of the last.
     pub first_loss: f64,
     pub last_loss: f64,
+}
+
+/// An evaluation that no earlier one was better than.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    pub step: usize,
+    /// The loss on the held-out rows, or the task's metric.
+    #[serde(with = "crate::exact")]
+    pub metric: f64,
 }
 
 /// A complete checkpoint: `weights.safetensors`, `optimizer.safetensors`, and `state.json`, written last.
@@ -111,9 +123,19 @@ impl Checkpoint {
         self.restore_weights(decoder)?;
         let file = StateFile::open(&self.path.join("optimizer.safetensors"))?;
         let device = decoder.device().clone();
+        let mut read = 0;
         optimizer.restore(self.state.step, &decoder.trainable(), |name, part| {
-            file.fill(name, part, &device)
-        })
+            let found = file.fill(name, part, &device)?;
+            read += usize::from(found);
+            Ok(found)
+        })?;
+        match file.len()? - read {
+            0 => Ok(()),
+            others => Err(TrainError::Checkpoint {
+                path: self.path.clone(),
+                what: format!("{others} states in it are of another optimizer or other weights"),
+            }),
+        }
     }
 }
 

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use slm_model::ModelError;
 use slm_run::RunError;
 
+use crate::Fault;
+
 /// A run that cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    #[error("the loss of step {step} is {loss}")]
-    Diverged { step: usize, loss: f64 },
+    #[error(transparent)]
+    Diverged(Box<Diverged>),
     #[error("there are no training rows")]
     NoRows,
     #[error("full fine-tuning updates the weights themselves and needs `model.dtype = \"f32\"`")]
@@ -22,13 +24,53 @@ pub enum TrainError {
     Run(#[from] RunError),
 }
 
+/// A step that is not to be learned from.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("step {step} was not taken: {fault}{}", told(.origins))]
+pub struct Diverged {
+    /// Counted from 1.
+    pub step: usize,
+    pub fault: Fault,
+    /// Numbers of the rows of the micro-batch that it comes from, or of all when that cannot be told.
+    pub rows: Vec<usize>,
+    /// Where those rows come from, such as `train.jsonl:12`; see [`TrainError::with_origins`].
+    pub origins: Vec<String>,
+    /// The state before the step.
+    pub checkpoint: PathBuf,
+}
+
+/// At most eight places.
+fn told(origins: &[String]) -> String {
+    let shown: Vec<_> = origins.iter().take(8).map(|it| format!("`{it}`")).collect();
+    let more = match origins.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    match shown.is_empty() {
+        true => String::new(),
+        false => format!("; it learned from {}{more}", shown.join(", ")),
+    }
+}
+
 impl TrainError {
+    /// The same error, with the places of the rows that are behind it.
+    #[must_use]
+    pub fn with_origins<'a>(mut self, origin: impl Fn(usize) -> Option<&'a str>) -> Self {
+        if let Self::Diverged(it) = &mut self {
+            let named = it.rows.iter().filter_map(|row| origin(*row));
+            it.origins = named.map(str::to_owned).collect();
+        }
+        self
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Diverged { .. } => {
-                Some("try a lower `train.learning_rate`, or a longer `train.warmup_ratio`".into())
-            }
+            Self::Diverged(it) => Some(format!(
+                "look at these rows; else try a lower `train.learning_rate`, a longer warm-up, or a lower \
+                 `train.max_grad_norm`. The state before the step is in `{}`",
+                it.checkpoint.display()
+            )),
             Self::NoRows => Some("`slm-tune data stats` shows what was dropped and why".into()),
             Self::NeedsF32 => Some("train an adapter instead: `train.method = \"lora\"`".into()),
             Self::Checkpoint { .. } => Some(

@@ -41,3 +41,22 @@ pub(crate) mod option {
             .transpose()
     }
 }
+pub(crate) mod list {
+    use std::collections::VecDeque;
+
+    use super::{Deserialize, Deserializer, Serializer, parse};
+
+    pub(crate) fn serialize<S: Serializer>(
+        values: &VecDeque<f64>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(f64::to_string))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<VecDeque<f64>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts.iter().map(|text| parse(text)).collect()
+    }
+}

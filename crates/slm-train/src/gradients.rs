@@ -198,6 +198,13 @@ pub struct TokenMeans {
 }
 
 impl TokenMeans {
+    /// Nothing was measured.
+    pub(crate) const UNKNOWN: Self = Self {
+        loss: f64::NAN,
+        entropy: f64::NAN,
+        token_accuracy: f64::NAN,
+    };
+
     /// The means of `sums` over `n` tokens.
     pub fn new(sums: TokenSums, n: usize) -> Self {
         let n = n as f64;

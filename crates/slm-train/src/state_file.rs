@@ -62,6 +62,12 @@ impl StateFile {
         })
     }
 
+    /// How many tensors it has.
+    pub(crate) fn len(&self) -> Result<usize, TrainError> {
+        let tensors = SafeTensors::deserialize(&self.bytes).map_err(|e| wrong(&self.path, &e))?;
+        Ok(tensors.len())
+    }
+
     /// Fills a part; `false` when the file has none of that name.
     ///
     /// # Errors

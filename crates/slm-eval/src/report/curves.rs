@@ -40,7 +40,7 @@ impl Curves {
         for event in events {
             match event {
                 Event::Step { step, loss, lr, .. } => {
-                    curves.steps.retain(|point| point.step < *step);
+                    drop_from(&mut curves.steps, |point| point.step >= *step);
                     curves.steps.push(StepPoint {
                         step: *step,
                         loss: *loss,
@@ -48,7 +48,7 @@ impl Curves {
                     });
                 }
                 Event::Eval { step, loss, .. } => {
-                    curves.evals.retain(|point| point.step < *step);
+                    drop_from(&mut curves.evals, |point| point.step >= *step);
                     curves.evals.push(EvalPoint {
                         step: *step,
                         loss: *loss,
@@ -59,6 +59,11 @@ impl Curves {
         }
         curves
     }
+}
+
+/// Drops the last points that are taken again.
+fn drop_from<T>(points: &mut Vec<T>, again: impl Fn(&T) -> bool) {
+    while points.pop_if(|point| again(point)).is_some() {}
 }
 
 pub(super) fn section(curves: &Curves) -> String {
@@ -72,6 +77,7 @@ pub(super) fn section(curves: &Curves) -> String {
     let evals = curves
         .evals
         .iter()
+        .filter(|point| point.loss.is_finite())
         .map(|point| (point.step as f64, point.loss))
         .collect();
     let loss = chart(
@@ -114,6 +120,9 @@ mod tests {
         Event::Eval {
             step,
             loss,
+            entropy: 1.0,
+            token_accuracy: 0.5,
+            metric: None,
             best: true,
         }
     }

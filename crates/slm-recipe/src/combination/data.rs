@@ -107,10 +107,10 @@ impl Combinations<'_> {
     }
 
     pub(super) fn held_out_rows(&mut self) {
-        if self.recipe.data.holds_out() {
+        let train = &self.recipe.train;
+        if self.recipe.data.holds_out() || train.task_metric().is_some() {
             return;
         }
-        let train = &self.recipe.train;
         for (key, used) in [
             ("train.load_best_model_at_end", train.load_best_model_at_end),
             (

@@ -1,0 +1,57 @@
+//! What tells the best weights from the others while a student is trained: the metric of a task.
+
+use anyhow::{Context, Result};
+use slm_eval::{Evaluator, MetricName};
+use slm_model::Decoder;
+use slm_run::Emit;
+
+use super::{Task, Walk};
+use crate::base::Base;
+
+/// A task and its metric.
+pub(super) struct Judge<'a> {
+    base: &'a Base,
+    task: &'a Task,
+    metric: MetricName,
+    eos: bool,
+    seed: u64,
+}
+
+impl Walk {
+    /// The task that `metric_for_best_model` names; `None` when it is the loss.
+    pub(super) fn judge<'a>(&self, base: &'a Base, tasks: &'a [Task]) -> Result<Option<Judge<'a>>> {
+        let Some((name, metric)) = self.recipe.train.task_metric() else {
+            return Ok(None);
+        };
+        let task = tasks.iter().find(|(task, _)| task.name == name);
+        Ok(Some(Judge {
+            base,
+            task: task.with_context(|| format!("there is no task `{name}`"))?,
+            metric: serde_json::from_value(metric.into())?,
+            eos: self.recipe.data.train_on_eos,
+            seed: self.recipe.seed,
+        }))
+    }
+}
+
+impl Judge<'_> {
+    /// The metric of the weights as they are.
+    pub(super) fn measure(&self, decoder: &Decoder, emit: Emit<'_>) -> Result<f64> {
+        let evaluator = Evaluator {
+            decoder: &decoder.inference(),
+            tokenizer: &self.base.tokenizer,
+            eos: self.eos,
+            seed: self.seed,
+        };
+        let (task, items) = self.task;
+        let report = evaluator.evaluate(task, items, emit)?;
+        let found = report.metric(self.metric).with_context(|| {
+            let name = self.metric.label();
+            format!(
+                "task `{}` has no {name}: no item of it is measured by that",
+                task.name
+            )
+        })?;
+        Ok(found.value)
+    }
+}

@@ -1,0 +1,105 @@
+use slm_recipe::TrainSection;
+use slm_run::Event;
+use tempfile::tempdir;
+
+use crate::tiny::{Run, run, samples, section, tiny};
+
+#[test]
+fn eight_rows_are_learned_by_heart() {
+    for full in [true, false] {
+        let (folder, mut decoder) = (tempdir().unwrap(), tiny(full, 0.0));
+        let steps = if full { 80 } else { 200 };
+        let (outcome, _) = run(&mut decoder, folder.path(), &section(steps), false, 0);
+        let (first, last) = (outcome.state.first_loss, outcome.state.last_loss);
+        assert!(
+            last < 0.5 * first && last < 1.5,
+            "full {full}: loss went from {first} to {last}"
+        );
+    }
+}
+
+#[test]
+fn accumulated_micro_batches_equal_one_large_batch() {
+    let losses = |batch: usize, accumulation: usize, checkpointing: bool| {
+        let folder = tempdir().unwrap();
+        let section = TrainSection {
+            per_device_train_batch_size: batch,
+            gradient_accumulation_steps: accumulation,
+            gradient_checkpointing: checkpointing,
+            ..section(6)
+        };
+        let (_, bits) = run(&mut tiny(true, 0.0), folder.path(), &section, false, 0);
+        bits.into_iter().map(f64::from_bits).collect::<Vec<_>>()
+    };
+    let whole = losses(8, 1, false);
+    for (what, parts) in [
+        ("8 of 1", losses(1, 8, false)),
+        ("checkpointed", losses(8, 1, true)),
+    ] {
+        for (step, (a, b)) in whole.iter().zip(&parts).enumerate() {
+            assert!(
+                (a - b).abs() < 1e-5 * a,
+                "{what}, step {step}: {b} is not {a}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_smoothed_target_is_learned_less_surely() {
+    let last_entropy = |label_smoothing_factor: f64| {
+        let (folder, mut decoder) = (tempdir().unwrap(), tiny(true, 0.0));
+        let section = TrainSection {
+            label_smoothing_factor,
+            ..section(60)
+        };
+        let run = Run {
+            folder: folder.path(),
+            section: &section,
+            resume: false,
+            stop_at: 0,
+        };
+        let told = run.over(&mut decoder, &samples(8), |_| 0.0);
+        let steps = told.events.iter().filter_map(|event| match event {
+            Event::Step { entropy, .. } => Some(*entropy),
+            _ => None,
+        });
+        steps.last().unwrap()
+    };
+    let (plain, smoothed) = (last_entropy(0.0), last_entropy(0.3));
+    assert!(
+        smoothed > 1.5 * plain,
+        "{smoothed} is not far above {plain}"
+    );
+}
+
+#[test]
+fn a_step_tells_how_sure_and_how_right_the_model_is() {
+    let (folder, mut decoder) = (tempdir().unwrap(), tiny(true, 0.0));
+    let section = section(80);
+    let run = Run {
+        folder: folder.path(),
+        section: &section,
+        resume: false,
+        stop_at: 0,
+    };
+    let told = run.over(&mut decoder, &samples(8), |_| 0.0);
+    let steps: Vec<(f64, f64)> = told
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Step {
+                entropy,
+                token_accuracy,
+                ..
+            } => Some((*entropy, *token_accuracy)),
+            _ => None,
+        })
+        .collect();
+    let ((first_entropy, first_accuracy), (entropy, accuracy)) = (steps[0], steps[79]);
+    assert!(first_entropy <= f64::from(32.0f32).ln() && entropy < first_entropy);
+    assert!(
+        (0.0..0.3).contains(&first_accuracy) && accuracy > 0.6,
+        "{accuracy}"
+    );
+}

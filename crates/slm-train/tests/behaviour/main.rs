@@ -1,0 +1,13 @@
+//! What a run must do, on a model of 2 layers and 8 rows.
+
+// Model, rows and a run over them.
+mod tiny;
+
+// Rows are learned by heart; how they are cut into micro-batches does not matter.
+mod learning;
+// An interrupted run goes on as if nothing had happened.
+mod resuming;
+// Which weights are the best, and when it is enough.
+mod judging;
+// A step that is not to be learned from stops the run.
+mod watchdog;
