@@ -12,16 +12,17 @@ import transformers
 
 import adapters
 import answers
+import event_files
 import gguf_files
 import training
 from report import Report
 from tool import Tool
 
-CHECKS = dict(answers=answers, adapters=adapters, training=training, gguf=gguf_files)
+CHECKS = dict(answers=answers, adapters=adapters, training=training, gguf=gguf_files, events=event_files)
 
 
 def parse():
-    parser = argparse.ArgumentParser(description="Compare slm-tune with transformers, peft and gguf-py.")
+    parser = argparse.ArgumentParser(description="Compare slm-tune with transformers, peft, gguf-py and tensorboard.")
     parser.add_argument("binary", type=Path)
     parser.add_argument("--device", default="cpu", help="of slm-tune; the other side runs on the CPU")
     parser.add_argument("--only", default=",".join(CHECKS), help="some of the checks, with commas between")

@@ -55,3 +55,30 @@ impl Judge<'_> {
         Ok(found.value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use slm_recipe::{OutputType, TrainSection};
+
+    use super::*;
+
+    #[test]
+    fn recipe_and_evaluation_agree_on_metrics() {
+        use OutputType::{GenerateUntil, Loglikelihood, MultipleChoice};
+        for name in [MultipleChoice, GenerateUntil, Loglikelihood]
+            .map(OutputType::metrics)
+            .concat()
+        {
+            let metric: MetricName = serde_json::from_value(name.into()).unwrap();
+            let section = TrainSection {
+                metric_for_best_model: format!("task/{name}"),
+                ..TrainSection::default()
+            };
+            assert_eq!(
+                section.greater_is_better(),
+                metric.higher_is_better(),
+                "{name}"
+            );
+        }
+    }
+}

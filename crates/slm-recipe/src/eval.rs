@@ -86,3 +86,14 @@ pub enum OutputType {
     /// The log-likelihood of the row's own answer: loss and perplexity.
     Loglikelihood,
 }
+
+impl OutputType {
+    /// What its answers are measured by, as evaluation names it.
+    pub fn metrics(self) -> &'static [&'static str] {
+        match self {
+            Self::MultipleChoice => &["accuracy", "accuracy_norm", "macro_f1"],
+            Self::GenerateUntil => &["exact_match", "stop_rate", "json_valid", "field_accuracy"],
+            Self::Loglikelihood => &["loss", "perplexity", "byte_perplexity", "exact_match"],
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! How long, how fast, and what training is judged by.
 
 use super::Combinations;
-use crate::{OutputType, Scheduler};
+use crate::Scheduler;
 
 impl Combinations<'_> {
     pub(super) fn length(&mut self) {
@@ -143,7 +143,7 @@ impl Combinations<'_> {
             self.conflict(&[key, "eval.task"], reason);
             return;
         };
-        let metrics = metrics_of(found.output_type);
+        let metrics = found.output_type.metrics();
         if !metrics.contains(&metric) {
             let reason = format!(
                 "task `{task}` has no metric `{metric}`; it has `{}`",
@@ -168,13 +168,4 @@ impl Combinations<'_> {
 fn name_of(kind: Scheduler) -> String {
     let name = serde_json::to_value(kind).unwrap_or_default();
     name.as_str().unwrap_or_default().to_owned()
-}
-
-/// The metrics of a task, as evaluation names them.
-fn metrics_of(output_type: OutputType) -> &'static [&'static str] {
-    match output_type {
-        OutputType::MultipleChoice => &["accuracy", "accuracy_norm", "macro_f1"],
-        OutputType::GenerateUntil => &["exact_match", "stop_rate", "json_valid", "field_accuracy"],
-        OutputType::Loglikelihood => &["loss", "perplexity", "byte_perplexity", "exact_match"],
-    }
 }

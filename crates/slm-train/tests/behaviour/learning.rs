@@ -60,11 +60,11 @@ fn a_smoothed_target_is_learned_less_surely() {
             stop_at: 0,
         };
         let told = run.over(&mut decoder, &samples(8), |_| 0.0);
-        let steps = told.events.iter().filter_map(|event| match event {
+        let mut steps = told.events.iter().filter_map(|event| match event {
             Event::Step { entropy, .. } => Some(*entropy),
             _ => None,
         });
-        steps.last().unwrap()
+        steps.next_back().unwrap()
     };
     let (plain, smoothed) = (last_entropy(0.0), last_entropy(0.3));
     assert!(
