@@ -9,8 +9,10 @@ pub mod head;
 pub mod layer_norm;
 pub mod lora_linear;
 pub mod loss;
+pub mod quantized;
 pub mod rms_norm;
 pub mod rotary;
+pub mod weight;
 
 pub use attention::attention;
 pub use gated::{Activation, gated};
@@ -21,5 +23,7 @@ pub use loss::{
     DeviceSums, TokenLoss, TokenScores, TokenSums, TokenWeights, linear_cross_entropy, linear_nll,
     token_scores,
 };
+pub use quantized::{Quantization, Quantized, Quantizer, dynamic_map};
 pub use rms_norm::rms_norm;
 pub use rotary::{RotaryTable, rotary};
+pub use weight::Weight;

@@ -61,6 +61,14 @@ impl Golden {
         })
     }
 
+    pub fn u8(&self, name: &str) -> Vec<u8> {
+        self.view(name, Dtype::U8, |b| b[0])
+    }
+
+    pub fn i8(&self, name: &str) -> Vec<i8> {
+        self.view(name, Dtype::I8, |b| i8::from_le_bytes([b[0]]))
+    }
+
     pub fn i64(&self, name: &str) -> Vec<i64> {
         self.view(name, Dtype::I64, |b| {
             i64::from_le_bytes(b.try_into().expect("eight bytes"))

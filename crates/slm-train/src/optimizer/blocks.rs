@@ -4,6 +4,7 @@
 //! values. Those are dense near 1, and reach down to 1e-7 with seven decades that each have half as many steps as the next.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use slm_ops::dynamic_map;
 
 /// Values that share a scale.
 const BLOCK: usize = 256;
@@ -154,43 +155,9 @@ fn midpoints(values: &[f32]) -> Vec<f32> {
     between.chain([2.0]).collect()
 }
 
-/// `create_dynamic_map` of bitsandbytes: in each of seven decades the centres of 1, 2, 4 .. 64 equal steps from 0.1 to 1
-/// (twice as many without a sign), then 0 and 1.
-fn dynamic_map(is_signed: bool) -> Vec<f32> {
-    let mut values = vec![0.0, 1.0];
-    for decade in 0..7 {
-        let steps: usize = if is_signed { 1 } else { 2 } << decade;
-        let width = (1.0f32 - 0.1) / steps as f32;
-        // torch.linspace counts from both ends, and rounds once.
-        let edge = |i: usize| match i < steps.div_ceil(2) {
-            true => width.mul_add(i as f32, 0.1),
-            false => (-width).mul_add((steps - i) as f32, 1.0),
-        };
-        let scale = 10f64.powi(decade - 6) as f32;
-        for i in 0..steps {
-            let value = scale * ((edge(i) + edge(i + 1)) / 2.0);
-            values.push(value);
-            if is_signed {
-                values.push(-value);
-            }
-        }
-    }
-    values.sort_by(f32::total_cmp);
-    values
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_maps_are_those_of_bitsandbytes() {
-        let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens/data");
-        let golden =
-            slm_testkit::Golden::open(&std::path::Path::new(data).join("optimizers.safetensors"));
-        assert_eq!(dynamic_map(true), golden.f32("adamw_8bit.map1"));
-        assert_eq!(dynamic_map(false), golden.f32("adamw_8bit.map2"));
-    }
 
     #[test]
     fn no_cell_holds_two_midpoints() {

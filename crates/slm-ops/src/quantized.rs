@@ -1,0 +1,183 @@
+//! Frozen matrices in 8 or 4 bits per value, in the codes of bitsandbytes.
+
+mod dynamic;
+mod int8;
+mod nf4;
+mod product;
+mod stored;
+
+pub use dynamic::dynamic_map;
+pub use int8::Int8;
+pub use nf4::{Absmax, Nf4};
+
+use std::sync::Arc;
+
+use burn::backend::{Dispatch, FloatDType};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+
+use product::QuantizedProduct;
+use stored::{Codes, Dense, Stored};
+
+/// How a matrix is quantized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantization {
+    /// 8 bits per value, a scale per row: 8 bits and 32 per row.
+    Int8,
+    /// 4 bits per value in blocks of 64, a scale each: 4.5 bits per value.
+    Nf4,
+    /// The same with scales of 8 bits: 4.127 bits per value.
+    Nf4Double,
+}
+
+impl Quantization {
+    /// What a matrix of this shape takes up.
+    pub fn size_bytes(self, [out, columns]: [usize; 2]) -> usize {
+        let n = out * columns;
+        let blocks = n.div_ceil(nf4::BLOCK);
+        let packed = blocks * nf4::BLOCK / 2;
+        let groups = blocks.div_ceil(nf4::GROUP);
+        match self {
+            Self::Int8 => n + 4 * out,
+            Self::Nf4 => packed + 4 * blocks,
+            Self::Nf4Double => packed + groups * (nf4::GROUP + 4) + 4,
+        }
+    }
+}
+
+/// Quantizes matrices for a device; they share its tables.
+#[derive(Clone, Debug)]
+pub struct Quantizer {
+    quantization: Quantization,
+    /// What a matrix becomes for a product.
+    dtype: FloatDType,
+    device: Device,
+    pairs: Tensor<2>, // [256, 2]
+    map: Tensor<1>,   // [256]
+}
+
+impl Quantizer {
+    /// Of matrices that are multiplied in `dtype`.
+    pub fn new(quantization: Quantization, device: &Device, dtype: DType) -> Self {
+        let pairs = nf4::pairs().as_flattened().to_vec();
+        Self {
+            quantization,
+            dtype: dtype.into(),
+            device: device.clone(),
+            pairs: floats(pairs, [256, 2], device),
+            map: floats(dynamic_map(true), [256], device),
+        }
+    }
+
+    /// The codes of `values`, row-major `[out, in]`; quantized on the host.
+    pub fn quantize(&self, values: &[f32], shape: [usize; 2]) -> Quantized {
+        let codes = match self.quantization {
+            Quantization::Int8 => self.int8(Int8::of(values, shape[1]), shape),
+            Quantization::Nf4 => self.nf4(Nf4::of(values, false)),
+            Quantization::Nf4Double => self.nf4(Nf4::of(values, true)),
+        };
+        Quantized {
+            quantization: self.quantization,
+            stored: Arc::new(Stored {
+                shape,
+                dtype: self.dtype,
+                codes,
+            }),
+            device: self.device.clone(),
+        }
+    }
+
+    fn int8(&self, host: Int8, [out, columns]: [usize; 2]) -> Codes<Dispatch> {
+        let data = TensorData::new(host.codes, [out, columns]);
+        let codes = Tensor::<2, Int>::from_data(data, (&self.device, DType::I8));
+        Codes::Int8 {
+            codes: codes.into_dispatch(),
+            absmax: floats::<2>(host.absmax, [out, 1], &self.device).into_dispatch(),
+        }
+    }
+
+    fn nf4(&self, host: Nf4) -> Codes<Dispatch> {
+        let filler = nf4::ZERO << 4 | nf4::ZERO;
+        let packed = self.bytes(host.packed, nf4::BLOCK / 2, filler);
+        let pairs = self.pairs.clone().into_dispatch();
+        let column = |values: Vec<f32>| {
+            let n = values.len();
+            floats::<2>(values, [n, 1], &self.device).into_dispatch()
+        };
+        match host.absmax {
+            Absmax::Plain(absmax) => Codes::Nf4 {
+                packed,
+                pairs,
+                absmax: column(absmax),
+            },
+            Absmax::Double {
+                codes,
+                absmax,
+                offset,
+            } => Codes::Nf4Double {
+                packed,
+                pairs,
+                absmax: self.bytes(codes, nf4::GROUP, 0),
+                map: self.map.clone().into_dispatch(),
+                nested: column(absmax),
+                offset,
+            },
+        }
+    }
+
+    /// Bytes on the device, filled up to whole blocks.
+    fn bytes(&self, mut bytes: Vec<u8>, block: usize, filler: u8) -> burn::backend::DispatchTensor {
+        let n = bytes.len().next_multiple_of(block);
+        bytes.resize(n, filler);
+        let data = TensorData::new(bytes, [n]);
+        Tensor::<1, Int>::from_data(data, (&self.device, DType::U8)).into_dispatch()
+    }
+}
+
+fn floats<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
+}
+
+/// A frozen matrix, `[out, in]`, in codes. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct Quantized {
+    quantization: Quantization,
+    stored: Arc<Stored<Dispatch>>,
+    device: Device,
+}
+
+impl Quantized {
+    pub fn dims(&self) -> [usize; 2] {
+        self.stored.shape
+    }
+
+    /// What it becomes for a product.
+    pub fn dtype(&self) -> DType {
+        self.stored.dtype.into()
+    }
+
+    pub fn device(&self) -> Device {
+        self.device.clone()
+    }
+
+    pub fn quantization(&self) -> Quantization {
+        self.quantization
+    }
+
+    /// The values that the codes stand for.
+    pub fn dense(&self, dtype: DType) -> Tensor<2> {
+        let stored = Stored {
+            dtype: dtype.into(),
+            ..Stored::clone(&self.stored)
+        };
+        Tensor::from_dispatch(Dispatch::dense(stored))
+    }
+
+    /// `x Wᵀ` of `x`, `[rows, in]` in the matrix' dtype. The dequantized matrix lives while a product is taken, in the forward
+    /// pass and again in the backward pass, not between them.
+    pub fn product(&self, x: Tensor<2>) -> Tensor<2> {
+        Tensor::from_dispatch(Dispatch::quantized_product(
+            x.into_dispatch(),
+            Stored::clone(&self.stored),
+        ))
+    }
+}
