@@ -74,6 +74,6 @@ fn ids_outside_the_vocabulary_and_no_ids_are_refused() {
     error: failed to load the adapter `nothing`
       caused by: no model at `nothing`: adapter_config.json is not there
 
-    hint: a model folder in Hugging Face format holds config.json, tokenizer.json and model.safetensors
+    hint: an adapter in PEFT's format holds adapter_config.json and adapter_model.safetensors
     ");
 }

@@ -75,6 +75,10 @@ impl ModelError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::NotAModel {
+                missing: "adapter_config.json",
+                ..
+            } => "an adapter in PEFT's format holds adapter_config.json and adapter_model.safetensors".into(),
             Self::NotAModel { .. } => {
                 "a model folder in Hugging Face format holds config.json, tokenizer.json and model.safetensors".into()
             }

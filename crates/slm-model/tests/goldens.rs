@@ -356,3 +356,32 @@ fn pissa_takes_the_principal_part_and_changes_nothing_yet() {
         assert_close("product", &got, &want, 1e-4);
     }
 }
+
+/// bf16 rounds in other places than PyTorch does, so the two differ; what counts is that ours is no further from f32.
+#[test]
+fn bf16_is_no_further_from_f32_than_pytorchs() {
+    let models = golden_models(SHARED_MODELS);
+    let with_bf16: Vec<_> = models
+        .iter()
+        .filter(|model| model.join("bf16_ref.safetensors").is_file())
+        .collect();
+    assert_eq!(with_bf16.len(), 3, "llama, gemma2 and qwen3");
+    for backend in backends() {
+        let device = device::open(&backend).unwrap();
+        for model in &with_bf16 {
+            let decoder = Decoder::load(&model.join("model"), &device, Dtype::Bf16).unwrap();
+            let golden = Golden::open(&model.join("base_ref.safetensors"));
+            let (tokens, _) = tokens(&decoder, &golden, "plain");
+            let exact = golden.f32("plain.logits");
+            let pytorchs = Golden::open(&model.join("bf16_ref.safetensors")).f32("plain.logits");
+            let ours = relative_difference(&logits(&decoder, &tokens), &exact);
+            let theirs = relative_difference(&pytorchs, &exact);
+            let what = golden_name(model);
+            println!("{what} on {backend}: bf16 is {ours:.2e} from f32, PyTorch's {theirs:.2e}");
+            assert!(
+                ours <= theirs,
+                "{what} on {backend}: {ours:.2e} is over {theirs:.2e}"
+            );
+        }
+    }
+}

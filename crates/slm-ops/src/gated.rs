@@ -1,6 +1,6 @@
 //! Activations of the feed-forward layer.
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{DType, Tensor, activation};
 
 /// An activation, element by element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,14 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// Applies it; computed in f32, whatever the dtype.
     pub fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        let dtype = x.dtype();
+        self.in_f32(x).cast(dtype)
+    }
+
+    fn in_f32<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        let x = x.cast(DType::F32);
         match self {
             Self::Silu => activation::silu(x),
             Self::Gelu => activation::gelu(x),
@@ -23,9 +30,11 @@ impl Activation {
     }
 }
 
-/// `activation(gate) · up`, element by element; both `[.., n]`.
+/// `activation(gate) · up`, element by element; both `[.., n]`. Computed in f32 and rounded once.
 pub fn gated<const D: usize>(gate: Tensor<D>, up: Tensor<D>, activation: Activation) -> Tensor<D> {
-    activation.apply(gate).mul(up)
+    let dtype = gate.dtype();
+    let product = activation.in_f32(gate).mul(up.cast(DType::F32));
+    product.cast(dtype)
 }
 
 /// burn's own takes a power of every element, which is slow and has no value below zero on some backends.

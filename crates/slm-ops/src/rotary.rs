@@ -47,14 +47,15 @@ impl RotaryTable {
 pub fn rotary(x: Tensor<4>, table: &RotaryTable) -> Tensor<4> {
     let half = table.cos.dims()[3];
     let head_dim = x.dims()[3];
-    let rest = (head_dim > 2 * half).then(|| x.clone().narrow(3, 2 * half, head_dim - 2 * half));
     let dtype = x.dtype();
-    let (cos, sin) = (table.cos.clone().cast(dtype), table.sin.clone().cast(dtype));
+    let (cos, sin) = (table.cos.clone(), table.sin.clone());
+    let x = x.cast(DType::F32);
+    let rest = (head_dim > 2 * half).then(|| x.clone().narrow(3, 2 * half, head_dim - 2 * half));
     let x1 = x.clone().narrow(3, 0, half);
     let x2 = x.narrow(3, half, half);
     let y1 = x1.clone().mul(cos.clone()).sub(x2.clone().mul(sin.clone()));
     let y2 = x2.mul(cos).add(x1.mul(sin));
-    Tensor::cat([y1, y2].into_iter().chain(rest).collect(), 3)
+    Tensor::cat([y1, y2].into_iter().chain(rest).collect(), 3).cast(dtype)
 }
 
 #[cfg(test)]
