@@ -22,6 +22,7 @@ fn help_names_every_verb_and_exit_code() {
       export       Write the artifacts of a run again
       chat         Talk to a run or to a model in a folder
       generate     Answer one prompt, from an argument or from stdin
+      logits       Print what a model says of given tokens, and write its logits
       runs         List and show runs
       recipes      List and copy the recipes that come with slm-tune
       completions  Print a completion script

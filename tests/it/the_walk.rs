@@ -130,14 +130,21 @@ fn another_recipe_does_not_get_into_a_run() {
 }
 
 #[test]
-fn the_same_recipe_makes_the_same_weights() {
-    let (one, two) = (Sandbox::with_base(), Sandbox::with_base());
+fn the_same_recipe_makes_the_same_weights_on_any_number_of_threads() {
     let weights = "runs/adapter/export/adapter/adapter_model.safetensors";
-    let bytes = [one, two].map(|sandbox| {
-        sandbox.succeeds(&["train", "adapter.toml", "--quiet"]);
+    let bytes = ["1", "1", "2", "3"].map(|threads| {
+        let sandbox = Sandbox::with_base();
+        let mut command =
+            sandbox.command(&["train", "adapter.toml", "--quiet", "model.device=cpu"]);
+        let output = command.env("RAYON_NUM_THREADS", threads).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         fs_err::read(sandbox.path(weights)).unwrap()
     });
-    assert!(bytes[0] == bytes[1]);
+    assert!(bytes.iter().all(|each| *each == bytes[0]));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The low-rank adapter of one linear layer.
 
 use burn::tensor::{DType, Tensor};
-use slm_ops::lora_linear::{dropout_mask, mix, row_norms};
+use slm_ops::lora_linear::row_norms;
+use slm_ops::noise::{dropout_mask, mix};
 use slm_ops::{Adapter, Magnitude};
 
 use crate::Param;

@@ -9,6 +9,7 @@ pub mod head;
 pub mod layer_norm;
 pub mod lora_linear;
 pub mod loss;
+pub mod noise;
 pub mod quantized;
 pub mod rms_norm;
 pub mod rotary;

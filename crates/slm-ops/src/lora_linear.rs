@@ -1,6 +1,6 @@
 //! A frozen linear layer with its low-rank adapter.
 
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Tensor};
 
 /// The low-rank pair of one linear layer, as one call needs it.
 #[derive(Clone, Debug)]
@@ -125,35 +125,6 @@ pub fn row_norms(
     base_squares.add(sums.transpose()).sqrt()
 }
 
-/// A dropout mask `[rows, columns]` from a counter-based generator: a function of `seed` alone, on every backend.
-pub fn dropout_mask(
-    p: f64,
-    seed: u64,
-    [rows, columns]: [usize; 2],
-    device: &burn::tensor::Device,
-) -> Tensor<2> {
-    let keep = (1.0 / (1.0 - p)) as f32;
-    let threshold = (p * u32::MAX as f64) as u32;
-    let values: Vec<f32> = (0..(rows * columns) as u64)
-        .map(|i| {
-            if (mix(seed ^ mix(i)) >> 32) as u32 >= threshold {
-                keep
-            } else {
-                0.0
-            }
-        })
-        .collect();
-    Tensor::from_data(TensorData::new(values, [rows, columns]), device)
-}
-
-/// SplitMix64's finaliser (Steele, Lea, Flood 2014): one well-mixed word per counter.
-pub fn mix(counter: u64) -> u64 {
-    let mut z = counter.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,20 +163,5 @@ mod tests {
         let got = row_norms(weight, a, b, 0.5, squares);
         got.into_data()
             .assert_approx_eq::<f32>(&want.into_data(), burn::tensor::Tolerance::absolute(1e-6));
-    }
-
-    #[test]
-    fn a_dropout_mask_keeps_its_mean_and_its_seed() {
-        let device = Device::flex();
-        let mask = |seed| {
-            dropout_mask(0.25, seed, [100, 100], &device)
-                .into_data()
-                .try_to_vec::<f32>()
-                .unwrap()
-        };
-        let mean = mask(7).iter().sum::<f32>() / 10_000.0;
-        assert!((mean - 1.0).abs() < 0.03, "mean {mean}");
-        assert_eq!(mask(7), mask(7));
-        assert_ne!(mask(7), mask(8));
     }
 }

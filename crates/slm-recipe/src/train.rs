@@ -62,6 +62,9 @@ pub struct TrainSection {
     /// Share of the loss that pulls all tokens of the vocabulary up alike; not in the held-out loss.
     #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub label_smoothing_factor: f64,
+    /// Noise on the embeddings while training (NEFTune): uniform in ± this / √(tokens of a row · width); 0 = none.
+    #[schemars(extend("minimum" = 0))]
+    pub neftune_noise_alpha: f64,
     /// Whether activations are computed again in the backward pass instead of kept.
     pub gradient_checkpointing: bool,
     /// Steps between two lines of the log.
@@ -116,6 +119,7 @@ impl Default for TrainSection {
             momentum: 0.0,
             max_grad_norm: 1.0,
             label_smoothing_factor: 0.0,
+            neftune_noise_alpha: 0.0,
             gradient_checkpointing: false,
             logging_steps: 10,
             eval_steps: 0,

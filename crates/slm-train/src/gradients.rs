@@ -7,6 +7,8 @@ use slm_data::Batch;
 use slm_model::{Decoder, Param, Tokens};
 use slm_ops::{DeviceSums, TokenLoss, TokenSums, TokenWeights, linear_cross_entropy, linear_nll};
 
+use crate::neftune;
+
 /// Gradients by the name of the weight, outside the graph.
 pub type Gradients = BTreeMap<String, Tensor<2>>;
 
@@ -19,8 +21,10 @@ pub struct LossOptions {
     pub label_smoothing: f64,
     /// Keep one tensor per layer, and do each layer's forward pass again in its backward pass: the numbers are the same.
     pub gradient_checkpointing: bool,
-    /// Draws the dropout, the same in both passes.
+    /// Draws dropout and noise, the same in both passes.
     pub dropout_seed: u64,
+    /// See `neftune.rs`; 0 is none.
+    pub neftune_noise_alpha: f64,
 }
 
 impl LossOptions {
@@ -31,6 +35,7 @@ impl LossOptions {
             label_smoothing: 0.0,
             gradient_checkpointing: false,
             dropout_seed: 0,
+            neftune_noise_alpha: 0.0,
         }
     }
 }
@@ -48,7 +53,9 @@ pub fn loss_and_gradients(
     if options.gradient_checkpointing {
         return checkpointed(decoder, batch, &tokens, options, gradients);
     }
-    let states = decoder.hidden(&tokens, None, Some(options.dropout_seed));
+    let seed = options.dropout_seed;
+    let x = neftune::embed(decoder, &tokens, options.neftune_noise_alpha, seed);
+    let states = decoder.hidden_from(x, &tokens, None, Some(seed));
     let TokenLoss { sums, surrogate } = head_loss(decoder, batch, states, options);
     collect(surrogate, decoder.trainable(), gradients);
     sums
@@ -63,7 +70,8 @@ fn checkpointed(
 ) -> DeviceSums {
     let plain = decoder.inference();
     let pass = plain.pass(tokens, Some(options.dropout_seed));
-    let mut inputs = vec![plain.embed(tokens)];
+    let alpha = options.neftune_noise_alpha;
+    let mut inputs = vec![neftune::embed(&plain, tokens, alpha, options.dropout_seed)];
     for layer in plain.layers() {
         let x = inputs[inputs.len() - 1].clone();
         inputs.push(layer.forward(plain.config(), x, &pass, None));

@@ -5,6 +5,7 @@ mod clip;
 mod error;
 mod exact;
 mod gradients;
+mod neftune;
 mod optimizer;
 mod pace;
 mod plateau;

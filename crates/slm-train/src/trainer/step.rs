@@ -101,7 +101,8 @@ impl Trainer<'_> {
                 let options = LossOptions {
                     label_smoothing: section.label_smoothing_factor,
                     gradient_checkpointing: section.gradient_checkpointing,
-                    dropout_seed: slm_ops::lora_linear::mix(draw),
+                    neftune_noise_alpha: section.neftune_noise_alpha,
+                    dropout_seed: slm_ops::noise::mix(draw),
                     ..LossOptions::mean_of(learned_tokens)
                 };
                 loss_and_gradients(decoder, batch, &options, gradients)

@@ -1,7 +1,7 @@
-use slm_recipe::{LrSchedulerKwargs, Optim, Scheduler, TrainSection};
+use slm_recipe::{InitLora, LoraSection, LrSchedulerKwargs, Optim, Scheduler, TrainSection};
 use tempfile::tempdir;
 
-use crate::tiny::{decoder, run, section, tiny, weights};
+use crate::tiny::{adapt, adapter, decoder, run, section, tiny, weights};
 
 #[test]
 fn ten_steps_equal_five_and_five_resumed_bit_for_bit() {
@@ -26,6 +26,54 @@ fn ten_steps_equal_five_and_five_resumed_bit_for_bit() {
             "full {full}, dropout {dropout}: weights"
         );
         assert_eq!(second.state.step, 10);
+    }
+}
+
+#[test]
+fn every_kind_of_adapter_is_resumed_bit_for_bit() {
+    let kinds = [
+        LoraSection {
+            use_dora: true,
+            ..adapter(0.2)
+        },
+        LoraSection {
+            use_rslora: true,
+            modules_to_save: vec!["embed_tokens".into()],
+            ..adapter(0.0)
+        },
+        LoraSection {
+            init_lora_weights: InitLora::Pissa,
+            ..adapter(0.0)
+        },
+    ];
+    for kind in kinds {
+        let section = TrainSection {
+            load_best_model_at_end: false,
+            neftune_noise_alpha: 5.0,
+            ..section(6)
+        };
+        let fresh = || {
+            let mut decoder = tiny(true, 0.0).inference();
+            adapt(&mut decoder, &kind);
+            decoder
+        };
+        let (whole, parts) = (tempdir().unwrap(), tempdir().unwrap());
+        let mut uninterrupted = fresh();
+        let (outcome, losses) = run(&mut uninterrupted, whole.path(), &section, false, 0);
+        assert!(
+            outcome.state.last_loss < outcome.state.first_loss,
+            "{kind:?} learns"
+        );
+        let (_, mut before) = run(&mut fresh(), parts.path(), &section, false, 3);
+        let mut resumed = fresh();
+        let (_, after) = run(&mut resumed, parts.path(), &section, true, 0);
+        before.extend(after);
+        assert_eq!(before, losses, "{kind:?}: losses");
+        assert_eq!(
+            weights(&resumed),
+            weights(&uninterrupted),
+            "{kind:?}: weights"
+        );
     }
 }
 

@@ -22,26 +22,26 @@ pub(crate) fn decoder(full: bool, dropout: f64, intermediate_size: usize) -> Dec
     });
     let config = DecoderConfig::from_json(config, Path::new("config.json")).unwrap();
     let mut decoder = Decoder::init(config, 7, &device::open("cpu").unwrap());
-    if full {
-        decoder.train_all();
-    } else {
-        let targets = ["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"]
-            .map(String::from)
-            .into();
-        decoder
-            .attach_lora(
-                &LoraSpec::from(&LoraSection {
-                    r: 4,
-                    lora_alpha: 8.0,
-                    lora_dropout: dropout,
-                    target_modules: TargetModules::Names(targets),
-                    ..LoraSection::default()
-                }),
-                3,
-            )
-            .unwrap();
+    match full {
+        true => decoder.train_all(),
+        false => adapt(&mut decoder, &adapter(dropout)),
     }
     decoder
+}
+
+pub(crate) fn adapter(dropout: f64) -> LoraSection {
+    let targets = ["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"];
+    LoraSection {
+        r: 4,
+        lora_alpha: 8.0,
+        lora_dropout: dropout,
+        target_modules: TargetModules::Names(targets.map(String::from).into()),
+        ..LoraSection::default()
+    }
+}
+
+pub(crate) fn adapt(decoder: &mut Decoder, section: &LoraSection) {
+    decoder.attach_lora(&LoraSpec::from(section), 3).unwrap();
 }
 
 pub(crate) fn samples(n: u32) -> Vec<Sample> {
