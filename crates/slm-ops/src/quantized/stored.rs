@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn one_pass_reads_what_the_primitives_read() {
         let values: Vec<f32> = (0u64..300 * 130)
-            .map(|i| (crate::lora_linear::mix(i) as f32 / u64::MAX as f32 - 0.5) * 0.2)
+            .map(|i| (crate::noise::mix(i) as f32 / u64::MAX as f32 - 0.5) * 0.2)
             .collect();
         for quantization in [
             Quantization::Int8,
