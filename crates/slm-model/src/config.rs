@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 pub use slm_ops::Activation;
-use slm_ops::HeadShape;
+use slm_ops::{HeadShape, RmsWeight};
 use slm_recipe::ScratchConfig;
 
 use crate::keys::Keys;
@@ -74,9 +74,7 @@ pub struct LayerKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormKind {
     /// By the root of the mean square.
-    Rms,
-    /// The same; files hold the weight's distance from one.
-    RmsPlusOne,
+    Rms(RmsWeight),
     /// By mean and variance, with a bias.
     Layer,
 }
@@ -195,7 +193,7 @@ impl DecoderConfig {
             num_key_value_heads: heads,
             head_dim,
             max_position_embeddings: 2048,
-            norm: NormKind::Rms,
+            norm: NormKind::Rms(RmsWeight::Rounded),
             norm_eps: 1e-6,
             ropes: Vec::new(),
             layers: vec![

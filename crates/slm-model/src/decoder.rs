@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use slm_ops::RotaryTable;
+use slm_ops::{RmsWeight, RotaryTable};
 use slm_recipe::Dtype;
 
 use crate::config::NormKind;
@@ -61,8 +61,8 @@ impl Decoder {
     pub fn init(config: DecoderConfig, seed: u64, device: &Device) -> Self {
         let std = config.initializer_range as f32;
         let one = match config.norm {
-            NormKind::RmsPlusOne => 0.0,
-            NormKind::Rms | NormKind::Layer => 1.0,
+            NormKind::Rms(RmsWeight::ExactPlusOne) => 0.0,
+            NormKind::Rms(_) | NormKind::Layer => 1.0,
         };
         let fresh = |spec: &TensorSpec| match spec.shape[..] {
             [n] if spec.name.ends_with("bias") => vec![0.0; n],

@@ -31,8 +31,7 @@ impl Norm {
     ) -> Tensor<D> {
         let weight = self.weight.tensor();
         match (config.norm, &self.bias) {
-            (NormKind::Rms, _) => rms_norm(x, weight, 0.0, config.norm_eps),
-            (NormKind::RmsPlusOne, _) => rms_norm(x, weight, 1.0, config.norm_eps),
+            (NormKind::Rms(kind), _) => rms_norm(x, weight, kind, config.norm_eps),
             (NormKind::Layer, bias) => {
                 let bias = bias.as_ref().map(Param::tensor);
                 layer_norm(x, weight, bias, config.norm_eps)

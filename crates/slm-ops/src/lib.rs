@@ -25,6 +25,6 @@ pub use loss::{
     token_scores,
 };
 pub use quantized::{Quantization, Quantized, Quantizer, dynamic_map};
-pub use rms_norm::rms_norm;
+pub use rms_norm::{RmsWeight, rms_norm};
 pub use rotary::{RotaryTable, rotary};
 pub use weight::Weight;

@@ -2,29 +2,38 @@
 
 use burn::tensor::{DType, Tensor};
 
-/// `y = x / sqrt(mean(x²) + eps) · (offset + weight)`, over the last dimension.
+/// How the weight meets the normalised value, where that is not in f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RmsWeight {
+    /// After it was rounded to the dtype of `x`, as HF's Llama does.
+    Rounded,
+    /// In f32, as HF's OLMo 2 does.
+    Exact,
+    /// In f32, as a distance from one, as HF's Gemma does.
+    ExactPlusOne,
+}
+
+/// `y = x / sqrt(mean(x²) + eps) · weight`, over the last dimension.
 ///
 /// # Shapes
 /// - `x`: `[.., n]`, any float dtype; the statistics are computed in f32
 /// - `weight`: `[1, n]`
-///
-/// `offset` is 0, or 1 where files hold the weight's distance from one. With offset 0 the normalised value is cast back to
-/// the dtype of `x` before it meets the weight, as HF's Llama does; with offset 1 after, as HF's Gemma does.
 pub fn rms_norm<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<2>,
-    offset: f64,
+    kind: RmsWeight,
     eps: f64,
 ) -> Tensor<D> {
     let dtype = x.dtype();
     let x = x.cast(DType::F32);
     let mean_square = x.clone().square().mean_dim(D - 1);
     let normalised = x.div(mean_square.add_scalar(eps).sqrt());
-    if offset == 0.0 {
-        return normalised.cast(dtype).mul(weight.unsqueeze());
+    let exact = |weight: Tensor<2>| weight.cast(DType::F32).unsqueeze();
+    match kind {
+        RmsWeight::Rounded => normalised.cast(dtype).mul(weight.unsqueeze()),
+        RmsWeight::Exact => normalised.mul(exact(weight)).cast(dtype),
+        RmsWeight::ExactPlusOne => normalised.mul(exact(weight).add_scalar(1.0)).cast(dtype),
     }
-    let weight = weight.cast(DType::F32).add_scalar(offset);
-    normalised.mul(weight.unsqueeze()).cast(dtype)
 }
 
 #[cfg(test)]
@@ -37,7 +46,7 @@ mod tests {
         let device = Device::flex();
         let x = Tensor::<2>::from_floats([[3.0, 4.0], [0.0, 2.0]], &device);
         let weight = Tensor::<2>::from_floats([[1.0, 10.0]], &device);
-        let y = rms_norm(x, weight, 0.0, 0.0)
+        let y = rms_norm(x, weight, RmsWeight::Rounded, 0.0)
             .into_data()
             .try_to_vec::<f32>()
             .unwrap();

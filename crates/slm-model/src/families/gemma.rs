@@ -1,5 +1,7 @@
 //! Gemma 1: norms that store their distance from one, GELU, and embeddings scaled by √hidden.
 
+use slm_ops::RmsWeight;
+
 use crate::config::{Activation, NormKind};
 use crate::family::LLAMA_NAMES;
 use crate::keys::Keys;
@@ -39,7 +41,7 @@ pub(super) fn gemma_like(
     if keys.get("hidden_activation").is_none() && keys.get("hidden_act").is_none() {
         config.activation = Activation::GeluTanh;
     }
-    config.norm = NormKind::RmsPlusOne;
+    config.norm = NormKind::Rms(RmsWeight::ExactPlusOne);
     config.embedding_scale = (config.hidden_size as f64).sqrt();
     Ok(config)
 }

@@ -1,6 +1,8 @@
 //! OLMo 2: norms after each half instead of before, and over the whole projections of q and k.
 
-use crate::config::QkNorm;
+use slm_ops::RmsWeight;
+
+use crate::config::{NormKind, QkNorm};
 use crate::family::{LLAMA_NAMES, Names};
 use crate::keys::Keys;
 use crate::{DecoderConfig, Family, ModelError};
@@ -22,6 +24,7 @@ pub(crate) static FAMILY: Family = Family {
 
 fn read(keys: &Keys) -> Result<DecoderConfig, ModelError> {
     let mut config = DecoderConfig::llama_like(keys, &FAMILY, &[])?;
+    config.norm = NormKind::Rms(RmsWeight::Exact);
     config.qk_norm = Some(QkNorm::Projection);
     Ok(config)
 }
