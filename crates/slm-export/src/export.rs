@@ -10,7 +10,6 @@ use slm_recipe::{ExportSection, GgufType};
 use slm_run::{AtomicDir, AtomicFile, Emit, Event, RunError, sha256_file, write_file_atomic};
 use slm_text::ChatTokenizer;
 
-use crate::comparison::values;
 use crate::folders::{self, Folder};
 use crate::gguf_file::GgufFile;
 use crate::gguf_metadata::model_metadata;
@@ -281,7 +280,7 @@ fn in_f32(request: &Request<'_>) -> Result<Decoder, ExportError> {
         let mut params = decoder.params().into_iter();
         let param = params.find(|param| param.name == name);
         param
-            .map(|param| values(param.tensor()))
+            .map(Param::file_values)
             .ok_or_else(|| ModelError::MissingTensor {
                 path: request.base_dir.into(),
                 name: name.into(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::{DType, Device, Tensor};
+use slm_ops::Weight;
 use slm_recipe::{InitLora, LoraSection};
 
 use crate::linear::Linear;
@@ -110,7 +111,7 @@ impl Decoder {
     /// the model does not change yet. PiSSA takes the base's principal parts, and counts what training changes in them.
     ///
     /// # Errors
-    /// A target that no layer has.
+    /// A target that no layer has; PiSSA on a quantized base.
     pub fn attach_lora(&mut self, spec: &LoraSpec, seed: u64) -> Result<(), ModelError> {
         self.ensure_modules(spec)?;
         self.ensure_patterns(spec)?;
@@ -134,7 +135,7 @@ impl Decoder {
                 }
                 InitLora::Pissa => {
                     let iterations = (spec.pissa_niter > 0).then_some(spec.pissa_niter);
-                    let weight = linear.weight.value.clone().inner();
+                    let weight = whole(&linear.weight)?;
                     let (a, b) = pissa::principal_pair(weight, r, scale, iterations, seed, &name);
                     (a.clone(), b.clone(), Some((a, b)))
                 }
@@ -247,7 +248,7 @@ impl Decoder {
             // PEFT took the principal part out of the base before it trained.
             let start = match spec.init {
                 InitLora::Pissa => {
-                    let weight = linear.weight.value.clone().inner();
+                    let weight = whole(&linear.weight)?;
                     let niter = (spec.pissa_niter > 0).then_some(spec.pissa_niter);
                     let pair =
                         pissa::principal_pair(weight, r, spec.scale_of(&path), niter, 0, &path);
@@ -372,10 +373,19 @@ fn peft_name(path: &str, part: &str) -> String {
     format!("base_model.model.{path}.{part}")
 }
 
+/// The weight that PiSSA takes apart; PEFT wants it in floats as well.
+fn whole(weight: &Param) -> Result<Tensor<2>, ModelError> {
+    match &weight.value {
+        Weight::Float(weight) => Ok(weight.clone().inner()),
+        Weight::Quantized(_) => Err(ModelError::QuantizedPissa {
+            name: weight.name.clone(),
+        }),
+    }
+}
+
 /// Squared norms of the rows of the weight: `[1, out]`, f32.
 fn row_squares(linear: &Linear) -> Tensor<2> {
-    let weight = linear.weight.value.clone().inner().cast(DType::F32);
-    weight.square().sum_dim(1).transpose()
+    linear.weight.value.f32().square().sum_dim(1).transpose()
 }
 
 /// The distinct names at the end of paths, in their order.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use slm_ops::{RmsWeight, RotaryTable};
+use slm_ops::{Quantization, Quantizer, RmsWeight, RotaryTable};
 use slm_recipe::Dtype;
 
 use crate::config::NormKind;
@@ -12,7 +12,7 @@ use crate::layer::Layer;
 use crate::linear::Linear;
 use crate::norm::Norm;
 use crate::rope::Rope;
-use crate::weights::{Weights, param};
+use crate::weights::{Weights, param, quantized_param};
 use crate::{DecoderConfig, KvCache, ModelError, Param, Pass, TensorSpec, Tokens, random};
 
 /// A causal language model. Cloning shares the weights.
@@ -39,6 +39,21 @@ impl Decoder {
     /// # Errors
     /// See [`ModelError`]: a missing, misshapen or unexpected tensor, a truncated file, an unsupported config.
     pub fn load(dir: &Path, device: &Device, dtype: Dtype) -> Result<Self, ModelError> {
+        Self::load_quantized(dir, device, dtype, None)
+    }
+
+    /// [`Self::load`] with the matrices of the layers in codes; embedding, head, norms and biases stay floats.
+    ///
+    /// Each is quantized when it is read, so that memory never holds the layers in floats.
+    ///
+    /// # Errors
+    /// Those of [`Self::load`].
+    pub fn load_quantized(
+        dir: &Path,
+        device: &Device,
+        dtype: Dtype,
+        quantization: Option<Quantization>,
+    ) -> Result<Self, ModelError> {
         let config = DecoderConfig::read(dir)?;
         let weights = Weights::open(dir)?;
         let tensors = config.tensors();
@@ -49,10 +64,17 @@ impl Decoder {
             Dtype::Bf16 => DType::BF16,
             Dtype::F16 => DType::F16,
         };
+        let quantizer = quantization.map(|kind| Quantizer::new(kind, device, dtype));
         let mut params = HashMap::new();
         for spec in tensors {
             let values = weights.read(&spec.name, names.prefix, &spec.shape)?;
-            params.insert(spec.name.clone(), param(spec, values, device, dtype));
+            let quantizer = quantizer.as_ref().filter(|_| config.is_linear(&spec));
+            let name = spec.name.clone();
+            let param = match quantizer {
+                Some(quantizer) => quantized_param(spec, values, quantizer),
+                None => param(spec, values, device, dtype),
+            };
+            params.insert(name, param);
         }
         Ok(Self::assemble(config, params, device))
     }
@@ -326,6 +348,11 @@ impl Decoder {
 
     pub fn n_params(&self) -> usize {
         self.params().iter().map(|p| p.len()).sum()
+    }
+
+    /// What the base weights take up.
+    pub fn size_bytes(&self) -> usize {
+        self.params().iter().map(|p| p.value.size_bytes()).sum()
     }
 
     pub fn n_trainable(&self) -> usize {

@@ -57,6 +57,8 @@ pub enum ModelError {
     },
     #[error("{what}")]
     NothingToAdapt { what: &'static str },
+    #[error("PiSSA starts from parts of the base's weights, and `{name}` is quantized")]
+    QuantizedPissa { name: String },
     #[error("`{path}`: {what}")]
     Adapter { path: PathBuf, what: String },
     #[error("device `{spec}` is not known")]
@@ -92,6 +94,9 @@ impl ModelError {
             }
             Self::NoSuchModule { known, .. } => format!("its modules are {}", known.join(", ")),
             Self::NothingToAdapt { .. } => "see `[lora]` of the recipe, or `adapter_config.json`".into(),
+            Self::QuantizedPissa { .. } => {
+                "set `model.quantization = \"none\"`, or start the adapter another way (`lora.init_lora_weights`)".into()
+            }
             Self::UnknownDevice { .. } => "devices are auto, cpu, libtorch:cpu, libtorch:cuda:N, libtorch:mps".into(),
             Self::NotBuilt { .. } => {
                 "build with `--features libtorch`, or set `model.device = \"cpu\"`; `slm-tune doctor` shows what is built".into()

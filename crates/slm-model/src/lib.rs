@@ -42,6 +42,7 @@ pub use param::{Layout, Param};
 pub use pretrained::save_pretrained;
 pub use rope::{Rope, RopeScaling};
 pub use score::{Scored, Sequence, score, score_choices, sequence_logits};
+pub use slm_ops::Quantization;
 pub use source::locate;
 pub use tensors::TensorSpec;
 pub use tokens::Tokens;

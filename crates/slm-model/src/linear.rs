@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::tensor::Tensor;
-use slm_ops::lora_linear;
+use slm_ops::{Weight, lora_linear};
 
 use crate::Param;
 use crate::decoder::required;
@@ -38,7 +38,7 @@ impl Linear {
         let rows = x.dims()[0];
         lora_linear(
             x,
-            self.weight.tensor(),
+            &self.weight.value,
             self.bias.as_ref().map(Param::tensor),
             self.lora
                 .as_ref()
@@ -46,12 +46,14 @@ impl Linear {
         )
     }
 
-    /// The layer alone, with the adapter added to its weight in f32.
+    /// The layer alone, with the adapter added to its weight in f32. Codes become what they stand for.
     pub(crate) fn merged(&self) -> Self {
         let mut weight = self.weight.detached();
-        if let Some(lora) = &self.lora {
-            weight.value = lora.merged_into(weight.value);
-        }
+        let dtype = weight.value.dtype();
+        weight.value = match &self.lora {
+            Some(lora) => Weight::Float(lora.merged_into(weight.value.f32()).cast(dtype)),
+            None => Weight::Float(weight.tensor()),
+        };
         Self {
             weight,
             bias: self.bias.as_ref().map(Param::detached),

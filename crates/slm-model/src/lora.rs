@@ -1,6 +1,6 @@
 //! The low-rank adapter of one linear layer.
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 use slm_ops::lora_linear::row_norms;
 use slm_ops::noise::{dropout_mask, mix};
 use slm_ops::{Adapter, Magnitude};
@@ -68,22 +68,19 @@ impl Lora {
         }
     }
 
-    /// `weight`, `[out, in]`, with the adapter added, in f32.
+    /// `weight`, `[out, in]` in f32, with the adapter added.
     pub(crate) fn merged_into(&self, weight: Tensor<2>) -> Tensor<2> {
         let (a, b) = self.detached().pair();
-        let dtype = weight.dtype();
-        let weight = weight.inner().cast(DType::F32);
         let product = b.clone().matmul(a.clone()).mul_scalar(self.scale);
         let sum = weight.clone().add(product);
-        let merged = match &self.magnitude {
+        match &self.magnitude {
             None => sum,
             Some(m) => {
                 let now = row_norms(weight, a, b, self.scale, m.base_squares.clone());
-                let ratio = m.norms.value.clone().inner().div(now); // [1, out]
+                let ratio = m.norms.tensor().inner().div(now); // [1, out]
                 sum.mul(ratio.transpose())
             }
-        };
-        merged.cast(dtype)
+        }
     }
 
     /// The same outside the graph.

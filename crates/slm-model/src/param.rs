@@ -1,6 +1,7 @@
 //! One named weight.
 
 use burn::tensor::{DType, Device, Tensor};
+use slm_ops::Weight;
 
 use crate::weights::matrix;
 
@@ -9,13 +10,13 @@ use crate::weights::matrix;
 pub struct Param {
     /// HF name, such as `model.layers.0.self_attn.q_proj.weight`; for adapters the name that PEFT's file uses.
     pub name: String,
-    /// `[out, in]`; vectors are `[1, n]`.
-    pub value: Tensor<2>,
+    /// `[out, in]`; vectors are `[1, n]`. A linear layer's frozen matrix may be in codes.
+    pub value: Weight,
     /// How the files hold it.
     pub layout: Layout,
     pub trainable: bool,
     /// What the base has here, where the adapter keeps a trained copy (`modules_to_save`).
-    pub(crate) original: Option<Tensor<2>>,
+    pub(crate) original: Option<Weight>,
 }
 
 /// How a file holds a weight.
@@ -34,7 +35,7 @@ impl Param {
     pub fn matrix(name: impl Into<String>, value: Tensor<2>) -> Self {
         Self {
             name: name.into(),
-            value,
+            value: value.into(),
             layout: Layout::Matrix,
             trainable: false,
             original: None,
@@ -87,13 +88,11 @@ impl Param {
 
     /// Its values in f32, as a file holds them.
     pub fn file_values(&self) -> Vec<f32> {
-        let value = self.value.clone().inner();
         let value = match self.layout {
-            Layout::Transposed => value.transpose(),
-            Layout::Matrix | Layout::Vector => value,
+            Layout::Transposed => self.value.f32().transpose(),
+            Layout::Matrix | Layout::Vector => self.value.f32(),
         };
-        let data = value.cast(DType::F32).into_data();
-        data.try_into_vec::<f32>().unwrap_or_default()
+        value.into_data().try_into_vec::<f32>().unwrap_or_default()
     }
 
     /// Number of values.
@@ -106,31 +105,30 @@ impl Param {
         self.len() == 0
     }
 
-    /// The value for this pass: tracked when it is trained, constant otherwise.
+    /// The value for this pass: tracked when it is trained, constant otherwise. Codes become a matrix of their own.
     pub fn tensor(&self) -> Tensor<2> {
-        self.value.clone()
+        self.value.tensor()
     }
 
-    /// Marks it as trained: its value becomes a leaf of the graph.
+    /// Marks it as trained: its value becomes a leaf of the graph. Codes become floats.
     pub fn train(&mut self) {
         self.trainable = true;
-        self.set(self.value.clone());
+        self.set(self.tensor());
     }
 
     /// Replaces the value after an optimizer step; a trained one becomes a fresh leaf.
     pub fn set(&mut self, value: Tensor<2>) {
         let value = value.inner();
-        self.value = if self.trainable {
-            value.autodiff().require_grad()
-        } else {
-            value
-        };
+        self.value = Weight::Float(match self.trainable {
+            true => value.autodiff().require_grad(),
+            false => value,
+        });
     }
 
     /// The same weight outside the graph, sharing its memory.
     pub fn detached(&self) -> Self {
         Self {
-            value: self.value.clone().inner(),
+            value: self.value.inner(),
             trainable: false,
             ..self.clone()
         }
@@ -148,7 +146,7 @@ impl Param {
     /// Makes it the adapter's own copy of a base weight.
     pub(crate) fn keep_copy(&mut self) {
         if self.original.is_none() {
-            self.original = Some(self.value.clone().inner());
+            self.original = Some(self.value.inner());
         }
     }
 

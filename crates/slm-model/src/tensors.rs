@@ -1,5 +1,8 @@
 //! The tensors that a decoder's files hold.
 
+use slm_ops::Quantization;
+use slm_recipe::Dtype;
+
 use crate::DecoderConfig;
 use crate::config::{NormKind, QkNorm};
 use crate::family::{FeedForwardNames, QkvNames};
@@ -35,6 +38,27 @@ impl DecoderConfig {
             list.matrix(names.head, [self.vocab_size, d]);
         }
         list.tensors
+    }
+
+    /// Whether it is the matrix of a linear layer: one that may be quantized.
+    pub(crate) fn is_linear(&self, spec: &TensorSpec) -> bool {
+        spec.layout != Layout::Vector && spec.name.starts_with(self.family.names.layers)
+    }
+
+    /// What the weights take up; the matrices of the layers in codes, where they are quantized.
+    pub fn size_bytes(&self, dtype: Dtype, quantization: Option<Quantization>) -> usize {
+        let float = match dtype {
+            Dtype::F32 => 4,
+            Dtype::Bf16 | Dtype::F16 => 2,
+        };
+        let size = |spec: TensorSpec| match (quantization, &spec.shape[..], spec.layout) {
+            (Some(kind), &[out, input], Layout::Matrix) if self.is_linear(&spec) => {
+                kind.size_bytes([out, input])
+            }
+            (Some(kind), &[input, out], Layout::Transposed) => kind.size_bytes([out, input]),
+            _ => float * spec.shape.iter().product::<usize>(),
+        };
+        self.tensors().into_iter().map(size).sum()
     }
 
     fn layer_tensors(&self, place: &str, list: &mut List) {

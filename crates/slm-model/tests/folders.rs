@@ -89,7 +89,7 @@ fn a_written_adapter_is_the_same_adapter() {
         )
         .unwrap();
     for param in tuned.trainable_mut() {
-        param.set(param.value.clone().add_scalar(0.05));
+        param.set(param.tensor().add_scalar(0.05));
     }
     let folder = tempdir().unwrap();
     save_adapter(&tuned, "base", folder.path()).unwrap();

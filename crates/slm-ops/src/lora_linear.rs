@@ -2,6 +2,8 @@
 
 use burn::tensor::{DType, Tensor};
 
+use crate::Weight;
+
 /// The low-rank pair of one linear layer, as one call needs it.
 #[derive(Clone, Debug)]
 pub struct Adapter {
@@ -31,17 +33,17 @@ pub struct Magnitude {
 ///
 /// # Shapes
 /// - `x`: `[rows, in]`
-/// - `weight`: `[out, in]`, HF layout; `bias`: `[1, out]`
+/// - `weight`: `[out, in]`, HF layout, floats or codes; `bias`: `[1, out]`
 /// - result: `[rows, out]`
 ///
 /// The adapter computes in its own dtype (f32) and its product is cast back to that of the layer.
 pub fn lora_linear(
     x: Tensor<2>,
-    weight: Tensor<2>,
+    weight: &Weight,
     bias: Option<Tensor<2>>,
     adapter: Option<Adapter>,
 ) -> Tensor<2> {
-    let base = x.clone().matmul(weight.clone().transpose());
+    let base = weight.product(x.clone());
     let y = match adapter {
         None => base,
         Some(adapter) => match adapter.magnitude.clone() {
@@ -77,13 +79,13 @@ impl Adapter {
 fn dora(
     x: Tensor<2>,
     base: Tensor<2>,
-    weight: Tensor<2>,
+    weight: &Weight,
     adapter: Adapter,
     magnitude: &Magnitude,
 ) -> Tensor<2> {
     let dtype = base.dtype();
     let norms = row_norms(
-        weight.clone().inner(),
+        weight.f32(),
         adapter.a.clone().inner(),
         adapter.b.clone().inner(),
         adapter.scale,
@@ -96,7 +98,7 @@ fn dora(
         false => base_f32.add(product).mul(ratio),
         true => {
             let dropped = adapter.dropped(x.cast(DType::F32)).cast(dtype);
-            let seen = dropped.matmul(weight.transpose()).cast(DType::F32);
+            let seen = weight.product(dropped).cast(DType::F32);
             let added = seen.mul(ratio.clone().sub_scalar(1.0));
             base_f32.add(added).add(product.mul(ratio))
         }
@@ -142,7 +144,7 @@ mod tests {
             dropout: None,
             magnitude: None,
         };
-        let y = lora_linear(x, weight, None, Some(adapter));
+        let y = lora_linear(x, &weight.into(), None, Some(adapter));
         assert_eq!(
             y.into_data().try_to_vec::<f32>().unwrap(),
             [1.0 + 6.0, 2.0, 3.0 - 6.0]

@@ -180,7 +180,7 @@ fn collect_with(
 
 fn take(found: &mut burn::tensor::Gradients, params: Vec<&Param>, gradients: &mut Gradients) {
     for param in params {
-        if let Some(gradient) = param.value.grad_remove(found) {
+        if let Some(gradient) = param.tensor().grad_remove(found) {
             add(gradients, &param.name, gradient);
         }
     }

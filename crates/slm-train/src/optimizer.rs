@@ -89,7 +89,7 @@ impl Optimizer {
             };
             let slot = self.slots.remove(&param.name);
             let slot = slot.unwrap_or_else(|| Slot::new(&self.figures, param));
-            let (slot, value) = slot.update(&step, param.value.clone().inner(), gradient.clone());
+            let (slot, value) = slot.update(&step, param.tensor().inner(), gradient.clone());
             self.slots.insert(param.name.clone(), slot);
             param.set(value);
         }
@@ -229,7 +229,7 @@ mod tests {
                 }
                 for param in &params {
                     let want = golden.f32(&format!("{name}.{}.after", param.name));
-                    let difference = relative_difference(&values(&param.value), &want);
+                    let difference = relative_difference(&values(&param.tensor()), &want);
                     assert!(
                         difference < tolerance,
                         "{name} on {spec}: `{}` is {difference:e} off",
@@ -274,7 +274,7 @@ mod tests {
             }
             for param in &params {
                 let want = golden.f32(&format!("{}.after", param.name));
-                let difference = relative_difference(&values(&param.value), &want);
+                let difference = relative_difference(&values(&param.tensor()), &want);
                 assert!(
                     difference < 1e-6,
                     "{spec}: `{}` is {difference:e} off",

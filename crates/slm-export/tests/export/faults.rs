@@ -64,7 +64,7 @@ fn a_fault_in_a_tensor_is_found() {
         .iter()
         .find(|p| p.name == "model.layers.1.self_attn.q_proj.weight")
         .unwrap();
-    let halves: Vec<f32> = q.value.clone().into_data().try_into_vec().unwrap();
+    let halves: Vec<f32> = q.tensor().into_data().try_into_vec().unwrap();
     let unpermuted = with_fault(&bench, &decoder, |_, tensors| {
         assert_ne!(*find(tensors, "blk.1.attn_q.weight"), halves);
         find(tensors, "blk.1.attn_q.weight").clone_from(&halves);

@@ -84,13 +84,7 @@ fn a_type_that_is_too_coarse_does_not_appear() {
     decoder.train_all();
     for param in decoder.trainable_mut() {
         if param.name == "lm_head.weight" {
-            let mut values: Vec<f32> = param
-                .value
-                .clone()
-                .inner()
-                .into_data()
-                .try_into_vec()
-                .unwrap();
+            let mut values: Vec<f32> = param.tensor().inner().into_data().try_into_vec().unwrap();
             values.iter_mut().step_by(32).for_each(|v| *v = 300.0);
             let device = param.value.device().inner();
             param.set(Tensor::from_data(

@@ -155,6 +155,6 @@ pub(crate) fn weights(decoder: &Decoder) -> Vec<Vec<f32>> {
     decoder
         .trainable()
         .iter()
-        .map(|p| p.value.clone().inner().into_data().try_into_vec().unwrap())
+        .map(|p| p.tensor().inner().into_data().try_into_vec().unwrap())
         .collect()
 }

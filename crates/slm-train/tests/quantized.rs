@@ -1,0 +1,237 @@
+//! QLoRA is LoRA over what the codes stand for: a step over a quantized base against the same step over the dequantized
+//! base in f32, for every adapter of every golden model, on every processor backend that is built.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor};
+use slm_data::Batch;
+use slm_model::{Decoder, LoraSpec, ModelError, Quantization, Tokens, device};
+use slm_recipe::{Dtype, InitLora, LoraSection, TargetModules};
+use slm_testkit::{golden_adapters, golden_models, golden_name, relative_difference};
+use slm_train::{Gradients, LossOptions, loss_and_gradients};
+
+const SHARED_MODELS: usize = 15;
+const ALL: [Quantization; 3] = [
+    Quantization::Int8,
+    Quantization::Nf4,
+    Quantization::Nf4Double,
+];
+
+fn backends() -> Vec<String> {
+    let built = device::available()
+        .into_iter()
+        .filter(|b| b.usable && b.spec.ends_with("cpu"));
+    built.map(|b| b.spec).collect()
+}
+
+fn llama() -> PathBuf {
+    let models = golden_models(SHARED_MODELS);
+    let mut models = models.into_iter();
+    let llama = models.find(|model| golden_name(model) == "llama");
+    llama.expect("there is a llama among the goldens")
+}
+
+fn quantized(model: &Path, device: &Device, kind: Quantization) -> Decoder {
+    let folder = model.join("model");
+    Decoder::load_quantized(&folder, device, Dtype::F32, Some(kind)).unwrap()
+}
+
+/// Two documents in a row, and one with padding.
+fn batch() -> Batch {
+    let (rows, cols) = (2, 9);
+    let segments = [
+        vec![1, 1, 1, 1, 2, 2, 2, 2, 2],
+        vec![1, 1, 1, 1, 1, 1, 0, 0, 0],
+    ]
+    .concat();
+    let positions = [vec![0, 1, 2, 3, 0, 1, 2, 3, 4], (0..9).collect()].concat();
+    let ids: Vec<i32> = (0..18).map(|i| (i * 29 + 5) % 77 + 3).collect();
+    let learn: Vec<bool> = (0..18).map(|i| segments[i] > 0 && i % 9 > 1).collect();
+    Batch {
+        rows,
+        cols,
+        targets: ids.iter().map(|id| (id * 7) % 77 + 3).collect(),
+        ids,
+        positions,
+        tokens: segments.iter().filter(|s| **s != 0).count(),
+        learned: learn.iter().filter(|l| **l).count(),
+        segments,
+        learn,
+    }
+}
+
+fn values(tensor: &Tensor<2>) -> Vec<f32> {
+    tensor.clone().inner().into_data().try_into_vec().unwrap()
+}
+
+fn step(decoder: &Decoder, gradient_checkpointing: bool) -> (f64, Gradients) {
+    let (batch, mut gradients) = (batch(), Gradients::new());
+    let options = LossOptions {
+        gradient_checkpointing,
+        dropout_seed: 5,
+        ..LossOptions::mean_of(batch.learned)
+    };
+    let sums = loss_and_gradients(decoder, &batch, &options, &mut gradients);
+    (sums.read().loss, gradients)
+}
+
+/// Loss and every gradient within 1e-5.
+fn assert_same_step(got: &(f64, Gradients), want: &(f64, Gradients), what: &str) {
+    let off = (got.0 - want.0).abs() / want.0;
+    assert!(off < 1e-5, "{what}: loss {} is not {}", got.0, want.0);
+    assert!(
+        got.1.keys().eq(want.1.keys()),
+        "{what}: gradients of other weights"
+    );
+    for (name, gradient) in &got.1 {
+        let off = relative_difference(&values(gradient), &values(&want.1[name]));
+        assert!(off < 1e-5, "{what}: the gradient of {name} is {off:e} off");
+    }
+}
+
+fn logits(decoder: &Decoder) -> Vec<f32> {
+    let ids: Vec<i32> = (3..11).collect();
+    let positions: Vec<i32> = (0..8).collect();
+    let tokens = Tokens::new(&ids, &positions, &[1; 8], [1, 8], decoder.device());
+    let states = decoder.hidden(&tokens, None, None);
+    let [_, time, width] = states.dims();
+    values(&decoder.logits(states.reshape([time, width])))
+}
+
+fn assert_same_logits(got: &Decoder, want: &Decoder, what: &str) {
+    let off = relative_difference(&logits(got), &logits(want));
+    assert!(off < 1e-5, "{what}: logits are {off:e} off");
+}
+
+#[test]
+fn a_step_is_that_over_the_dequantized_base() {
+    let mut compared = 0;
+    for backend in backends() {
+        let device = device::open(&backend).unwrap();
+        for model in golden_models(SHARED_MODELS) {
+            let adapters = golden_adapters(&model).into_iter();
+            let adapters: Vec<_> = adapters.filter(|dir| !dir.ends_with("pissa")).collect();
+            for kind in ALL {
+                let base = quantized(&model, &device, kind);
+                // The base's own values, as floats.
+                let dense = base.merged();
+                for dir in &adapters {
+                    let what = format!("{kind:?} {} on {backend}", golden_name(dir));
+                    let [over_codes, over_floats] = [&base, &dense].map(|base| {
+                        let mut decoder = base.clone();
+                        decoder.load_adapter(dir).unwrap();
+                        decoder.train_adapter();
+                        decoder
+                    });
+                    let want = step(&over_floats, false);
+                    assert_same_step(&step(&over_codes, false), &want, &what);
+                    assert_same_step(&step(&over_codes, true), &want, &what);
+                    assert_same_logits(&over_codes.merged(), &over_floats.merged(), &what);
+                    assert_same_logits(&over_codes.inference(), &over_codes.merged(), &what);
+                    assert_same_logits(&over_codes.base(), &dense, &what);
+                    compared += 1;
+                }
+            }
+        }
+    }
+    assert!(compared >= 69, "{compared} comparisons");
+}
+
+#[test]
+fn dropout_falls_on_the_same_inputs() {
+    let device = device::open("cpu").unwrap();
+    for use_dora in [false, true] {
+        let spec = LoraSpec::from(&LoraSection {
+            r: 4,
+            lora_dropout: 0.3,
+            use_dora,
+            ..LoraSection::default()
+        });
+        let base = quantized(&llama(), &device, Quantization::Nf4Double);
+        let [codes, floats] = [base.clone(), base.merged()].map(|mut decoder| {
+            decoder.attach_lora(&spec, 3).unwrap();
+            for param in decoder.trainable_mut() {
+                param.set(param.tensor().add_scalar(0.02));
+            }
+            decoder
+        });
+        let want = step(&floats, false);
+        assert_same_step(&step(&codes, false), &want, "without checkpointing");
+        assert_same_step(&step(&codes, true), &want, "with checkpointing");
+    }
+}
+
+#[test]
+fn codes_change_the_model_a_little_and_shrink_it() {
+    let device = device::open("cpu").unwrap();
+    let folder = llama().join("model");
+    let plain = Decoder::load(&folder, &device, Dtype::F32).unwrap();
+    let mut before = plain.size_bytes();
+    assert_eq!(before, plain.config().size_bytes(Dtype::F32, None));
+    assert_eq!(before, 4 * plain.n_params());
+    for kind in ALL {
+        let base = quantized(&llama(), &device, kind);
+        assert_eq!(base.n_params(), plain.n_params());
+        let off = relative_difference(&logits(&base), &logits(&plain));
+        let bounds = match kind {
+            Quantization::Int8 => 1e-4..0.05,
+            Quantization::Nf4 | Quantization::Nf4Double => 0.01..0.5,
+        };
+        assert!(bounds.contains(&off), "{kind:?}: logits are {off} off");
+        assert_eq!(
+            base.size_bytes(),
+            base.config().size_bytes(Dtype::F32, Some(kind))
+        );
+        if kind != Quantization::Nf4Double {
+            // Groups of 256 scales are more than these small matrices have.
+            assert!(base.size_bytes() < before);
+            before = base.size_bytes();
+        }
+    }
+}
+
+#[test]
+fn what_is_trained_whole_becomes_floats() {
+    let device = device::open("cpu").unwrap();
+    let mut decoder = quantized(&llama(), &device, Quantization::Nf4);
+    let before = logits(&decoder);
+    let spec = LoraSpec::from(&LoraSection {
+        modules_to_save: vec!["o_proj".into()],
+        target_modules: TargetModules::Names(vec!["q_proj".into()]),
+        lora_dropout: 0.0,
+        ..LoraSection::default()
+    });
+    decoder.attach_lora(&spec, 3).unwrap();
+    assert_eq!(logits(&decoder.inference()), before);
+    let (_, gradients) = step(&decoder, false);
+    let copies = gradients
+        .keys()
+        .filter(|name| name.contains("o_proj.weight"));
+    assert_eq!(copies.count(), 2);
+    for param in decoder.trainable_mut() {
+        param.set(param.tensor().add_scalar(0.1));
+    }
+    assert_ne!(logits(&decoder.inference()), before);
+    assert_eq!(logits(&decoder.base()), before);
+}
+
+#[test]
+fn pissa_wants_floats() {
+    let device = device::open("cpu").unwrap();
+    let mut decoder = quantized(&llama(), &device, Quantization::Int8);
+    let spec = LoraSpec::from(&LoraSection {
+        init_lora_weights: InitLora::Pissa,
+        ..LoraSection::default()
+    });
+    for refused in [
+        decoder.attach_lora(&spec, 3),
+        decoder.load_adapter(&llama().join("pissa")),
+    ] {
+        let error = refused.unwrap_err();
+        assert!(
+            matches!(error, ModelError::QuantizedPissa { .. }),
+            "{error}"
+        );
+        assert!(error.hint().unwrap().contains("model.quantization"));
+    }
+}
