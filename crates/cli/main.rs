@@ -11,6 +11,7 @@ mod machine;
 mod mask;
 mod plan;
 mod preview;
+mod readings;
 mod reporter;
 mod rows;
 mod speaker;

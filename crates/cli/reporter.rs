@@ -12,8 +12,8 @@ use slm_data::MaskProof;
 use slm_run::{Event, StageStatus};
 
 use crate::{
-    mask,
-    table::{duration, figure, percent, size, thousands},
+    mask, readings,
+    table::{duration, size},
     terminal::Terminal,
 };
 
@@ -140,7 +140,7 @@ impl Reporter {
             Event::Step {
                 step, total_steps, ..
             } => {
-                let message = step_text(event);
+                let message = readings::step(event);
                 let bar = self.bar(*total_steps as u64, "train");
                 bar.set_position(*step as u64);
                 bar.set_message(message);
@@ -205,9 +205,9 @@ impl Reporter {
                 if !step.is_multiple_of(self.log_every) && *step != 1 && step != total_steps {
                     return None;
                 }
-                format!("step {step}/{total_steps}: {}", step_text(event))
+                format!("step {step}/{total_steps}: {}", readings::step(event))
             }
-            Event::Eval { step, .. } => format!("step {step}: {}", eval_text(event)),
+            Event::Eval { step, .. } => format!("step {step}: {}", readings::evaluation(event)),
             Event::Checkpoint { step, path } => {
                 format!("step {step}: checkpoint `{}`", path.display())
             }
@@ -236,64 +236,6 @@ impl Drop for Reporter {
     }
 }
 
-/// `loss 1.2345, accuracy 61.2 %, entropy 1.1000, gradient 0.5000, lr 2.00e-4, 512 learned, 1,234 tokens/s, 3m 05s left`
-fn step_text(event: &Event) -> String {
-    let Event::Step {
-        loss,
-        entropy,
-        token_accuracy,
-        lr,
-        grad_norm,
-        learned_tokens,
-        tokens_per_s,
-        eta_s,
-        ..
-    } = event
-    else {
-        return String::new();
-    };
-    let accuracy = percent(*token_accuracy);
-    let learned = thousands(*learned_tokens);
-    let speed = thousands(tokens_per_s.max(0.0) as usize);
-    let left = if eta_s.is_finite() {
-        format!(", {} left", duration(*eta_s))
-    } else {
-        String::new()
-    };
-    format!(
-        "loss {loss:.4}, accuracy {accuracy}, entropy {entropy:.4}, gradient {grad_norm:.4}, lr {lr:.2e}, \
-         {learned} learned, {speed} tokens/s{left}"
-    )
-}
-
-/// `held-out loss 1.2345, accuracy 61.2 %, intents/accuracy 0.8125, the best so far`
-fn eval_text(event: &Event) -> String {
-    let Event::Eval {
-        loss,
-        token_accuracy,
-        metric,
-        best,
-        ..
-    } = event
-    else {
-        return String::new();
-    };
-    let mut said = Vec::new();
-    if !loss.is_nan() {
-        said.push(format!("held-out loss {loss:.4}"));
-        said.push(format!("accuracy {}", percent(*token_accuracy)));
-    }
-    said.extend(
-        metric
-            .iter()
-            .map(|it| format!("{} {}", it.name, figure(it.value))),
-    );
-    if *best {
-        said.push("the best so far".into());
-    }
-    said.join(", ")
-}
-
 fn write_line(line: &str) {
     // Progress that cannot be shown is no reason to stop the work.
     let _ = writeln!(io::stderr(), "{line}");
@@ -301,8 +243,6 @@ fn write_line(line: &str) {
 
 #[cfg(test)]
 mod tests {
-    use slm_run::TaskMetric;
-
     use super::*;
 
     fn reporter() -> Reporter {
@@ -342,30 +282,6 @@ mod tests {
         let is_told = |at: &usize| reporter.line(&step(*at, 25)).is_some();
         let told: Vec<_> = (1..=25).filter(is_told).collect();
         assert_eq!(told, [1, 10, 20, 25]);
-    }
-
-    #[test]
-    fn an_evaluation_is_told_by_what_was_measured() {
-        let event = |loss: f64, metric: Option<f64>, best| Event::Eval {
-            step: 3,
-            loss,
-            entropy: 1.0,
-            token_accuracy: loss / 4.0,
-            metric: metric.map(|value| TaskMetric {
-                name: "intents/accuracy".into(),
-                value,
-            }),
-            best,
-        };
-        let told = |event| reporter().line(&event).unwrap();
-        assert_eq!(
-            told(event(2.0, None, true)),
-            "step 3: held-out loss 2.0000, accuracy 50.0 %, the best so far"
-        );
-        assert_eq!(
-            told(event(f64::NAN, Some(0.5), false)),
-            "step 3: intents/accuracy 0.5000"
-        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 """Makes the goldens: python tests/goldens/make.py OUTDIR [PART...]
 
-A part is a family (families.py), `batches`, `optimizers`, `quantized` or `schedules`; all of them if none is named.
+A part is a family (families.py), `batches`, `losses`, `optimizers`, `quantized` or `schedules`; all of them if none is named.
 PROVENANCE.md says what the files are.
 """
 
@@ -24,6 +24,7 @@ import bf16  # noqa: E402
 import digests  # noqa: E402
 import full  # noqa: E402
 import inputs  # noqa: E402
+import losses  # noqa: E402
 import models  # noqa: E402
 import optimizers  # noqa: E402
 import quantized  # noqa: E402
@@ -66,7 +67,13 @@ def main(out, *parts):
     out.mkdir(parents=True, exist_ok=True)
     facts_file = out / "facts.json"
     facts = json.loads(facts_file.read_text()) if facts_file.exists() else {}
-    others = dict(batches=batches, optimizers=optimizers.write, quantized=quantized.write, schedules=schedules.write)
+    others = dict(
+        batches=batches,
+        losses=losses.write,
+        optimizers=optimizers.write,
+        quantized=quantized.write,
+        schedules=schedules.write,
+    )
     for part in parts or [*FAMILIES, *others]:
         start = time.monotonic()
         facts[part] = others[part](out) if part in others else family(part, out)

@@ -13,6 +13,7 @@ pub mod noise;
 pub mod quantized;
 pub mod rms_norm;
 pub mod rotary;
+pub mod sums;
 pub mod weight;
 
 pub use attention::attention;
@@ -21,10 +22,10 @@ pub use head::HeadShape;
 pub use layer_norm::layer_norm;
 pub use lora_linear::{Adapter, Magnitude, lora_linear};
 pub use loss::{
-    DeviceSums, TokenLoss, TokenScores, TokenSums, TokenWeights, linear_cross_entropy, linear_nll,
-    token_scores,
+    TokenLoss, TokenScores, TokenWeights, linear_cross_entropy, linear_nll, token_scores,
 };
 pub use quantized::{Quantization, Quantized, Quantizer, dynamic_map};
 pub use rms_norm::{RmsWeight, rms_norm};
 pub use rotary::{RotaryTable, rotary};
+pub use sums::{DeviceSums, TokenSums};
 pub use weight::Weight;

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Bool, IndexingUpdateOp, Int, Tensor};
 
-use crate::HeadShape;
+use crate::{DeviceSums, HeadShape};
 
 /// How many logits exist at a time (64 MiB in f32); the whole matrix never does.
 pub const LOGITS_AT_ONCE: usize = 16 << 20;
@@ -43,61 +43,6 @@ pub struct TokenLoss {
     /// A scalar whose gradient with respect to `hidden` and `head` is that of the weighted sum of losses. Its value
     /// means nothing: the gradients were formed with the logits, chunk by chunk, and are carried here as a product.
     pub surrogate: Tensor<1>,
-}
-
-/// Sums over tokens that are still on the device: reading them waits for it, so read once, after the backward pass.
-#[derive(Clone, Debug, Default)]
-pub struct DeviceSums {
-    /// `[3]` of each chunk, f32: loss, entropy, count of argmax.
-    chunks: Vec<Tensor<1>>,
-}
-
-/// Sums over tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct TokenSums {
-    /// Cross entropies, label smoothing included, in nats. Unweighted.
-    pub loss: f64,
-    /// Entropies of the predicted distributions, in nats.
-    pub entropy: f64,
-    /// Targets that no other token was likelier than.
-    pub correct: f64,
-}
-
-impl DeviceSums {
-    /// Waits for the device, once, and adds up in f64.
-    pub fn read(self) -> TokenSums {
-        Self::read_each(vec![self]).pop().unwrap_or_default()
-    }
-
-    /// [`Self::read`] of several at once.
-    pub fn read_each(each: Vec<Self>) -> Vec<TokenSums> {
-        let counts: Vec<usize> = each.iter().map(|sums| sums.chunks.len()).collect();
-        let chunks: Vec<Tensor<1>> = each.into_iter().flat_map(|sums| sums.chunks).collect();
-        let values: Vec<f64> = match chunks.is_empty() {
-            true => Vec::new(),
-            false => Tensor::cat(chunks, 0).into_data().iter().collect(),
-        };
-        let mut chunks = values.chunks(3);
-        let of_chunk = |chunk: &[f64]| TokenSums {
-            loss: chunk[0],
-            entropy: chunk[1],
-            correct: chunk[2],
-        };
-        counts
-            .into_iter()
-            .map(|n| chunks.by_ref().take(n).map(of_chunk).sum())
-            .collect()
-    }
-}
-
-impl std::iter::Sum for TokenSums {
-    fn sum<I: Iterator<Item = Self>>(each: I) -> Self {
-        each.fold(Self::default(), |all, one| Self {
-            loss: all.loss + one.loss,
-            entropy: all.entropy + one.entropy,
-            correct: all.correct + one.correct,
-        })
-    }
 }
 
 /// What a model says of some given tokens.
@@ -284,126 +229,6 @@ impl Chunk {
             gradient.sub(weights.mul_scalar(smoothing / vocab as f64))
         } else {
             gradient
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use burn::tensor::activation::log_softmax;
-    use burn::tensor::{Device, TensorData, Tolerance};
-
-    const SHAPES: [HeadShape; 3] = [
-        HeadShape {
-            scale: 1.0,
-            softcap: None,
-        },
-        HeadShape {
-            scale: 0.125,
-            softcap: None,
-        },
-        HeadShape {
-            scale: 2.0,
-            softcap: Some(1.5),
-        },
-    ];
-
-    fn tensor(shape: [usize; 2], seed: u32) -> Tensor<2> {
-        let n = (shape[0] * shape[1]) as u32;
-        let values: Vec<f32> = (0..n)
-            .map(|i| ((i * 29 + seed * 7) % 23) as f32 / 11.0 - 1.0)
-            .collect();
-        Tensor::from_data(TensorData::new(values, shape), &Device::flex())
-            .autodiff()
-            .require_grad()
-    }
-
-    fn targets() -> Tensor<1, Int> {
-        Tensor::from_ints([1, 0, 3], &Device::flex())
-    }
-
-    /// `ln p` of all tokens from burn's own operations, to compare with: `[3, 5]`.
-    fn plain(shape: &HeadShape, hidden: &Tensor<2>, head: &Tensor<2>) -> Tensor<2> {
-        let mut logits = hidden.clone().matmul(head.clone().transpose());
-        logits = logits.mul_scalar(shape.scale);
-        if let Some(cap) = shape.softcap {
-            logits = logits.div_scalar(cap).tanh().mul_scalar(cap);
-        }
-        log_softmax(logits, 1)
-    }
-
-    #[test]
-    fn the_chunked_loss_has_the_gradients_of_the_plain_one() {
-        let each = [0.5f32, -0.25, 2.0];
-        let each = Tensor::<1>::from_floats(each, &Device::flex());
-        for shape in SHAPES {
-            for smoothing in [0.0, 0.1] {
-                for weights in [
-                    TokenWeights::Same(1.0 / 3.0),
-                    TokenWeights::Each(each.clone()),
-                ] {
-                    let (hidden, head) = (tensor([3, 4], 1), tensor([5, 4], 2));
-                    let fused = linear_cross_entropy(
-                        hidden.clone(),
-                        head.clone(),
-                        targets(),
-                        &weights,
-                        &shape,
-                        smoothing,
-                    );
-                    let grads = fused.surrogate.backward();
-
-                    let (hidden2, head2) = (tensor([3, 4], 1), tensor([5, 4], 2));
-                    let log_probs = plain(&shape, &hidden2, &head2);
-                    let nll = log_probs
-                        .clone()
-                        .gather(1, targets().unsqueeze_dim::<2>(1))
-                        .neg()
-                        .mul_scalar(1.0 - smoothing)
-                        .sub(log_probs.mean_dim(1).mul_scalar(smoothing))
-                        .flatten::<1>(0, 1);
-                    let sum = f64::from(nll.clone().sum().into_scalar::<f32>());
-                    let weighted = match weights {
-                        TokenWeights::Same(weight) => nll.mul_scalar(weight),
-                        TokenWeights::Each(weights) => nll.mul(Tensor::from_inner(weights)),
-                    };
-                    let plain_grads = weighted.sum().backward();
-
-                    assert!((fused.sums.read().loss - sum).abs() < 1e-5);
-                    for (a, b) in [(&hidden, &hidden2), (&head, &head2)] {
-                        let (got, want) = (a.grad(&grads).unwrap(), b.grad(&plain_grads).unwrap());
-                        got.into_data()
-                            .assert_approx_eq::<f32>(&want.into_data(), Tolerance::absolute(1e-6));
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn entropy_accuracy_and_scores_come_from_the_same_distribution() {
-        for shape in SHAPES {
-            let (hidden, head) = (tensor([3, 4], 1), tensor([5, 4], 2));
-            let log_probs = plain(&shape, &hidden, &head).inner();
-            let entropy = log_probs.clone().exp().mul(log_probs.clone()).sum().neg();
-            let entropy = f64::from(entropy.into_scalar::<f32>());
-            let best: Vec<i64> = log_probs.clone().argmax(1).into_data().iter().collect();
-            let taken = log_probs.gather(1, targets().unsqueeze_dim::<2>(1));
-            let taken = taken.into_data().try_into_vec::<f32>().unwrap();
-
-            let sums = linear_nll(hidden.clone(), head.clone(), targets(), &shape).read();
-            let scores = token_scores(hidden, head, targets(), &shape);
-            let greedy: Vec<bool> = scores.greedy.into_data().iter().collect();
-            let wanted: Vec<bool> = best.iter().zip([1, 0, 3]).map(|(b, t)| *b == t).collect();
-            assert_eq!(greedy, wanted);
-            assert_eq!(sums.correct, wanted.iter().filter(|w| **w).count() as f64);
-            assert!((sums.entropy - entropy).abs() < 1e-5);
-            assert!((sums.loss + taken.iter().sum::<f32>() as f64).abs() < 1e-5);
-            let logprobs = scores.logprobs.into_data().try_into_vec::<f32>().unwrap();
-            for (got, want) in logprobs.iter().zip(&taken) {
-                assert!((got - want).abs() < 1e-5, "{got} is not {want}");
-            }
         }
     }
 }

@@ -3,6 +3,7 @@
 mod adafactor;
 mod adamw;
 mod blocks;
+mod host;
 mod lion;
 mod sgd;
 mod slot;
@@ -250,6 +251,44 @@ mod tests {
             let others = got.iter().zip(&want).filter(off).count();
             assert!(others <= 2, "state {i} has {others} other values");
         }
+    }
+
+    #[test]
+    fn the_processor_and_the_portable_operations_agree_on_8_bits() {
+        let (golden, section) = (goldens(), TrainSection::default());
+        on_each_processor(|device, spec| {
+            let figures = Optimizer::new(&section, 1.0).figures;
+            let value = tensor(&golden, "large.before", device);
+            let zeros = || Blocks::zeros(66 * 63, device);
+            let (mut host, mut portable) = (
+                ([zeros(), zeros()], value.clone()),
+                ([zeros(), zeros()], value),
+            );
+            let codebooks = OnceCell::new();
+            for number in 1..=5 {
+                let step = Step {
+                    figures: &figures,
+                    number,
+                    lr: 0.01,
+                    weight_decay: 0.1,
+                    codebooks: &codebooks,
+                };
+                let gradient = tensor(&golden, &format!("large.gradient{}", number % 2), device);
+                host = host::update_8bit(&step, host.0, host.1, gradient.clone());
+                portable = adamw::update_8bit(&step, portable.0, portable.1, gradient);
+                let codes = |blocks: &Blocks| -> Vec<u8> {
+                    blocks.codes.clone().into_data().iter().collect()
+                };
+                for (a, b) in host.0.iter().zip(&portable.0) {
+                    let others = codes(a).into_iter().zip(codes(b)).filter(|(a, b)| a != b);
+                    assert!(others.count() <= 1, "{spec}, step {number}: codes");
+                    let off = relative_difference(&values(&a.scales), &values(&b.scales));
+                    assert!(off < 1e-6, "{spec}, step {number}: scales are {off:e} off");
+                }
+                let off = relative_difference(&values(&host.1), &values(&portable.1));
+                assert!(off < 1e-6, "{spec}, step {number}: weights are {off:e} off");
+            }
+        });
     }
 
     #[test]

@@ -7,7 +7,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use slm_ops::dynamic_map;
 
 /// Values that share a scale.
-const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 256;
 /// Cells of the table that finds a value's place; see [`Codebook`].
 const CELLS: usize = 4096;
 /// What rounding may do to the roots.
@@ -150,7 +150,7 @@ fn edge(cell: usize, is_signed: bool, margin: f64) -> f64 {
 }
 
 /// Where one value ends and the next begins; after the last, nothing does.
-fn midpoints(values: &[f32]) -> Vec<f32> {
+pub(super) fn midpoints(values: &[f32]) -> Vec<f32> {
     let between = values.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0);
     between.chain([2.0]).collect()
 }

@@ -1,11 +1,11 @@
 //! What an optimizer remembers of one weight.
 
 use burn::tensor::{DType, Int, Tensor};
-use slm_model::Param;
+use slm_model::{Param, device};
 use slm_recipe::Optim;
 
 use super::blocks::Blocks;
-use super::{Figures, Step, adafactor, adamw, lion, sgd};
+use super::{Figures, Step, adafactor, adamw, host, lion, sgd};
 
 /// Weights of fewer values keep moments in f32: bitsandbytes' `min_8bit_size`.
 const MIN_8BIT_SIZE: usize = 4096;
@@ -73,7 +73,12 @@ impl Slot {
                 (Self::AdamW(moments), value)
             }
             Self::AdamW8bit(blocks) => {
-                let (blocks, value) = adamw::update_8bit(step, blocks, value, gradient);
+                let is_host = device::name(&value.device()).ends_with("cpu");
+                let update = match is_host {
+                    true => host::update_8bit,
+                    false => adamw::update_8bit,
+                };
+                let (blocks, value) = update(step, blocks, value, gradient);
                 (Self::AdamW8bit(blocks), value)
             }
             Self::Factored(seconds) => {
