@@ -132,14 +132,20 @@ fn repeats(sandbox: &Sandbox, golden: &str, overrides: &[&str]) {
     }
 }
 
-#[test]
-fn full_fine_tuning_takes_the_steps_that_transformers_took() {
+/// A sandbox with the folder `base`: the golden's model, and a tokenizer.
+fn with_model(family: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     for file in ["config.json", "model.safetensors"] {
-        let bytes = fs_err::read(format!("{GOLDENS}/llama/model/{file}")).unwrap();
+        let bytes = fs_err::read(format!("{GOLDENS}/{family}/model/{file}")).unwrap();
         sandbox.write(&format!("base/{file}"), bytes);
     }
     write_tokenizer(&sandbox, "base", 80);
+    sandbox
+}
+
+#[test]
+fn full_fine_tuning_takes_the_steps_that_transformers_took() {
+    let sandbox = with_model("llama");
     repeats(
         &sandbox,
         "llama/full_ref.safetensors",
@@ -149,4 +155,26 @@ fn full_fine_tuning_takes_the_steps_that_transformers_took() {
             "train.weight_decay=0",
         ],
     );
+}
+
+#[test]
+fn an_adapter_takes_the_steps_that_peft_took() {
+    for (family, adapter) in [
+        ("llama", "lora"),
+        ("llama", "rslora"),
+        ("llama", "dora"),
+        ("qwen3", "lora"),
+    ] {
+        let sandbox = with_model(family);
+        let folder = format!("lora.adapter_path={GOLDENS}/{family}/{adapter}");
+        repeats(
+            &sandbox,
+            &format!("{family}/{adapter}/ref.safetensors"),
+            &[
+                "train.learning_rate=1e-2",
+                "train.weight_decay=0.01",
+                &folder,
+            ],
+        );
+    }
 }
