@@ -60,9 +60,9 @@ fn summary(proof: &MaskProof) -> String {
         false => " (the tokenizer adds none)",
     };
     format!(
-        "of {} rows, {} learn something, {} learn where the answer ends, {} begin with BOS{bos}; {} cut, {} left out",
-        sum(|side| side.rows),
-        sum(|side| side.rows - side.unlearned),
+        "of {} sequences, {} learn something, {} learn where the answer ends, {} begin with BOS{bos}; {} cut, {} left out",
+        sum(|side| side.sequences),
+        sum(|side| side.sequences - side.unlearned),
         sum(|side| side.ended),
         sum(|side| side.begun),
         sum(|side| side.cut),

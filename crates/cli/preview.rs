@@ -47,10 +47,14 @@ impl Preview {
         }
     }
 
-    /// One row of either side.
-    pub(crate) fn row(&self, row: usize) -> Result<&Sample> {
-        let mut both = self.shards.train().iter().chain(self.shards.validation());
-        both.find(|sample| sample.row == row).ok_or_else(|| {
+    /// One row of either side: its sample, or those of its two answers.
+    pub(crate) fn row(&self, row: usize) -> Result<&[Sample]> {
+        let mut both = [Split::Train, Split::Validation].map(|side| self.side(side));
+        let found = both.iter_mut().find_map(|side| {
+            let mut rows = side.chunk_by(|a, b| a.row == b.row);
+            rows.find(|samples| samples[0].row == row)
+        });
+        found.ok_or_else(|| {
             let sources = &self.shards.manifest().sources;
             let rows: usize = sources.iter().map(|source| source.rows).sum();
             refuse(

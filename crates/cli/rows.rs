@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
-use slm_data::{Shards, Side, SideStats, Stats};
+use slm_data::{Lengths, Shards, Side, SideStats, Stats};
 
 use crate::mask;
 use crate::table::{Table, size, thousands};
@@ -82,12 +82,9 @@ pub(crate) fn write_stats(stats: &Stats, out: &mut dyn Write) -> Result<()> {
         "max",
     ];
     let mut table = Table::new(&header).right(&[1, 2, 3, 4, 5, 6, 7]);
-    for (name, side) in [("train", &stats.train), ("held out", &stats.validation)] {
-        let Some(lengths) = &side.lengths else {
-            continue;
-        };
+    for (name, lengths) in lengths(stats) {
         table.row([
-            name.into(),
+            name,
             lengths.min.to_string(),
             format!("{:.1}", lengths.mean),
             lengths.p50.to_string(),
@@ -102,6 +99,20 @@ pub(crate) fn write_stats(stats: &Stats, out: &mut dyn Write) -> Result<()> {
     writeln!(out)?;
     write_histogram(&stats.train, out)?;
     write_targets(stats, out)
+}
+
+/// The lengths of each side, and of both answers apart where there are two.
+fn lengths(stats: &Stats) -> Vec<(String, &Lengths)> {
+    let mut lengths = Vec::new();
+    for (name, side) in [("train", &stats.train), ("held out", &stats.validation)] {
+        let of = |answer: &str| format!("{name}, {answer}");
+        lengths.extend(side.chosen.iter().map(|it| (of("chosen"), it)));
+        lengths.extend(side.rejected.iter().map(|it| (of("rejected"), it)));
+        if side.chosen.is_none() && side.rejected.is_none() {
+            lengths.extend(side.lengths.iter().map(|it| (name.to_owned(), it)));
+        }
+    }
+    lengths
 }
 
 fn write_histogram(side: &SideStats, out: &mut dyn Write) -> Result<()> {

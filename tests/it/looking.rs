@@ -44,7 +44,7 @@ fn data_show_marks_what_is_learned() {
     prompt          188        0        72        0
     completion        9        9         3        3
     end of turn       9        9         3        3
-    of 12 rows, 12 learn something, 12 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
+    of 12 sequences, 12 learn something, 12 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
     ");
     let rows = sandbox.json(&[
         "data",
@@ -88,8 +88,52 @@ fn data_show_of_a_conversation_learns_the_answers() {
     user              2        0         0        0
     assistant         3        3         0        0
     end of turn       1        1         0        0
-    of 1 rows, 1 learn something, 1 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
+    of 1 sequences, 1 learn something, 1 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
     ");
+}
+
+#[test]
+fn data_show_and_stats_tell_both_answers() {
+    let sandbox = Sandbox::with_base();
+    let row = r#"{"prompt": "Who?", "chosen": " me", "rejected": " you"}"#;
+    sandbox.write("rows.jsonl", format!("{row}\n").repeat(3));
+    let rows = r#"data.train=[{path = "rows.jsonl"}]"#;
+    let arguments = [
+        "adapter.toml",
+        rows,
+        "data.val_every=0",
+        "data.val_size=0",
+        "eval.task=[]",
+    ];
+    let shown = sandbox.run(&[&["data", "show"], &arguments[..], &["--count", "1"]].concat());
+    assert_shown!(shown, @r"
+    exit code: 0
+    ----- stdout -----
+    row 0, chosen: 7 tokens, 3 learned
+
+    W|h|o|?[ m][e][<|im_end|>]
+
+    row 0, rejected: 8 tokens, 4 learned
+
+    W|h|o|?[ ][y][ou][<|im_end|>]
+
+    mask         tokens  learned  held out  learned
+    prompt           24        0         0        0
+    completion       15       15         0        0
+    end of turn       6        6         0        0
+    of 6 sequences, 6 learn something, 6 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
+    ");
+    let shown = sandbox.run(&[&["data", "stats"], &arguments[..]].concat());
+    assert!(
+        shown.contains("train, chosen") && shown.contains("train, rejected"),
+        "{shown}"
+    );
+    let shown = sandbox.run(&[&["train"], &arguments[..]].concat());
+    assert!(shown.starts_with("exit code: 2"), "{shown}");
+    assert!(
+        shown.contains("the rows have chosen and rejected answers"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -121,7 +165,7 @@ fn data_stats_counts_rows_tokens_and_answers() {
     prompt          188        0        72        0
     completion        9        9         3        3
     end of turn       9        9         3        3
-    of 12 rows, 12 learn something, 12 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
+    of 12 sequences, 12 learn something, 12 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
 
     tokens per row  min  mean  median  90 %  95 %  99 %  max
     train            20  22.9      23    26    26    26   26
@@ -184,7 +228,7 @@ fn data_prepare_writes_shards_that_train_takes_up() {
     prompt          188        0        72        0
     completion        9        9         3        3
     end of turn       9        9         3        3
-    of 12 rows, 12 learn something, 12 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
+    of 12 sequences, 12 learn something, 12 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
 
     wrote `runs/adapter/data`
     ----- stderr -----

@@ -67,6 +67,6 @@ fn two_bos_stop_a_run_before_its_first_step() {
     let accepting = "data.accept_findings=[\"doubled_bos\"]";
     let shown = sandbox.run(&["train", "adapter.toml", accepting]);
     assert!(shown.starts_with("exit code: 0"), "{shown}");
-    let warning = "warning: 9 of 9 training rows have the finding `doubled_bos`";
+    let warning = "warning: 9 of 9 training sequences have the finding `doubled_bos`";
     assert!(shown.contains(warning), "{shown}");
 }

@@ -27,7 +27,7 @@ fn train_goes_from_rows_to_artifacts_and_says_what_is_next() {
     prompt          188        0        72        0
     completion        9        9         3        3
     end of turn       9        9         3        3
-    of 12 rows, 12 learn something, 12 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
+    of 12 sequences, 12 learn something, 12 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
     train: started
     step 1/2: loss [figure], accuracy [share], entropy [figure], gradient [figure], lr 0.00e0, 8 learned, [speed] tokens/s, [time] left
     step 2/2: loss [figure], accuracy [share], entropy [figure], gradient [figure], lr 1.00e-2, 8 learned, [speed] tokens/s, [time] left
@@ -94,7 +94,7 @@ fn a_second_train_skips_every_stage() {
     prompt          188        0        72        0
     completion        9        9         3        3
     end of turn       9        9         3        3
-    of 12 rows, 12 learn something, 12 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
+    of 12 sequences, 12 learn something, 12 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
     train: skipped, its inputs did not change
     eval: skipped, its inputs did not change
     export: skipped, its inputs did not change

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use serde_json::json;
-use slm_data::Stats;
+use slm_data::{Answer, Sample, Stats};
 use slm_recipe::Recipe;
 
 use crate::{
@@ -38,29 +38,39 @@ pub(crate) fn show(arguments: ShowArguments, terminal: &mut Terminal) -> Result<
     let recipe = Recipe::load(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
     let mut reporter = Reporter::warnings(terminal);
     let preview = Preview::of(&recipe, terminal.offline, &mut reporter)?;
-    let chosen = match arguments.row {
-        Some(row) => vec![preview.row(row)?],
-        None => preview
-            .side(arguments.split)
-            .iter()
-            .take(arguments.count)
-            .collect(),
+    let shown: Vec<&Sample> = match arguments.row {
+        Some(row) => preview.row(row)?.iter().collect(),
+        None => {
+            let rows = preview
+                .side(arguments.split)
+                .chunk_by(|a, b| a.row == b.row);
+            rows.take(arguments.count).flatten().collect()
+        }
     };
     let tokenizer = &preview.base.tokenizer;
     if arguments.recipe.output.json {
-        let rows: Vec<_> = chosen
+        let rows: Vec<_> = shown
             .iter()
-            .map(|sample| json!({"row": sample.row, "tokens": tokens::of(sample, tokenizer)}))
+            .map(|sample| {
+                let tokens = tokens::of(sample, tokenizer);
+                match sample.answer {
+                    Answer::Only => json!({"row": sample.row, "tokens": tokens}),
+                    answer => json!({"row": sample.row, "answer": answer, "tokens": tokens}),
+                }
+            })
             .collect();
         return terminal.json(&rows);
     }
     let colours = terminal.colours();
-    for sample in chosen {
-        let (n_tokens, learned) = (sample.ids.len(), sample.learned());
+    for sample in shown {
+        let (row, n_tokens, learned) = (sample.row, sample.ids.len(), sample.learned());
+        let answer = match sample.answer {
+            Answer::Only => String::new(),
+            answer => format!(", {}", answer.name()),
+        };
         writeln!(
             terminal.out,
-            "row {}: {n_tokens} tokens, {learned} learned\n",
-            sample.row
+            "row {row}{answer}: {n_tokens} tokens, {learned} learned\n"
         )?;
         tokens::write(&tokens::of(sample, tokenizer), colours, &mut terminal.out)?;
         writeln!(terminal.out)?;

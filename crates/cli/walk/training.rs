@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
-use slm_data::{Sample, Shards};
+use slm_data::{Answers, Sample, Shards};
 use slm_model::{Decoder, LoraSpec};
 use slm_recipe::{Method, ModelSection};
 use slm_run::{RunDir, StageStatus, sha256_file, sha256_json, write_file_atomic};
@@ -37,6 +37,7 @@ impl Walk {
         shards: &Shards,
         tasks: &[Task],
     ) -> Result<Student> {
+        refuse_judged(shards)?;
         let digest = self.training_inputs(base)?;
         self.refuse_changed("weights of the base", "train", &digest)?;
         let mut decoder = self.untrained(base)?;
@@ -211,6 +212,17 @@ fn finish(run: &RunDir, outcome: &Outcome) -> Result<Vec<PathBuf>> {
     write_file_atomic(run.path(OUTCOME), &serde_json::to_vec_pretty(outcome)?)?;
     let checkpoint = Checkpoint::folder(Path::new("checkpoints"), outcome.weights_of_step);
     Ok(vec![OUTCOME.into(), checkpoint])
+}
+
+/// Learning every answer would learn the rejected ones as well.
+fn refuse_judged(shards: &Shards) -> Result<()> {
+    match shards.answers() {
+        Answers::Single => Ok(()),
+        _ => Err(refuse(
+            "the rows have chosen and rejected answers, rows with one answer were needed",
+            "to learn the chosen ones: `data.format = \"prompt_completion\"` with `columns = { completion = \"chosen\" }`",
+        )),
+    }
 }
 
 /// At most `max` rows, 0 for all.

@@ -1,8 +1,9 @@
 use slm_recipe::{Overlong, TrainOn};
 use slm_text::{ChatTokenizer, Encoded, EncodedRoles, Learned, TextError, TokenRole, TrainOnSpec};
 
-use crate::example::{Content, Example};
-use crate::sample::Sample;
+use crate::content::{Content, Judged};
+use crate::example::Example;
+use crate::sample::{Answer, Sample};
 
 /// How rows become ids.
 #[derive(Clone, Copy, Debug)]
@@ -14,13 +15,21 @@ pub(crate) struct Encoding<'a> {
     pub(crate) max_length: usize,
 }
 
+/// A row, or one of its two answers with the prompt.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct EncodedAnswer {
+    pub(crate) sample: Sample,
+    /// Whose the token at the same place is.
+    pub(crate) roles: Vec<TokenRole>,
+}
+
 /// What became of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {
     Kept {
-        sample: Sample,
-        /// Whose the token at the same place is.
-        roles: Vec<TokenRole>,
+        /// One, or the chosen and the rejected answer.
+        answers: Vec<EncodedAnswer>,
+        /// Whether any of them was cut.
         truncated: bool,
     },
     /// Left out, as `overlong = "drop"` says.
@@ -35,17 +44,51 @@ pub(crate) enum Outcome {
 
 impl Encoding<'_> {
     pub(crate) fn row(&self, example: &Example) -> Result<Outcome, TextError> {
-        let EncodedRoles { encoded, roles } = self.encode(&example.content)?;
-        let breaks = match &example.content {
-            Content::Tokens(row) => row.breaks.clone(),
-            _ => Vec::new(),
-        };
-        let sample = Sample {
-            breaks,
-            ..Sample::new(example.row, encoded.ids, encoded.learn)
-        };
         let bos = self.tokenizer.bos_id();
-        Ok(fit(sample, roles, self.max_length, self.overlong, bos))
+        let mut kept = Vec::new();
+        let mut any_is_cut = false;
+        for (content, answer) in answers(&example.content) {
+            let EncodedRoles { encoded, roles } = match content {
+                Answered::Alone(content) => self.encode(content)?,
+                Answered::Judged(judged) => self.encode_judged(judged)?,
+            };
+            let breaks = match content {
+                Answered::Alone(Content::Tokens(row)) => row.breaks.clone(),
+                _ => Vec::new(),
+            };
+            let sample = Sample {
+                breaks,
+                answer,
+                ..Sample::new(example.row, encoded.ids, encoded.learn)
+            };
+            match fit(sample, roles, self.max_length, self.overlong, bos) {
+                Outcome::Kept { answers, truncated } => {
+                    kept.extend(answers);
+                    any_is_cut |= truncated;
+                }
+                // Two answers stay together or go together.
+                other => return Ok(other),
+            }
+        }
+        Ok(Outcome::Kept {
+            answers: kept,
+            truncated: any_is_cut,
+        })
+    }
+
+    /// The answer behind the given messages of a conversation, all of a completion, or what tokens say: never the prompt.
+    fn encode_judged(&self, judged: &Judged) -> Result<EncodedRoles, TextError> {
+        let (tokenizer, eos) = (self.tokenizer, self.train_on_eos);
+        match &*judged.content {
+            Content::Chat(conversation) => {
+                let which = Learned::From(judged.given);
+                tokenizer.encode_conversation_with_roles(conversation, TrainOnSpec { which, eos })
+            }
+            Content::Pair { prompt, completion } => {
+                tokenizer.encode_pair_with_roles(prompt, completion, eos)
+            }
+            content => self.encode(content),
+        }
     }
 
     fn encode(&self, content: &Content) -> Result<EncodedRoles, TextError> {
@@ -73,6 +116,9 @@ impl Encoding<'_> {
                 }
                 Ok(row)
             }
+            // Their answers are encoded one by one.
+            Content::Preference { chosen, .. } => self.encode_judged(chosen),
+            Content::Rated { answer, .. } => self.encode_judged(answer),
             Content::Text(text) => {
                 let mut row = tokenizer.encode_pair_with_roles("", text, eos)?;
                 let completion = |role: &&mut TokenRole| **role == TokenRole::Completion;
@@ -81,6 +127,31 @@ impl Encoding<'_> {
                 Ok(row)
             }
         }
+    }
+}
+
+/// What is encoded for a sample.
+#[derive(Clone, Copy, Debug)]
+enum Answered<'a> {
+    Alone(&'a Content),
+    Judged(&'a Judged),
+}
+
+/// The samples that a row becomes.
+fn answers(content: &Content) -> Vec<(Answered<'_>, Answer)> {
+    match content {
+        Content::Preference { chosen, rejected } => vec![
+            (Answered::Judged(chosen), Answer::Chosen),
+            (Answered::Judged(rejected), Answer::Rejected),
+        ],
+        Content::Rated { answer, desirable } => {
+            let is = match desirable {
+                true => Answer::Chosen,
+                false => Answer::Rejected,
+            };
+            vec![(Answered::Judged(answer), is)]
+        }
+        content => vec![(Answered::Alone(content), Answer::Only)],
     }
 }
 
@@ -97,8 +168,7 @@ fn fit(
     let length = sample.ids.len();
     if length <= max_length {
         return Outcome::Kept {
-            sample,
-            roles,
+            answers: vec![EncodedAnswer { sample, roles }],
             truncated: false,
         };
     }
@@ -117,8 +187,7 @@ fn fit(
     match sample.learned() {
         0 => Outcome::DroppedByTruncation,
         _ => Outcome::Kept {
-            sample,
-            roles,
+            answers: vec![EncodedAnswer { sample, roles }],
             truncated: true,
         },
     }
@@ -161,10 +230,10 @@ mod tests {
     fn kept(outcome: Outcome) -> (Vec<u32>, Vec<bool>) {
         match outcome {
             Outcome::Kept {
-                sample,
-                roles,
+                mut answers,
                 truncated: true,
             } => {
+                let EncodedAnswer { sample, roles } = answers.remove(0);
                 assert_eq!(roles.len(), sample.ids.len());
                 (sample.ids, sample.learn)
             }
@@ -178,8 +247,10 @@ mod tests {
         assert_eq!(
             outcome,
             Outcome::Kept {
-                sample: encoded(8..10),
-                roles: vec![TokenRole::Text; 10],
+                answers: vec![EncodedAnswer {
+                    sample: encoded(8..10),
+                    roles: vec![TokenRole::Text; 10],
+                }],
                 truncated: false
             }
         );
@@ -217,7 +288,10 @@ mod tests {
                 ..encoded(0..10)
             };
             match fitted(sample, 6, overlong, Some(10)) {
-                Outcome::Kept { sample, .. } => (sample.ids[0], sample.breaks),
+                Outcome::Kept { answers, .. } => {
+                    let sample = &answers[0].sample;
+                    (sample.ids[0], sample.breaks.clone())
+                }
                 other => panic!("{other:?}"),
             }
         };

@@ -1,9 +1,10 @@
 use rayon::prelude::*;
 use slm_recipe::{Finding, Overlong, TrainOn};
 
-use crate::encode::{Encoding, Outcome};
+use crate::content::Content;
+use crate::encode::{EncodedAnswer, Encoding, Outcome};
 use crate::error::DataError;
-use crate::example::{Content, Example};
+use crate::example::Example;
 use crate::manifest::SplitRecord;
 use crate::mask_proof::{Findings, MaskChecks, SideProof};
 use crate::sample::Sample;
@@ -11,13 +12,20 @@ use crate::sample::Sample;
 /// Rows encoded between two events.
 const CHUNK_ROWS: usize = 1024;
 
+/// A row that is kept.
+#[derive(Debug)]
+pub(crate) struct EncodedRow {
+    /// What it says.
+    pub(crate) example: Example,
+    /// One sample, or those of the chosen and the rejected answer.
+    pub(crate) samples: Vec<Sample>,
+}
+
 /// The encoded rows of one side.
 #[derive(Debug, Default)]
 pub(crate) struct EncodedRows {
     pub(crate) record: SplitRecord,
-    pub(crate) samples: Vec<Sample>,
-    /// What they say, in the same order.
-    pub(crate) examples: Vec<Example>,
+    pub(crate) rows: Vec<EncodedRow>,
     /// What is learned of them.
     mask: SideProof,
 }
@@ -78,26 +86,20 @@ impl EncodedRows {
         refused: &mut Refused,
     ) {
         match outcome {
-            Outcome::Kept {
-                sample,
-                roles,
-                truncated,
-            } => {
+            Outcome::Kept { answers, truncated } => {
                 let end_is_cut = truncated && checks.encoding.overlong == Overlong::TruncateRight;
-                let row = (&sample, &roles[..]);
-                checks.take(
-                    &mut self.mask,
-                    &mut refused.findings,
-                    &example,
-                    row,
-                    end_is_cut,
-                );
                 self.record.truncated += usize::from(truncated);
                 self.record.rows += 1;
-                self.record.tokens += sample.ids.len();
-                self.record.learned_tokens += sample.learned();
-                self.samples.push(sample);
-                self.examples.push(example);
+                let mut samples = Vec::with_capacity(answers.len());
+                for EncodedAnswer { sample, roles } in answers {
+                    let row = (&sample, &roles[..]);
+                    let findings = &mut refused.findings;
+                    checks.take(&mut self.mask, findings, &example, row, end_is_cut);
+                    self.record.tokens += sample.ids.len();
+                    self.record.learned_tokens += sample.learned();
+                    samples.push(sample);
+                }
+                self.rows.push(EncodedRow { example, samples });
             }
             Outcome::DroppedOverlong => self.record.dropped.overlong += 1,
             Outcome::DroppedByTruncation => self.record.dropped.nothing_left_to_learn += 1,

@@ -4,27 +4,29 @@ mod alpaca;
 mod cells;
 mod chat;
 mod found;
+mod preference;
 mod tokenized;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use slm_recipe::{Format, Source};
-use slm_text::{ChatTokenizer, Message};
+use slm_text::ChatTokenizer;
 
 use self::alpaca::alpaca;
 use self::cells::Cells;
 use self::chat::ChatColumns;
 use self::found::Found;
+use self::preference::{Answers, Judging};
 use self::tokenized::tokens;
+use crate::content::Content;
 use crate::error::{DataError, NeededBy, json_kind, nearest};
-use crate::example::Content;
 use crate::reading::Reader;
 use crate::source::{Row, Rows};
 use crate::template::Template;
 
 /// The names that `columns` of a source can give to columns of its file.
-pub(crate) const NAMES: [&str; 16] = [
+pub(crate) const NAMES: [&str; 23] = [
     "messages",
     "role",
     "content",
@@ -41,6 +43,13 @@ pub(crate) const NAMES: [&str; 16] = [
     "labels",
     "position_ids",
     "attention_mask",
+    "chosen",
+    "rejected",
+    "label",
+    "prompt_ids",
+    "chosen_ids",
+    "rejected_ids",
+    "completion_ids",
 ];
 
 /// Longest text of a column that tells results apart.
@@ -67,6 +76,11 @@ enum Shape<'a> {
     },
     Text,
     Tokens(&'a ChatTokenizer),
+    Judged {
+        judging: Judging<'a>,
+        /// Whether the answers are messages.
+        chat: bool,
+    },
 }
 
 /// One side of a prompt/completion row.
@@ -104,6 +118,9 @@ impl<'a> Layout<'a> {
             Format::Auto => found.format()?,
             given => given,
         };
+        if let Some(shape) = Shape::judged(source, reader, &found, format)? {
+            return Self::with(shape, source);
+        }
         let templates = source.prompt.is_some() || source.completion.is_some();
         let bare_pair = format == Format::Messages
             && !found.has("messages")
@@ -130,8 +147,12 @@ impl<'a> Layout<'a> {
                     path: source.path.clone(),
                 })?)
             }
-            Format::PromptCompletion | Format::Auto => Shape::pair(source, &found, false)?,
+            _ => Shape::pair(source, &found, false)?,
         };
+        Self::with(shape, source)
+    }
+
+    fn with(shape: Shape<'a>, source: &Source) -> Result<Self, DataError> {
         let layout = Self {
             shape,
             system: source.system.clone(),
@@ -150,6 +171,10 @@ impl<'a> Layout<'a> {
         match &self.shape {
             Shape::Text => Some("text"),
             Shape::Tokens(_) => Some("tokenized"),
+            Shape::Judged {
+                chat: false,
+                judging,
+            } => Some(judging.name()),
             Shape::Pair { chat: false, .. } => Some("prompt/completion"),
             Shape::Alpaca { chat: false } => Some("Alpaca (the tokenizer has no chat template)"),
             _ => None,
@@ -164,6 +189,10 @@ impl<'a> Layout<'a> {
             Shape::Pair { .. } => Format::PromptCompletion,
             Shape::Text => Format::Text,
             Shape::Tokens(_) => Format::Tokenized,
+            Shape::Judged { judging, .. } => match judging {
+                Judging::Pairs(_) => Format::Preference,
+                Judging::Rated(_) => Format::UnpairedPreference,
+            },
         }
     }
 
@@ -197,17 +226,11 @@ impl<'a> Layout<'a> {
             }
             Shape::Text => Content::Text(cells.text("text", NeededBy::Format("text"))?.to_owned()),
             Shape::Tokens(tokenizer) => Content::Tokens(tokens(&cells, tokenizer)?),
+            Shape::Judged { judging, .. } => judging.content(&cells)?,
         };
-        if let Content::Chat(chat) = &mut content {
-            let own = cells.optional_text("system")?.map(str::to_owned);
-            if let Some(system) = own.or_else(|| self.system.clone())
-                && chat
-                    .messages
-                    .first()
-                    .is_none_or(|first| first.role != "system")
-            {
-                chat.messages.insert(0, Message::new("system", system));
-            }
+        let own = cells.optional_text("system")?.map(str::to_owned);
+        if let Some(system) = own.or_else(|| self.system.clone()) {
+            content.begin_with(&system);
         }
         Ok(content)
     }
@@ -245,11 +268,59 @@ impl<'a> Layout<'a> {
             } => template.columns().collect(),
             Shape::Text => [named("text")].into(),
             Shape::Tokens(_) => BTreeSet::new(),
+            Shape::Judged { .. } => ["prompt", "system", "chosen", "rejected", "completion"]
+                .map(named)
+                .into(),
         }
     }
 }
 
-impl Shape<'_> {
+impl<'a> Shape<'a> {
+    /// Rows with judged answers; none for other formats.
+    fn judged(
+        source: &Source,
+        reader: &Reader<'a>,
+        found: &Found,
+        format: Format,
+    ) -> Result<Option<Self>, DataError> {
+        let pairs = match format {
+            Format::Preference => true,
+            Format::UnpairedPreference => false,
+            // Texts become conversations, as `messages` makes them of prompt and completion.
+            Format::Messages if found.has("chosen") && found.has("rejected") => true,
+            _ => return Ok(None),
+        };
+        let needed = match pairs {
+            true => [["chosen_ids", "rejected_ids"], ["chosen", "rejected"]],
+            false => [["completion_ids", "label"], ["completion", "label"]],
+        };
+        let has_tokens = found.has("prompt_ids") && found.has(needed[0][0]);
+        let needed_by = NeededBy::Format(match pairs {
+            true => "preference",
+            false => "unpaired_preference",
+        });
+        let answers = if has_tokens {
+            found.need(&needed[0], needed_by)?;
+            Answers::Tokens(reader.tokenizer.ok_or_else(|| DataError::NoTokenizer {
+                path: source.path.clone(),
+            })?)
+        } else {
+            found.need(&needed[1], needed_by)?;
+            let prompt = Answers::prompt_column(found);
+            if prompt.is_none() && !pairs {
+                found.need(&["prompt"], needed_by)?;
+            }
+            let chat = format == Format::Messages;
+            Answers::Said { prompt, chat }
+        };
+        let chat = answers.makes_conversations(found, needed[1][0]);
+        let judging = match pairs {
+            true => Judging::Pairs(answers),
+            false => Judging::Rated(answers),
+        };
+        Ok(Some(Self::Judged { judging, chat }))
+    }
+
     fn pair(source: &Source, found: &Found, chat: bool) -> Result<Self, DataError> {
         let side = |template: &Option<String>, name: &'static str| -> Result<Side, DataError> {
             let Some(template) = template else {

@@ -4,6 +4,7 @@
 //! batches of an epoch. Nothing here knows a tensor.
 
 mod batch;
+mod content;
 mod encode;
 mod encoded_rows;
 mod error;
@@ -16,6 +17,7 @@ mod mask_proof;
 mod mixture;
 mod origin;
 mod packing;
+mod preference_batch;
 mod prepare;
 mod random;
 mod reading;
@@ -28,8 +30,9 @@ mod template;
 mod warnings;
 
 pub use batch::{Batch, BatchOptions, Batches, batches, collate, collate_packed};
+pub use content::{Content, Judged, TokenRow};
 pub use error::{DataError, NeededBy};
-pub use example::{Content, Example, HeldOut, Prompt, TokenRow};
+pub use example::{Example, HeldOut, Prompt};
 pub use input_digest::input_digest;
 pub use manifest::{
     Dropped, FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, ShardRecord, Side, SourceRecord,
@@ -39,9 +42,10 @@ pub use mask_probe::Probe;
 pub use mask_proof::{MaskProof, RoleTokens, SideProof};
 pub use mixture::Share;
 pub use origin::{Origin, Place};
+pub use preference_batch::{Pairing, PreferenceBatch, PreferenceBatches, preference_batches};
 pub use prepare::prepare;
 pub use reading::{load_examples, training_texts};
-pub use sample::Sample;
+pub use sample::{Answer, Answers, Sample};
 pub use shard::Shards;
 pub use source::{Row, Rows, read_rows};
 pub use stats::{Bin, Lengths, SideStats, Stats};

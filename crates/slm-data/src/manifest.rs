@@ -8,7 +8,7 @@ use crate::error::DataError;
 use crate::mask_proof::MaskProof;
 
 /// Version of the folder that [`crate::prepare`] writes.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// Name of the file that is written last.
 pub const MANIFEST: &str = "manifest.json";

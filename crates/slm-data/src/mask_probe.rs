@@ -1,8 +1,9 @@
 use serde::{Deserialize, Serialize};
 use slm_text::{ChatTokenizer, Encoded, Message, TemplateArguments, TextError};
 
+use crate::content::Content;
 use crate::error::DataError;
-use crate::example::{Content, Example, Prompt};
+use crate::example::{Example, Prompt};
 
 /// A row with the ids that it became, to be rendered again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,7 +27,7 @@ impl Probe {
         tokenizer: &ChatTokenizer,
     ) -> Result<Option<Self>, DataError> {
         let content = example.content.clone();
-        if matches!(content, Content::Tokens(_)) {
+        if content.is_tokens() {
             return Ok(None);
         }
         let [ids, prompt_ids] =
@@ -106,5 +107,8 @@ fn rendered(
         }
         Content::Text(text) => Ok([plain("", text)?, plain("", "")?]),
         Content::Tokens(row) => Ok([row.ids.clone(), Vec::new()]),
+        Content::Preference { chosen: judged, .. } | Content::Rated { answer: judged, .. } => {
+            rendered(&judged.content, tokenizer, now)
+        }
     }
 }

@@ -43,21 +43,21 @@ pub struct MaskProof {
 /// The rows of one side.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SideProof {
-    /// Rows that are kept.
-    pub rows: usize,
+    /// Rows that are kept; each answer counts for itself, with its prompt, in rows with two.
+    pub sequences: usize,
     /// Their tokens by whose they are.
     pub roles: BTreeMap<TokenRole, RoleTokens>,
-    /// Rows without a learned token; a run refuses to have any.
+    /// Sequences without a learned token; a run refuses to have any.
     pub unlearned: usize,
-    /// Rows whose last learned token is one that generation stops at.
+    /// Sequences whose last learned token is one that generation stops at.
     pub ended: usize,
-    /// Rows that begin with BOS, once.
+    /// Sequences that begin with BOS, once.
     pub begun: usize,
     /// Rows that were cut to `max_length`.
     pub cut: usize,
     /// Rows that were left out.
     pub left_out: usize,
-    /// Rows with each finding; all of them accepted by the recipe.
+    /// Sequences with each finding; all of them accepted by the recipe.
     pub findings: BTreeMap<Finding, usize>,
 }
 
@@ -116,7 +116,7 @@ impl<'a> MaskChecks<'a> {
         (sample, roles): (&Sample, &[TokenRole]),
         end_is_cut: bool,
     ) {
-        side.rows += 1;
+        side.sequences += 1;
         let mut given_learned = false;
         for place in sample.conversations() {
             for at in place.clone() {
@@ -212,7 +212,7 @@ impl MaskProof {
         let tokenizer = encoding.tokenizer;
         let mut probes: Vec<Probe> = Vec::new();
         let mut seen = Vec::new();
-        for example in &train.examples {
+        for example in train.rows.iter().map(|row| &row.example) {
             let path = &example.origin.path;
             if probes.len() < PROBES && !seen.contains(path) {
                 seen.push(path.clone());

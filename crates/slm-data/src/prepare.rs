@@ -8,9 +8,8 @@ use slm_run::{AtomicDir, Emit, Event, write_file_atomic};
 use slm_text::ChatTokenizer;
 
 use crate::encode::Encoding;
-use crate::encoded_rows::{EncodedRows, Refused};
+use crate::encoded_rows::{EncodedRow, EncodedRows, Refused};
 use crate::error::DataError;
-use crate::example::Example;
 use crate::input_digest::input_digest;
 use crate::manifest::{FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, Side};
 use crate::mask_proof::{MaskChecks, MaskProof};
@@ -77,7 +76,7 @@ pub fn prepare(
         &mut progress,
     )?;
     refused.check(rows, &encoding, &section.accept_findings)?;
-    if train.samples.is_empty() {
+    if train.rows.is_empty() {
         let dropped = train.record.dropped.total() + validation.record.dropped.total();
         return Err(DataError::NoTrainingRows {
             rows,
@@ -85,7 +84,7 @@ pub fn prepare(
             dropped,
         });
     }
-    let (targets, distinct_targets) = count_targets(&train.examples);
+    let (targets, distinct_targets) = count_targets(&train.rows);
     let written = |source| DataError::Write { source };
     let folder = AtomicDir::new(out).map_err(written)?;
     let mut shards = write_side(folder.path(), Side::Train, &train)?;
@@ -113,10 +112,10 @@ pub fn prepare(
 }
 
 /// How often each target occurs, and how many there are; only the number where they are too many to be labels.
-fn count_targets(rows: &[Example]) -> (BTreeMap<String, usize>, usize) {
+fn count_targets(rows: &[EncodedRow]) -> (BTreeMap<String, usize>, usize) {
     let mut targets: BTreeMap<&str, usize> = BTreeMap::new();
     for row in rows {
-        *targets.entry(row.content.target()).or_default() += 1;
+        *targets.entry(row.example.content.target()).or_default() += 1;
     }
     let distinct = targets.len();
     match distinct <= MAX_TARGETS {

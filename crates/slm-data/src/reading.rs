@@ -3,10 +3,10 @@
 use rayon::prelude::*;
 use serde_json::Value;
 use slm_recipe::{DataSection, Format, Source};
-use slm_text::{ChatTokenizer, Message};
+use slm_text::ChatTokenizer;
 
 use crate::error::{DataError, NeededBy, nearest};
-use crate::example::{Content, Example, HeldOut};
+use crate::example::{Example, HeldOut};
 use crate::layout::Layout;
 use crate::manifest::{Side, SourceRecord};
 use crate::source::{Row, read_rows};
@@ -184,19 +184,7 @@ pub fn training_texts(section: &DataSection, seed: u64) -> Result<Vec<String>, D
         tokenizer: None,
     };
     let reading = reader.read(section)?;
-    let mut texts = Vec::new();
-    for example in reading.train {
-        match example.content {
-            Content::Chat(chat) => texts.extend(
-                chat.messages
-                    .into_iter()
-                    .map(|message: Message| message.content),
-            ),
-            Content::Pair { prompt, completion } => texts.extend([prompt, completion]),
-            Content::Text(text) => texts.push(text),
-            // Reading them needs a tokenizer.
-            Content::Tokens(_) => {}
-        }
-    }
-    Ok(texts)
+    let contents = reading.train.iter().map(|example| &example.content);
+    let texts = contents.flat_map(|content| content.texts());
+    Ok(texts.map(str::to_owned).collect())
 }

@@ -1,6 +1,32 @@
 use std::ops::Range;
 
-/// One encoded row.
+use serde::{Deserialize, Serialize};
+
+/// What the answer of a sample is among those to the same prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The one to learn.
+    #[default]
+    Only,
+    /// The better one of a row with two, or one that was judged desirable.
+    Chosen,
+    /// The worse one, or one that was judged undesirable.
+    Rejected,
+}
+
+impl Answer {
+    /// As it is written in files and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Only => "only",
+            Self::Chosen => "chosen",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// One encoded row, or one of its two answers with their prompt.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
     /// As in [`crate::Example::row`].
@@ -12,6 +38,8 @@ pub struct Sample {
     /// Places after 0 at which another conversation begins, ascending; none in a row of one conversation. Nothing is
     /// predicted across them, and attention stops at them.
     pub breaks: Vec<u32>,
+    /// Which answer it is. Of a row with two, the chosen one comes first and the rejected one right behind it.
+    pub answer: Answer,
 }
 
 impl Sample {
@@ -22,6 +50,7 @@ impl Sample {
             ids,
             learn,
             breaks: Vec::new(),
+            answer: Answer::Only,
         }
     }
 
@@ -34,6 +63,12 @@ impl Sample {
             .map(|(start, end)| start..end)
     }
 
+    /// The place of the first learned token: where the answer begins, in a row with one. All of it, if nothing is learned.
+    pub fn answer_start(&self) -> usize {
+        let first = self.learn.iter().position(|learn| *learn);
+        first.unwrap_or(self.ids.len())
+    }
+
     /// Tokens that a model is asked to predict: learned ones, but for the first of a conversation, which nothing precedes.
     pub fn learned(&self) -> usize {
         self.conversations()
@@ -43,6 +78,43 @@ impl Sample {
             })
             .sum()
     }
+}
+
+/// What kind of answers rows have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// One each, to be learned.
+    Single,
+    /// A chosen and a rejected one each.
+    Pairs,
+    /// One or two each, all judged, and some row has one.
+    Rated,
+    /// Some are judged and some are not.
+    Mixed,
+}
+
+impl Answers {
+    pub(crate) fn of(samples: &[Sample]) -> Self {
+        let judged = samples
+            .iter()
+            .filter(|sample| sample.answer != Answer::Only);
+        match judged.count() {
+            0 => Self::Single,
+            n if n < samples.len() => Self::Mixed,
+            _ if rows(samples).all(|places| places.len() == 2) => Self::Pairs,
+            _ => Self::Rated,
+        }
+    }
+}
+
+/// The places of the samples of each row, in order.
+pub(crate) fn rows(samples: &[Sample]) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut start = 0;
+    samples.chunk_by(|a, b| a.row == b.row).map(move |row| {
+        let places = start..start + row.len();
+        start = places.end;
+        places
+    })
 }
 
 #[cfg(test)]

@@ -17,12 +17,12 @@ use parquet::file::properties::WriterProperties;
 use serde::Serialize;
 use slm_run::{RunError, sha256_file};
 
-use crate::encoded_rows::EncodedRows;
+use crate::encoded_rows::{EncodedRow, EncodedRows};
 use crate::error::DataError;
-use crate::example::{Example, HeldOut};
+use crate::example::HeldOut;
 use crate::manifest::{Manifest, ShardRecord, Side};
 use crate::mixture::Share;
-use crate::sample::Sample;
+use crate::sample::{Answer, Answers, Sample, rows};
 
 /// Rows of one file, so that no reader needs more than one of them in memory.
 const SHARD_ROWS: usize = 65_536;
@@ -82,12 +82,15 @@ impl Shards {
     /// How often the training rows of each source come up in an epoch, in the order of [`Self::train`].
     pub fn shares(&self) -> Vec<Share> {
         let mut shares = Vec::new();
+        let kept: Vec<usize> = rows(&self.train)
+            .map(|places| self.train[places.start].row)
+            .collect();
         let mut first_row = 0;
         for source in &self.manifest.sources {
             let rows = first_row..first_row + source.rows;
             first_row = rows.end;
             if source.given_as == Side::Train {
-                let before = |row| self.train.partition_point(|sample| sample.row < row);
+                let before = |row| kept.partition_point(|kept| *kept < row);
                 shares.push(Share {
                     rows: before(rows.end) - before(rows.start),
                     weight: source.weight,
@@ -97,7 +100,12 @@ impl Shards {
         shares
     }
 
-    /// Rows that are held out, encoded; the same ones as [`Self::held_out`], in the same order.
+    /// What the training rows are answers to: one that is learned, two of which one is better, or one that was judged.
+    pub fn answers(&self) -> Answers {
+        Answers::of(&self.train)
+    }
+
+    /// Rows that are held out, encoded; those of [`Self::held_out`] in the same order, and rejected answers.
     pub fn validation(&self) -> &[Sample] {
         &self.validation
     }
@@ -130,11 +138,10 @@ pub(crate) fn write_side(
         Side::Validation => "validation",
     };
     let mut records = Vec::new();
-    let chunks = rows.samples.chunks(SHARD_ROWS);
-    for (number, (samples, examples)) in chunks.zip(rows.examples.chunks(SHARD_ROWS)).enumerate() {
+    for (number, rows) in rows.rows.chunks(SHARD_ROWS).enumerate() {
         let file = format!("{name}-{number:05}.parquet");
         let path = dir.join(&file);
-        write_shard(&path, side, samples, examples).map_err(|error| write_failed(&path, error))?;
+        write_shard(&path, side, rows).map_err(|error| write_failed(&path, error))?;
         let sha256 = sha256_file(&path).map_err(|source| DataError::Write { source })?;
         let size_bytes = fs_err::metadata(&path)
             .map_err(|source| DataError::Io { source })?
@@ -142,7 +149,7 @@ pub(crate) fn write_side(
         records.push(ShardRecord {
             file,
             side,
-            rows: samples.len(),
+            rows: rows.len(),
             sha256,
             size_bytes,
         });
@@ -164,16 +171,15 @@ fn write_failed(path: &Path, error: ParquetError) -> DataError {
     }
 }
 
-fn write_shard(
-    path: &Path,
-    side: Side,
-    samples: &[Sample],
-    examples: &[Example],
-) -> Result<(), ParquetError> {
+fn write_shard(path: &Path, side: Side, rows: &[EncodedRow]) -> Result<(), ParquetError> {
+    let all = || {
+        rows.iter()
+            .flat_map(|row| row.samples.iter().map(move |sample| (sample, &row.example)))
+    };
     let mut ids = ListBuilder::new(UInt32Builder::new());
     let mut learn = ListBuilder::new(BooleanBuilder::new());
     let mut breaks = ListBuilder::new(UInt32Builder::new());
-    for sample in samples {
+    for (sample, _) in all() {
         ids.values().append_slice(&sample.ids);
         ids.append(true);
         learn.values().append_slice(&sample.learn);
@@ -181,30 +187,22 @@ fn write_shard(
         breaks.values().append_slice(&sample.breaks);
         breaks.append(true);
     }
+    let numbers = all().map(|(sample, _)| sample.row as u64);
+    let origins = all().map(|(_, example)| example.origin.to_string());
+    let answers = all().map(|(sample, _)| sample.answer.name());
     let mut columns: Vec<(&str, ArrayRef)> = vec![
-        (
-            "row",
-            Arc::new(UInt64Array::from_iter_values(
-                samples.iter().map(|sample| sample.row as u64),
-            )),
-        ),
-        (
-            "origin",
-            Arc::new(StringArray::from_iter_values(
-                examples.iter().map(|example| example.origin.to_string()),
-            )),
-        ),
+        ("row", Arc::new(UInt64Array::from_iter_values(numbers))),
+        ("origin", Arc::new(StringArray::from_iter_values(origins))),
+        ("answer", Arc::new(StringArray::from_iter_values(answers))),
         ("ids", Arc::new(ids.finish())),
         ("learn", Arc::new(learn.finish())),
         ("breaks", Arc::new(breaks.finish())),
     ];
     if side == Side::Validation {
-        let prompts = examples
-            .iter()
-            .map(|example| json(&example.content.prompt()));
+        let prompts = all().map(|(_, example)| json(&example.content.prompt()));
         let prompts = prompts.collect::<Result<Vec<_>, _>>()?;
-        let targets = examples.iter().map(|example| example.content.target());
-        let slices = examples.iter().map(|example| json(&example.slices));
+        let targets = all().map(|(_, example)| example.content.target());
+        let slices = all().map(|(_, example)| json(&example.slices));
         let slices = slices.collect::<Result<Vec<_>, _>>()?;
         columns.push(("prompt", Arc::new(StringArray::from_iter_values(prompts))));
         columns.push(("target", Arc::new(StringArray::from_iter_values(targets))));
@@ -246,6 +244,7 @@ impl Shards {
         let ids = column(batch, "ids")?.as_list::<i32>();
         let learn = column(batch, "learn")?.as_list::<i32>();
         let breaks = column(batch, "breaks")?.as_list::<i32>();
+        let answers = column(batch, "answer")?.as_string::<i32>();
         let integers = |list: ArrayRef| list.as_primitive::<UInt32Type>().values().to_vec();
         let samples = match side {
             Side::Train => &mut self.train,
@@ -259,6 +258,7 @@ impl Shards {
                 ids: integers(ids.value(at)),
                 learn: learn.value(at).as_boolean().values().iter().collect(),
                 breaks: integers(breaks.value(at)),
+                answer: answer(answers.value(at))?,
             });
         }
         Ok(())
@@ -270,7 +270,12 @@ impl Shards {
             ["origin", "prompt", "target", "slices"].map(|name| column(batch, name));
         let (origins, prompts) = (origins?.as_string::<i32>(), prompts?.as_string::<i32>());
         let (targets, slices) = (targets?.as_string::<i32>(), slices?.as_string::<i32>());
+        let answers = column(batch, "answer")?.as_string::<i32>();
         for at in 0..batch.num_rows() {
+            // A rejected answer is none to be held to.
+            if answer(answers.value(at))? == Answer::Rejected {
+                continue;
+            }
             self.held_out.push(HeldOut {
                 row: rows.value(at) as usize,
                 origin: origins.value(at).to_owned(),
@@ -281,6 +286,14 @@ impl Shards {
         }
         Ok(())
     }
+}
+
+fn answer(name: &str) -> Result<Answer, String> {
+    let all = [Answer::Only, Answer::Chosen, Answer::Rejected];
+    let mut known = all.into_iter().filter(|answer| answer.name() == name);
+    known
+        .next()
+        .ok_or_else(|| format!("it has the answer `{name}`"))
 }
 
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, String> {

@@ -29,7 +29,7 @@ impl Split {
     }
 
     /// By the row's number with `val_every`, else by the hash of its group, or of its content where it has none, so that
-    /// equal rows are never on both sides.
+    /// equal rows are never on both sides, and nor are judged answers to the same prompt.
     pub(crate) fn holds_out(&self, example: &Example) -> bool {
         if self.val_every > 0 {
             return example.row.is_multiple_of(self.val_every);
@@ -39,7 +39,7 @@ impl Split {
         }
         let key = match &example.group {
             Some(group) => group.as_bytes().to_vec(),
-            None => example.content.key(),
+            None => example.content.split_key(),
         };
         fraction("split", self.seed, &[&key]) < self.val_size
     }
@@ -80,7 +80,7 @@ pub(crate) fn sample(rows: usize, max_samples: usize, path: &str, seed: u64) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::example::Content;
+    use crate::content::Content;
     use crate::origin::Origin;
 
     fn example(row: usize, text: &str, group: Option<&str>) -> Example {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::sample::Sample;
+use crate::sample::{Answer, Sample, rows};
 use crate::shard::Shards;
 
 /// Bins of a histogram.
@@ -34,8 +34,12 @@ pub struct SideStats {
     pub learned_share: Option<f64>,
     /// Tokens per row; none without rows.
     pub lengths: Option<Lengths>,
-    /// Rows by length, in equal bins from the shortest to the longest.
+    /// Rows by length, in equal bins from the shortest to the longest; each answer of a row for itself.
     pub histogram: Vec<Bin>,
+    /// Tokens per chosen answer with its prompt; none without judged answers.
+    pub chosen: Option<Lengths>,
+    /// Tokens per rejected answer with its prompt.
+    pub rejected: Option<Lengths>,
 }
 
 /// Tokens per row. A percentile is the smallest length that at least that share of the rows does not exceed.
@@ -83,19 +87,30 @@ impl Stats {
 impl SideStats {
     /// Counts the rows of one side.
     pub fn of(samples: &[Sample]) -> Self {
-        let mut lengths: Vec<usize> = samples.iter().map(|sample| sample.ids.len()).collect();
-        lengths.sort_unstable();
+        let lengths = lengths_of(samples.iter());
         let tokens: usize = lengths.iter().sum();
+        let of = |answer| {
+            let lengths = lengths_of(samples.iter().filter(|sample| sample.answer == answer));
+            Lengths::of(&lengths, lengths.iter().sum())
+        };
         let learned_tokens: usize = samples.iter().map(Sample::learned).sum();
         Self {
-            rows: samples.len(),
+            rows: rows(samples).count(),
             tokens,
             learned_tokens,
             learned_share: (tokens > 0).then(|| learned_tokens as f64 / tokens as f64),
             lengths: Lengths::of(&lengths, tokens),
             histogram: histogram(&lengths),
+            chosen: of(Answer::Chosen),
+            rejected: of(Answer::Rejected),
         }
     }
+}
+
+fn lengths_of<'a>(samples: impl Iterator<Item = &'a Sample>) -> Vec<usize> {
+    let mut lengths: Vec<usize> = samples.map(|sample| sample.ids.len()).collect();
+    lengths.sort_unstable();
+    lengths
 }
 
 impl Lengths {
@@ -139,7 +154,7 @@ mod tests {
 
     fn sample(length: usize, learned: usize) -> Sample {
         let learn = (0..length).map(|at| at + learned >= length).collect();
-        Sample::new(0, vec![1; length], learn)
+        Sample::new(length, vec![1; length], learn)
     }
 
     #[test]

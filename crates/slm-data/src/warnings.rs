@@ -36,8 +36,8 @@ pub(crate) fn warn(section: &DataSection, manifest: &Manifest, emit: Emit<'_>) {
     ] {
         for (finding, count) in &side.findings {
             let text = format!(
-                "{count} of {} {name} rows have the finding `{}`, which `data.accept_findings` accepts",
-                side.rows,
+                "{count} of {} {name} sequences have the finding `{}`, which `data.accept_findings` accepts",
+                side.sequences,
                 finding.name()
             );
             emit(Event::Warning { text });

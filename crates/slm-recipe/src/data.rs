@@ -88,6 +88,11 @@ pub enum Format {
     /// `input_ids`, `labels`, optionally `position_ids` and `attention_mask`: what is learned is what `labels` says, not
     /// `train_on`.
     Tokenized,
+    /// `prompt`, `chosen`, `rejected`: two answers, the better and the worse. The prompt may be left out where both answers
+    /// begin with it. Learned are the answers, whatever `train_on` says.
+    Preference,
+    /// `prompt`, `completion`, `label`: an answer, and whether it is desirable.
+    UnpairedPreference,
 }
 
 /// What happens to a row that is longer than `model.max_length`.

@@ -20,6 +20,8 @@ pub enum Learned {
     Assistant,
     /// The last assistant message.
     LastAssistant,
+    /// The assistant messages among those from this place on, counted from 0: what was given before is not learned.
+    From(usize),
     /// Every token, headers included.
     All,
 }

@@ -92,14 +92,22 @@ impl<'a> Turns<'a> {
         Ok(turns.iter().map(|turn| turn.start..end(turn)).collect())
     }
 
+    /// The first message that may be learned.
+    fn first(&self, which: Learned) -> usize {
+        let last = || self.messages.iter().rposition(Message::is_assistant);
+        match which {
+            Learned::Assistant | Learned::All => 0,
+            Learned::LastAssistant => last().unwrap_or(0),
+            Learned::From(first) => first,
+        }
+    }
+
     /// The assistant's messages, found by rendering.
     fn located(&self, which: Learned) -> Result<Vec<Turn>, TextError> {
         let mut answers: Vec<usize> = (0..self.messages.len())
             .filter(|&i| self.messages[i].is_assistant())
             .collect();
-        if which == Learned::LastAssistant {
-            answers.drain(..answers.len().saturating_sub(1));
-        }
+        answers.retain(|&index| index >= self.first(which));
         let mut turns: Vec<Turn> = Vec::new();
         for index in answers {
             let turn = self.locate(index)?;

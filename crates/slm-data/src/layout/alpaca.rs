@@ -1,8 +1,8 @@
 use slm_text::{Conversation, Message};
 
 use super::{Cells, chat};
+use crate::content::Content;
 use crate::error::{DataError, NeededBy};
-use crate::example::Content;
 
 /// An Alpaca row: a conversation, or the text of the original Stanford Alpaca (`train.py`, `PROMPT_DICT`).
 pub(super) fn alpaca(cells: &Cells, chat: bool) -> Result<Content, DataError> {

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 use slm_recipe::Format;
 use slm_text::{Conversation, Message};
@@ -63,6 +65,23 @@ impl ChatColumns {
         })
     }
 
+    /// The messages of a column, by what the first of them calls its fields.
+    pub(super) fn of_list(column: &str, list: &[Value], names: &BTreeMap<String, String>) -> Self {
+        let first = list.first().and_then(Value::as_object);
+        let key = |name: &str, usual: &str, share_gpt: &str| {
+            let share_gpt = first
+                .filter(|first| first.contains_key(share_gpt))
+                .map(|_| share_gpt);
+            let found = names.get(name).map(String::as_str).or(share_gpt);
+            found.unwrap_or(usual).to_owned()
+        };
+        Self {
+            messages: column.to_owned(),
+            role: key("role", "role", "from"),
+            content: key("content", "content", "value"),
+        }
+    }
+
     /// Which of the two chat formats rows that have a list of messages are.
     pub(super) fn format_of(found: &Found) -> Format {
         let mapped = found.name("messages");
@@ -112,11 +131,16 @@ impl ChatColumns {
             .map(|(at, message)| self.message(cells, at, message));
         Ok(Conversation {
             messages: messages.collect::<Result<_, _>>()?,
-            tools: self.tools(cells)?,
+            tools: Self::tools(cells)?,
         })
     }
 
-    fn message(&self, cells: &Cells, at: usize, message: &Value) -> Result<Message, DataError> {
+    pub(super) fn message(
+        &self,
+        cells: &Cells,
+        at: usize,
+        message: &Value,
+    ) -> Result<Message, DataError> {
         let place = |key: &str| format!("{}[{at}].{key}", self.messages);
         let Value::Object(fields) = message else {
             return Err(cells.wrong(
@@ -188,7 +212,7 @@ impl ChatColumns {
     }
 
     /// Tool descriptions: a list, or a list written as JSON text (as in LLaMA-Factory's files).
-    fn tools(&self, cells: &Cells) -> Result<Vec<Value>, DataError> {
+    pub(super) fn tools(cells: &Cells) -> Result<Vec<Value>, DataError> {
         let column = cells.name("tools");
         match cells.get("tools") {
             None => Ok(Vec::new()),

@@ -50,6 +50,22 @@ impl<'a> Found<'a> {
 
     pub(super) fn format(&self) -> Result<Format, DataError> {
         let list = |name| self.get(self.name(name)).is_some_and(Value::is_array);
+        let judged = [["chosen", "rejected"], ["chosen_ids", "rejected_ids"]];
+        if judged
+            .iter()
+            .any(|names| names.iter().all(|name| self.has(name)))
+        {
+            return Ok(Format::Preference);
+        }
+        let rated = self.get(self.name("label")).is_some_and(Value::is_boolean);
+        let answered = [["prompt", "completion"], ["prompt_ids", "completion_ids"]];
+        if rated
+            && answered
+                .iter()
+                .any(|names| names.iter().all(|name| self.has(name)))
+        {
+            return Ok(Format::UnpairedPreference);
+        }
         if list("messages") || list("conversations") {
             return Ok(ChatColumns::format_of(self));
         }

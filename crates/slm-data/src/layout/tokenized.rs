@@ -2,8 +2,11 @@ use serde_json::Value;
 use slm_text::{ChatTokenizer, TextError};
 
 use super::Cells;
+use crate::content::TokenRow;
 use crate::error::{DataError, NeededBy, json_kind};
-use crate::example::TokenRow;
+
+/// What the ids of rows are ids of.
+pub(super) type TokenColumns<'a> = &'a ChatTokenizer;
 
 /// What a label says that is not learned (PyTorch's `ignore_index`, which Hugging Face's collators write).
 const NOT_LEARNED: i64 = -100;
@@ -57,6 +60,33 @@ pub(super) fn tokens(cells: &Cells, tokenizer: &ChatTokenizer) -> Result<TokenRo
         learn,
         breaks,
         target,
+    })
+}
+
+/// A prompt and an answer that are tokens already; the answer is learned.
+pub(super) fn token_row(
+    cells: &Cells,
+    tokenizer: &ChatTokenizer,
+    prompt: &'static str,
+    answer: &'static str,
+    needed_by: NeededBy,
+) -> Result<TokenRow, DataError> {
+    let [prompt, answer] = [prompt, answer].map(|name| -> Result<Vec<u32>, DataError> {
+        let ids = integers(cells, name)?;
+        let ids = ids.ok_or_else(|| cells.missing(cells.name(name), needed_by))?;
+        let id = |(at, id): (usize, &i64)| known(cells, name, at, *id, tokenizer.vocab_size());
+        ids.iter().enumerate().map(id).collect()
+    });
+    let (prompt, answer) = (prompt?, answer?);
+    let target = tokenizer.decode(&answer, true);
+    Ok(TokenRow {
+        learn: [vec![false; prompt.len()], vec![true; answer.len()]].concat(),
+        ids: [prompt, answer].concat(),
+        breaks: Vec::new(),
+        target: target.map_err(|source| DataError::Encode {
+            origin: cells.row.origin.clone(),
+            source,
+        })?,
     })
 }
 
@@ -128,13 +158,7 @@ impl Columns<'_> {
         let mut learn = Vec::with_capacity(kept.len());
         for at in kept {
             let (id, label) = (self.ids[at], self.labels[at]);
-            let known = u32::try_from(id)
-                .ok()
-                .filter(|id| (*id as usize) < vocab_size);
-            let Some(known) = known else {
-                let needed = format!("an id from 0 to {}", vocab_size.saturating_sub(1));
-                return Err(self.wrong("input_ids", at, id, &needed));
-            };
+            let known = known(self.cells, "input_ids", at, id, vocab_size)?;
             if label != id && label != NOT_LEARNED {
                 let needed = format!("{id}, the id at this place, or -100 (not learned)");
                 return Err(self.wrong("labels", at, label, &needed));
@@ -144,6 +168,24 @@ impl Columns<'_> {
         }
         Ok((ids, learn))
     }
+}
+
+/// An id that the vocabulary has.
+fn known(
+    cells: &Cells,
+    name: &'static str,
+    at: usize,
+    id: i64,
+    vocab_size: usize,
+) -> Result<u32, DataError> {
+    let known = u32::try_from(id)
+        .ok()
+        .filter(|id| (*id as usize) < vocab_size);
+    known.ok_or_else(|| {
+        let needed = format!("an id from 0 to {}", vocab_size.saturating_sub(1));
+        let column = format!("{}[{at}]", cells.name(name));
+        cells.wrong(&column, &id.to_string(), &needed)
+    })
 }
 
 /// A column as a list of integers; none where it is not there. `true` and `false` count as 1 and 0.

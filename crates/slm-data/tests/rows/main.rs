@@ -3,6 +3,7 @@
 //! - `bench`: a folder of files, a tiny tokenizer, and a section over them
 //! - `bad_rows`: every refusal with its message and its hint
 //! - `formats`: what rows of each format and file type become
+//! - `preference`: rows with judged answers
 //! - `splits`: what is held out, sampled, left out and counted
 //! - `folder`: what is on disk, read back, refused when damaged
 //! - `mask`: what is learned, proven, refused and checked again
@@ -16,6 +17,7 @@ mod folder;
 mod formats;
 mod mask;
 mod packed;
+mod preference;
 mod shared_rows;
 mod splits;
 mod tokenized;

@@ -69,7 +69,11 @@ fn tokens_are_counted_by_whose_they_are() {
     );
     assert_eq!(roles(&proof.train)[2], ("assistant", train, train));
     assert_eq!(
-        (proof.train.rows, proof.train.ended, proof.train.unlearned),
+        (
+            proof.train.sequences,
+            proof.train.ended,
+            proof.train.unlearned
+        ),
         (1, 1, 0)
     );
     assert_eq!((proof.train.begun, proof.adds_bos), (0, false));
@@ -118,7 +122,7 @@ fn what_is_cut_or_left_out_is_counted_and_loses_its_end() {
     };
     let mask = bench.shards(&section).manifest().mask.clone();
     assert_eq!(
-        (mask.train.cut, mask.train.ended, mask.train.rows),
+        (mask.train.cut, mask.train.ended, mask.train.sequences),
         (1, 2, 3)
     );
     assert_eq!(
@@ -130,7 +134,7 @@ fn what_is_cut_or_left_out_is_counted_and_loses_its_end() {
         ..section
     };
     let mask = bench.shards(&section).manifest().mask.clone();
-    assert_eq!((mask.train.left_out, mask.train.rows), (1, 2));
+    assert_eq!((mask.train.left_out, mask.train.sequences), (1, 2));
 }
 
 #[track_caller]
@@ -161,7 +165,7 @@ fn refused(
     assert_eq!(
         bench.warnings(),
         [format!(
-            "{count} of {} training rows have the finding `{}`, which `data.accept_findings` accepts",
+            "{count} of {} training sequences have the finding `{}`, which `data.accept_findings` accepts",
             manifest.train.rows,
             finding.name()
         )]

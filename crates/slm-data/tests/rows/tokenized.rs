@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, ListArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use parquet::basic::Compression;
-use slm_data::{BatchOptions, Prompt, Sample, Share, batches, collate};
+use slm_data::{Answer, BatchOptions, Prompt, Sample, Share, batches, collate};
 use slm_recipe::{DataSection, Format, Overlong, Source};
 
 use crate::bench::{Bench, TOKENIZER, parquet};
@@ -21,6 +21,7 @@ fn sample(row: usize, ids: &[u32], learned: &[usize], breaks: &[u32]) -> Sample 
         ids: ids.to_vec(),
         learn: (0..ids.len()).map(|at| learned.contains(&at)).collect(),
         breaks: breaks.to_vec(),
+        answer: Answer::Only,
     }
 }
 

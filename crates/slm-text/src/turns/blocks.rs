@@ -3,21 +3,20 @@
 use std::ops::Range;
 
 use super::{Turn, Turns};
+use crate::TextError;
 use crate::encoded::Learned;
-use crate::{Message, TextError};
 
 impl Turns<'_> {
-    /// The template's own `{% generation %}` blocks; of the last message those that the messages before it do not have.
+    /// The template's own `{% generation %}` blocks; without those that the messages before the first learned one have.
     pub(super) fn marked(&self, which: Learned) -> Result<Vec<Turn>, TextError> {
         let blocks = self.blocks(self.messages.len(), &self.text)?;
-        let last = self.messages.iter().rposition(Message::is_assistant);
-        let earlier = match last.filter(|_| which == Learned::LastAssistant) {
-            None => 0,
-            Some(last) => {
-                let values = self.values[..last].to_vec();
+        let earlier = match self.first(which) {
+            0 => 0,
+            first => {
+                let values = self.values[..first].to_vec();
                 let before = self.tokenizer.render_values(values, &self.arguments, None);
                 match before {
-                    Ok(text) => self.blocks(last, &text)?.len(),
+                    Ok(text) => self.blocks(first, &text)?.len(),
                     // A template that refuses the messages up to there: the last block is the last answer.
                     Err(_) => blocks.len().saturating_sub(1),
                 }

@@ -111,6 +111,15 @@ fn the_last_message_and_answers_without_their_end() {
         "Six<|end|>\n</s>"
     );
     assert_eq!(encode(&tokenizer, &messages, last(false)), "Six");
+    let from = |first| TrainOnSpec {
+        which: Learned::From(first),
+        eos: true,
+    };
+    assert_eq!(encode(&tokenizer, &messages, from(3)), "Six<|end|>\n</s>");
+    assert_eq!(
+        encode(&tokenizer, &messages, from(1)),
+        encode(&tokenizer, &messages, ASSISTANT)
+    );
     let both = encode(&tokenizer, &messages, WITHOUT_EOS);
     assert_eq!(both, format!("{}|Six", messages[1].1));
     let unanswered = [messages[0], messages[1], messages[2]];

@@ -32,6 +32,10 @@ fn chatml_learns_answers_and_their_ends() {
         encode(&tokenizer, &messages, spec(Learned::LastAssistant, false)),
         "42"
     );
+    for (first, learned) in [(4, "42<|im_end|>"), (3, "42<|im_end|>"), (5, "")] {
+        let from = spec(Learned::From(first), true);
+        assert_eq!(encode(&tokenizer, &messages, from), learned);
+    }
     let all = encode(&tokenizer, &messages, spec(Learned::All, true));
     assert_eq!(
         all,
