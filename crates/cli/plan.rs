@@ -125,6 +125,7 @@ fn steps(recipe: &Recipe, preview: &Preview) -> (usize, f64) {
         max_length: recipe.model.max_length,
         packing: recipe.data.packing,
         shuffle: recipe.data.shuffle,
+        group_by_length: recipe.train.group_by_length,
         shares: preview.shards.shares(),
         seed: recipe.seed,
         epoch: 0,

@@ -40,6 +40,9 @@ pub struct BatchOptions {
     pub packing: bool,
     /// Whether the order changes with (`seed`, `epoch`); else it is that of the samples.
     pub shuffle: bool,
+    /// Whether rows of similar length share a batch, so that little is padded. Only what is shuffled is grouped; packed rows
+    /// are full anyway.
+    pub group_by_length: bool,
     /// The sources that the samples come from, in order, and their weights; empty where every sample comes up once.
     pub shares: Vec<Share>,
     /// The run's seed.
@@ -86,6 +89,10 @@ pub fn batches<'a>(samples: &'a [Sample], options: &BatchOptions) -> Batches<'a>
             .map(|place| std::mem::take(&mut bins[place]))
             .collect()
     } else {
+        let order = match options.shuffle && options.group_by_length {
+            true => grouped(order, samples, options),
+            false => order,
+        };
         order.into_iter().map(|place| vec![place]).collect()
     };
     Batches {
@@ -93,6 +100,27 @@ pub fn batches<'a>(samples: &'a [Sample], options: &BatchOptions) -> Batches<'a>
         rows,
         batch_size: options.batch_size.max(1),
     }
+}
+
+/// Batches whose rows lie next to each other when sorted by length.
+const POOL_BATCHES: usize = 50;
+
+/// Sorts each pool of 50 batches by length, as transformers' `LengthGroupedSampler` does, and then puts the batches of a
+/// pool in a random order, so that lengths do not fall from step to step. A last batch that is short stays last.
+fn grouped(mut order: Vec<usize>, samples: &[Sample], options: &BatchOptions) -> Vec<usize> {
+    let batch_size = options.batch_size.max(1);
+    let length = |place: &usize| samples[*place].ids.len();
+    let mut placed = Vec::with_capacity(order.len());
+    for (number, pool) in order.chunks_mut(POOL_BATCHES * batch_size).enumerate() {
+        pool.sort_by_key(|place| std::cmp::Reverse(length(place)));
+        let full = pool.len() / batch_size;
+        let purpose = format!("shuffle the batches of pool {number}");
+        for batch in permutation(full, &purpose, options.seed, options.epoch) {
+            placed.extend(&pool[batch * batch_size..(batch + 1) * batch_size]);
+        }
+        placed.extend(&pool[full * batch_size..]);
+    }
+    placed
 }
 
 impl<'a> Batches<'a> {
@@ -250,6 +278,7 @@ mod tests {
             max_length: 8,
             packing: false,
             shuffle: false,
+            group_by_length: false,
             shares: Vec::new(),
             seed: 1,
             epoch: 0,
@@ -260,5 +289,44 @@ mod tests {
         assert_eq!(batches.get(3), None);
         assert_eq!(batches.sample_rows(1), [2, 3]);
         assert_eq!(batches.iter().map(|batch| batch.rows).sum::<usize>(), 5);
+    }
+
+    #[test]
+    fn rows_of_similar_length_share_a_batch() {
+        let long = |row: usize| sample(row, &vec![1; 1 + row * 37 % 100], 0);
+        let samples: Vec<_> = (0..1_000).map(long).collect();
+        let options = |group_by_length, epoch| BatchOptions {
+            batch_size: 8,
+            max_length: 128,
+            packing: false,
+            shuffle: true,
+            group_by_length,
+            shares: Vec::new(),
+            seed: 1,
+            epoch,
+        };
+        let padding = |options: &BatchOptions| {
+            let batches = batches(&samples, options);
+            let (cells, tokens) = batches.iter().fold((0, 0), |(cells, tokens), batch| {
+                (cells + batch.ids.len(), tokens + batch.tokens)
+            });
+            (cells - tokens) as f64 / cells as f64
+        };
+        assert!(padding(&options(true, 0)) < 0.03);
+        assert!(padding(&options(false, 0)) > 0.3);
+        let rows = |options: &BatchOptions| -> Vec<usize> {
+            let batches = batches(&samples, options);
+            (0..batches.len())
+                .flat_map(|at| batches.sample_rows(at))
+                .collect()
+        };
+        let mut all = rows(&options(true, 0));
+        assert_ne!(
+            all,
+            rows(&options(true, 1)),
+            "every epoch has an order of its own"
+        );
+        all.sort_unstable();
+        assert_eq!(all, (0..1_000).collect::<Vec<_>>());
     }
 }

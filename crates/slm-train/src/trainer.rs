@@ -214,6 +214,7 @@ impl Options {
             max_length: self.max_length,
             packing: self.packing,
             shuffle: self.shuffle,
+            group_by_length: self.section.group_by_length,
             shares: self.shares.clone(),
             seed: self.seed,
             epoch,

@@ -24,6 +24,7 @@ fn options(packing: bool, batch_size: usize, epoch: usize) -> BatchOptions {
         max_length: MAX_LENGTH,
         packing,
         shuffle: true,
+        group_by_length: false,
         shares: Vec::new(),
         seed: 3,
         epoch,
@@ -118,6 +119,7 @@ fn epochs_differ_in_order() {
     }
     let in_order = BatchOptions {
         shuffle: false,
+        group_by_length: false,
         ..options(false, 4, 0)
     };
     assert_eq!(batches(&samples, &in_order).sample_rows(1), [4, 5, 6, 7]);

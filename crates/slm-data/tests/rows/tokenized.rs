@@ -217,6 +217,7 @@ fn weights_say_how_often_the_rows_of_a_file_come_up() {
         packing: false,
         shuffle,
         shares: shares.clone(),
+        group_by_length: true,
         seed: 1,
         epoch,
     };
