@@ -165,6 +165,7 @@ mod tests {
             max_length: 16,
             packing: false,
             shuffle,
+            group_by_length: false,
             shares: Vec::new(),
             seed: 1,
             epoch: 0,

@@ -26,7 +26,8 @@ pub struct TrainSection {
     /// Rows of a batch in evaluation.
     #[schemars(extend("minimum" = 1))]
     pub per_device_eval_batch_size: usize,
-    /// Whether rows of similar length share a batch, so that little is padded; not where `data.shuffle` is off.
+    /// Whether rows of similar length share a batch, so that little is padded; not where `data.shuffle` is off. Where length
+    /// goes with the task, batches become all of one kind, and a mixture may learn less.
     pub group_by_length: bool,
     /// Micro-batches of one optimizer step.
     #[schemars(extend("minimum" = 1))]
@@ -108,7 +109,7 @@ impl Default for TrainSection {
             max_steps: 0,
             per_device_train_batch_size: 8,
             per_device_eval_batch_size: 8,
-            group_by_length: true,
+            group_by_length: false,
             gradient_accumulation_steps: 1,
             optim: Optim::Adamw,
             learning_rate: 2e-4,
