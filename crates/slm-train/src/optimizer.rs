@@ -277,7 +277,8 @@ mod tests {
                 host = host::update_8bit(&step, host.0, host.1, gradient.clone());
                 portable = adamw::update_8bit(&step, portable.0, portable.1, gradient);
                 let codes = |blocks: &Blocks| -> Vec<u8> {
-                    blocks.codes.clone().into_data().iter().collect()
+                    let packed = blocks.codes.clone().into_data();
+                    packed.iter::<i64>().flat_map(i64::to_le_bytes).collect()
                 };
                 for (a, b) in host.0.iter().zip(&portable.0) {
                     let others = codes(a).into_iter().zip(codes(b)).filter(|(a, b)| a != b);

@@ -1,4 +1,4 @@
-//! `optimizer.safetensors`: states in f32, and codes in u8.
+//! `optimizer.safetensors`: states in f32, and codes in u8, eight for each i64 that holds them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,8 +33,9 @@ pub(crate) fn write_states<'a>(
                 (name, Dtype::F32, value.dims(), bytes)
             }
             Part::Codes(codes) => {
-                let bytes = codes.clone().into_data().iter::<u8>().collect();
-                (name, Dtype::U8, codes.dims(), bytes)
+                let codes_of = codes.clone().into_data();
+                let bytes = codes_of.iter::<i64>().flat_map(i64::to_le_bytes).collect();
+                (name, Dtype::U8, in_bytes(codes.dims()), bytes)
             }
         })
         .collect();
@@ -84,7 +85,7 @@ impl StateFile {
         };
         let (needed, dtype) = match &part {
             Part::Float(value) => (value.dims(), Dtype::F32),
-            Part::Codes(codes) => (codes.dims(), Dtype::U8),
+            Part::Codes(codes) => (in_bytes(codes.dims()), Dtype::U8),
         };
         if view.dtype() != dtype || view.shape() != needed {
             let (found, found_type) = (view.shape(), view.dtype());
@@ -105,12 +106,22 @@ impl StateFile {
                 *value = burn::tensor::Tensor::from_data(data, (device, DType::F32));
             }
             Part::Codes(codes) => {
-                let data = TensorData::new(view.data().to_vec(), needed);
-                *codes = burn::tensor::Tensor::from_data(data, (device, DType::U8));
+                let (eights, _) = view.data().as_chunks::<8>();
+                let packed: Vec<i64> = eights
+                    .iter()
+                    .map(|eight| i64::from_le_bytes(*eight))
+                    .collect();
+                let data = TensorData::new(packed, codes.dims());
+                *codes = burn::tensor::Tensor::from_data(data, (device, DType::I64));
             }
         }
         Ok(true)
     }
+}
+
+/// The shape of what lies in integers of eight codes.
+fn in_bytes([rows, columns]: [usize; 2]) -> [usize; 2] {
+    [rows, columns * 8]
 }
 
 fn wrong(path: &Path, error: &safetensors::SafeTensorError) -> TrainError {

@@ -2,12 +2,16 @@
 //!
 //! A block of 256 values is divided by its largest magnitude, and each quotient becomes the number of the nearest of 256
 //! values. Those are dense near 1, and reach down to 1e-7 with seven decades that each have half as many steps as the next.
+//!
+//! Eight codes lie in one i64, because burn gives libtorch no smaller integers.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use slm_ops::dynamic_map;
 
 /// Values that share a scale.
 pub(super) const BLOCK: usize = 256;
+/// Codes in one integer.
+pub(super) const LANES: usize = 8;
 /// Cells of the table that finds a value's place; see [`Codebook`].
 const CELLS: usize = 4096;
 /// What rounding may do to the roots.
@@ -16,7 +20,7 @@ const ROUNDING: f64 = 1e-6;
 /// A state in 8 bits.
 #[derive(Clone, Debug)]
 pub(crate) struct Blocks {
-    /// `[blocks, 256]`, u8, row-major over the weight; the last block is padded.
+    /// `[blocks, 32]`, i64 of eight codes, the first in the lowest byte; row-major over the weight, the last block padded.
     pub(super) codes: Tensor<2, Int>,
     /// `[blocks, 1]`, f32: the largest magnitude of each block.
     pub(super) scales: Tensor<2>,
@@ -48,7 +52,7 @@ impl Blocks {
         let blocks = n.div_ceil(BLOCK);
         Self {
             // Whatever the code says, times a scale of 0 it is 0.
-            codes: Tensor::<2, Int>::zeros([blocks, BLOCK], device).cast(DType::U8),
+            codes: Tensor::zeros([blocks, BLOCK / LANES], (device, DType::I64)),
             scales: Tensor::zeros([blocks, 1], (device, DType::F32)),
         }
     }
@@ -68,19 +72,19 @@ impl Blocks {
         // A block of zeros is divided by something, too.
         let unit = values.mul(scales.clone().clamp_min(1e-38).recip());
         Self {
-            codes: codebook.nearest(unit.clamp(-1.0, 1.0)),
+            codes: pack(codebook.nearest(unit.clamp(-1.0, 1.0))),
             scales,
         }
     }
 
     /// The state that the codes stand for, in `shape`.
     pub(super) fn read(self, codebook: &Codebook, shape: [usize; 2]) -> Tensor<2> {
-        let [blocks, width] = self.codes.dims();
-        let index = self.codes.reshape([blocks * width]).cast(DType::I32);
+        let [blocks, _] = self.codes.dims();
+        let index = unpack(self.codes);
         let values = codebook.values.clone().select(0, index);
-        let flat = values.reshape([blocks, width]).mul(self.scales);
+        let flat = values.reshape([blocks, BLOCK]).mul(self.scales);
         let n = shape[0] * shape[1];
-        flat.reshape([1, blocks * width])
+        flat.reshape([1, blocks * BLOCK])
             .narrow(1, 0, n)
             .reshape(shape)
     }
@@ -99,10 +103,10 @@ impl Codebook {
     fn new(is_signed: bool, device: &Device) -> Self {
         let values = dynamic_map(is_signed);
         let midpoints = midpoints(&values);
-        let table: Vec<i32> = (0..CELLS)
+        let table: Vec<i64> = (0..CELLS)
             .map(|cell| {
                 let edge = edge(cell, is_signed, -ROUNDING);
-                midpoints.iter().filter(|m| f64::from(**m) < edge).count() as i32
+                midpoints.iter().filter(|m| f64::from(**m) < edge).count() as i64
             })
             .collect();
         let floats = |values: Vec<f32>| -> Tensor<1> {
@@ -111,13 +115,13 @@ impl Codebook {
         Self {
             values: floats(values),
             midpoints: floats(midpoints),
-            table: Tensor::from_data(TensorData::from(&table[..]), (device, DType::I32)),
+            table: Tensor::from_data(TensorData::from(&table[..]), (device, DType::I64)),
             is_signed,
         }
     }
 
-    /// The numbers of the values nearest to `unit`, `[blocks, 256]` between −1 and 1: u8.
-    fn nearest(&self, unit: Tensor<2>) -> Tensor<2, Int> {
+    /// The numbers of the values nearest to `unit`, `[blocks, 256]` between −1 and 1: `[blocks · 256]`, i64.
+    fn nearest(&self, unit: Tensor<2>) -> Tensor<1, Int> {
         let [blocks, width] = unit.dims();
         let unit = unit.reshape([blocks * width]);
         let root = unit.clone().abs().sqrt().sqrt();
@@ -132,12 +136,36 @@ impl Codebook {
             .clamp(0.0, CELLS as f64 - 1.0)
             .floor()
             .int()
-            .cast(DType::I32);
+            .cast(DType::I64);
         let below = self.table.clone().select(0, cell);
         let midpoint = self.midpoints.clone().select(0, below.clone());
-        let is_above = unit.greater(midpoint).int().cast(DType::I32);
-        below.add(is_above).cast(DType::U8).reshape([blocks, width])
+        let is_above = unit.greater(midpoint).int().cast(DType::I64);
+        below.add(is_above)
     }
+}
+
+/// Codes `[blocks · 256]` as `[blocks, 32]`.
+fn pack(codes: Tensor<1, Int>) -> Tensor<2, Int> {
+    let [n] = codes.dims();
+    let lanes = codes.cast(DType::I64).reshape([n / LANES, LANES]);
+    let lane = |k: usize| {
+        let codes = lanes.clone().narrow(1, k, 1);
+        codes.bitwise_left_shift_scalar(8 * k as i64)
+    };
+    let packed = (1..LANES).map(lane).fold(lane(0), Tensor::bitwise_or);
+    packed.reshape([n / BLOCK, BLOCK / LANES])
+}
+
+/// The inverse of [`pack`].
+fn unpack(packed: Tensor<2, Int>) -> Tensor<1, Int> {
+    let [blocks, width] = packed.dims();
+    let packed = packed.reshape([blocks * width, 1]);
+    // The shift may bring the sign in; the mask takes it off.
+    let lane = |k: usize| {
+        let shifted = packed.clone().bitwise_right_shift_scalar(8 * k as i64);
+        shifted.bitwise_and_scalar(0xff)
+    };
+    Tensor::cat((0..LANES).map(lane).collect(), 1).reshape([blocks * BLOCK])
 }
 
 /// The value at the lower edge of a cell, its fourth root moved by `margin`.
@@ -204,14 +232,32 @@ mod tests {
     }
 
     #[test]
+    fn eight_codes_lie_in_one_integer() {
+        let codes: Vec<i64> = (0..512).map(|i| (i * 37 + 3) % 256).collect();
+        let packed = pack(Tensor::<1, Int>::from_ints(&codes[..], &Device::flex()));
+        assert_eq!(packed.dims(), [2, 32]);
+        let bytes: Vec<u8> = packed
+            .clone()
+            .into_data()
+            .iter::<i64>()
+            .flat_map(i64::to_le_bytes)
+            .collect();
+        let wanted: Vec<u8> = codes.iter().map(|code| *code as u8).collect();
+        assert_eq!(bytes, wanted);
+        assert_eq!(
+            unpack(packed).into_data().iter::<i64>().collect::<Vec<_>>(),
+            codes
+        );
+    }
+
+    #[test]
     fn a_state_of_any_length_is_kept() {
         let device = Device::flex();
         let codebook = Codebook::new(true, &device);
         let values: Vec<f32> = (0..600).map(|i| (i as f32 - 300.0) / 100.0).collect();
         let state = Tensor::<1>::from_floats(&values[..], &device).reshape([20, 30]);
         let blocks = Blocks::of(state, &codebook);
-        assert_eq!(blocks.codes.dims(), [3, 256]);
-        assert_eq!(blocks.codes.dtype(), DType::U8);
+        assert_eq!(blocks.codes.dims(), [3, 32]);
         let read = blocks
             .read(&codebook, [20, 30])
             .into_data()

@@ -7,7 +7,7 @@ use burn::tensor::{DType, Int, Tensor, TensorData};
 use slm_ops::dynamic_map;
 
 use super::Step;
-use super::blocks::{BLOCK, Blocks, midpoints};
+use super::blocks::{BLOCK, Blocks, LANES, midpoints};
 
 /// Blocks that are worth a thread of their own.
 const BLOCKS_PER_THREAD: usize = 256;
@@ -62,8 +62,8 @@ pub(super) fn update_8bit(
 
     let [first, second] = [(codes1, scales1), (codes2, scales2)].map(|(codes, scales)| Blocks {
         codes: Tensor::from_data(
-            TensorData::new(std::mem::take(codes), [blocks, BLOCK]),
-            (&device, DType::U8),
+            TensorData::new(integers(codes), [blocks, BLOCK / LANES]),
+            (&device, DType::I64),
         ),
         scales: Tensor::from_data(
             TensorData::new(std::mem::take(scales), [blocks, 1]),
@@ -80,8 +80,20 @@ fn floats(tensor: Tensor<2>) -> Vec<f32> {
 }
 
 fn bytes(codes: Tensor<2, Int>) -> Vec<u8> {
-    let data = codes.cast(DType::U8).into_data();
-    data.try_into_vec().expect("the tensor was cast to u8")
+    codes
+        .into_data()
+        .iter::<i64>()
+        .flat_map(i64::to_le_bytes)
+        .collect()
+}
+
+/// The inverse of [`bytes`].
+fn integers(codes: &[u8]) -> Vec<i64> {
+    let (eights, _) = codes.as_chunks::<LANES>();
+    eights
+        .iter()
+        .map(|eight| i64::from_le_bytes(*eight))
+        .collect()
 }
 
 /// What a step does to every value of a weight.
