@@ -3,6 +3,14 @@
 //! Each file holds one operation: its mathematics with shapes, and the portable version made of burn's primitives,
 //! which is also the oracle of any fused version. Nothing here knows about models, recipes or files.
 
+#![cfg_attr(
+    feature = "libtorch",
+    expect(
+        deprecated,
+        reason = "burn-tch is the GPU backend for as long as burn has it"
+    )
+)]
+
 pub mod attention;
 pub mod gated;
 pub mod head;
