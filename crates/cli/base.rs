@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use slm_model::{Decoder, DecoderConfig, device, locate};
+use slm_model::{Decoder, DecoderConfig, device, locate, quant_scheme};
 use slm_recipe::{Init, Recipe};
 use slm_run::{AtomicDir, sha256_bytes, sha256_file, sha256_json};
 use slm_text::{ChatTokenizer, train_bpe};
@@ -90,8 +90,13 @@ impl Base {
     pub(crate) fn decoder(&self, recipe: &Recipe) -> Result<Decoder> {
         let device = device::open(&recipe.model.device)?;
         match (recipe.model.init, &self.folder) {
-            (Init::Pretrained, Some(folder)) => Decoder::load(folder, &device, recipe.model.dtype)
-                .with_context(|| format!("failed to load `{}`", recipe.model.base_model)),
+            (Init::Pretrained, Some(folder)) => Decoder::load_quantized(
+                folder,
+                &device,
+                recipe.model.dtype,
+                quant_scheme(&recipe.model),
+            )
+            .with_context(|| format!("failed to load `{}`", recipe.model.base_model)),
             _ => Ok(Decoder::init(self.config(recipe)?, recipe.seed, &device)),
         }
     }

@@ -27,6 +27,7 @@ pub(crate) const RECIPES: &[Shipped] = shipped![
     "gsm8k/lora",
     "quickstart",
     "qwen2.5-0.5b/lora",
+    "qwen2.5-0.5b/qlora",
     "reference",
     "smollm2-135m/lora",
 ];

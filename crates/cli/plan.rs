@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, io::Write};
 use anyhow::Result;
 use serde::Serialize;
 use slm_data::{BatchOptions, Side, batches};
-use slm_model::device;
+use slm_model::{device, quant_scheme};
 use slm_recipe::{EvalTask, Method, Recipe};
 use slm_train::total_steps;
 
 use crate::{
     preview::Preview,
-    table::{Table, thousands},
+    table::{Table, size, thousands},
     walk::tasks,
 };
 
@@ -24,6 +24,10 @@ pub(crate) struct Plan {
     family: String,
     device: String,
     parameters: usize,
+    /// Of the base, as the recipe keeps it.
+    weights_bytes: usize,
+    /// The same without `model.quantization`.
+    weights_bytes_unquantized: usize,
     train_rows: usize,
     held_out_rows: usize,
     left_out_rows: usize,
@@ -56,6 +60,8 @@ impl Plan {
             family: config.family.model_type.into(),
             device: device::name(&device),
             parameters: config.n_params(),
+            weights_bytes: config.size_bytes(recipe.model.dtype, quant_scheme(&recipe.model)),
+            weights_bytes_unquantized: config.size_bytes(recipe.model.dtype, None),
             train_rows: train.rows,
             held_out_rows: held_out.rows,
             left_out_rows: train.dropped.total() + held_out.dropped.total(),
@@ -86,6 +92,7 @@ impl Plan {
             "base".into(),
             format!("{} ({}, {parameters} parameters)", self.base, self.family),
         ]);
+        table.row(["weights".into(), self.weights()]);
         table.row(["device".into(), self.device.clone()]);
         table.row([
             "rows".into(),
@@ -114,6 +121,22 @@ impl Plan {
         table.row(["artifacts".into(), listed(&self.artifacts)]);
         table.write(out)?;
         Ok(())
+    }
+}
+
+impl Plan {
+    /// What the weights take up, and what that saves.
+    fn weights(&self) -> String {
+        let [kept, floats] = [self.weights_bytes, self.weights_bytes_unquantized];
+        let text = size(kept as u64);
+        match kept == floats {
+            true => text,
+            false => {
+                let bits = 8.0 * kept as f64 / self.parameters as f64;
+                let floats = size(floats as u64);
+                format!("{text}, {bits:.1} bits per parameter (unquantized: {floats})")
+            }
+        }
     }
 }
 

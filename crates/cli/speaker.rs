@@ -3,7 +3,9 @@
 use std::{io::Write, path::Path};
 
 use anyhow::{Context, Result};
-use slm_model::{Decoder, Generated, Sampling, device, generate, locate};
+use slm_model::{
+    Decoder, Generated, QuantScheme, Sampling, device, generate, locate, quant_scheme,
+};
 use slm_recipe::{Dtype, Recipe};
 use slm_text::{ChatTokenizer, Message};
 
@@ -50,7 +52,7 @@ impl Speaker {
             ));
         }
         let tokenizer = ChatTokenizer::load(path, "auto")?;
-        let decoder = load(path, arguments)?;
+        let decoder = load(path, arguments, None)?;
         let manner = if tokenizer.has_template() {
             Manner::Chat
         } else {
@@ -85,7 +87,9 @@ impl Speaker {
         };
         let tokenizer = ChatTokenizer::load(&folder, template)?;
         mask::check_run(run, &tokenizer)?;
-        let mut decoder = load(&folder, arguments)?;
+        // An adapter answers over the base that it was trained on, in its codes.
+        let scheme = quant_scheme(&recipe.model).filter(|_| adapter.is_some());
+        let mut decoder = load(&folder, arguments, scheme)?;
         if let Some(adapter) = adapter {
             decoder.load_adapter(&adapter)?;
         }
@@ -202,9 +206,13 @@ impl Speaker {
     }
 }
 
-fn load(folder: &Path, arguments: &SamplingArguments) -> Result<Decoder> {
+fn load(
+    folder: &Path,
+    arguments: &SamplingArguments,
+    scheme: Option<QuantScheme>,
+) -> Result<Decoder> {
     let device = device::open(&arguments.device)?;
-    Decoder::load(folder, &device, Dtype::F32)
+    Decoder::load_quantized(folder, &device, Dtype::F32, scheme)
         .with_context(|| format!("failed to load `{}`", folder.display()))
 }
 

@@ -1,6 +1,6 @@
 """Makes the goldens: python tests/goldens/make.py OUTDIR [PART...]
 
-A part is a family (families.py), `batches`, `losses`, `optimizers`, `quantized` or `schedules`; all of them if none is named.
+A part is a family (families.py), `batches`, `losses`, `optimizers`, `qlora`, `quantized` or `schedules`; all of them if none is named.
 PROVENANCE.md says what the files are.
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["TORCHDYNAMO_DISABLE"] = "1"
 
 import torch  # noqa: E402
 import transformers  # noqa: E402
@@ -27,6 +28,7 @@ import inputs  # noqa: E402
 import losses  # noqa: E402
 import models  # noqa: E402
 import optimizers  # noqa: E402
+import qlora  # noqa: E402
 import quantized  # noqa: E402
 import references  # noqa: E402
 import schedules  # noqa: E402
@@ -71,6 +73,7 @@ def main(out, *parts):
         batches=batches,
         losses=losses.write,
         optimizers=optimizers.write,
+        qlora=qlora.write,
         quantized=quantized.write,
         schedules=schedules.write,
     )

@@ -9,6 +9,7 @@ fn check_prints_the_plan_and_writes_nothing() {
     ----- stdout -----
     run        runs/adapter (new)
     base       base (llama, 19,936 parameters)
+    weights    79.7 KB
     device     cpu
     rows       9 to learn from, 3 held out, 0 left out
     tokens     206, of which 18 are learned

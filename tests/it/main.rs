@@ -19,6 +19,8 @@ mod logits;
 mod looking;
 // What is learned, proven before the first step and held to afterwards.
 mod mask;
+// A base in int8 and NF4 under an adapter.
+mod quantized;
 // The steps of another trainer, repeated from rows that are tokens already.
 mod trajectory;
 // train, resume, eval, export, generate, chat: from rows to an answer.

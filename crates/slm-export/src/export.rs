@@ -83,6 +83,11 @@ pub fn export(request: &Request<'_>, emit: Emit<'_>) -> Result<Exported, ExportE
         let text = "there are no held-out prompts: the exported files are not compared with the trained model";
         emit(Event::Warning { text: text.into() });
     }
+    let writes_whole = request.section.merged || !request.section.gguf.is_empty();
+    if writes_whole && request.decoder.quant_scheme().is_some() {
+        let text = "the base is quantized: `merged` and GGUF files hold what its codes stand for, with the adapter added";
+        emit(Event::Note { text: text.into() });
+    }
     let mut walk = Walk {
         request,
         merged: decoder.merged(),

@@ -4,15 +4,16 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use slm_ops::{Quantization, Quantizer, RmsWeight, RotaryTable};
+use slm_ops::{QuantScheme, Quantizer, RmsWeight, RotaryTable, Weight};
 use slm_recipe::Dtype;
 
 use crate::config::NormKind;
 use crate::layer::Layer;
 use crate::linear::Linear;
 use crate::norm::Norm;
+use crate::quantized::quantized_param;
 use crate::rope::Rope;
-use crate::weights::{Weights, param, quantized_param};
+use crate::weights::{Weights, param};
 use crate::{DecoderConfig, KvCache, ModelError, Param, Pass, TensorSpec, Tokens, random};
 
 /// A causal language model. Cloning shares the weights.
@@ -52,7 +53,7 @@ impl Decoder {
         dir: &Path,
         device: &Device,
         dtype: Dtype,
-        quantization: Option<Quantization>,
+        scheme: Option<QuantScheme>,
     ) -> Result<Self, ModelError> {
         let config = DecoderConfig::read(dir)?;
         let weights = Weights::open(dir)?;
@@ -64,7 +65,7 @@ impl Decoder {
             Dtype::Bf16 => DType::BF16,
             Dtype::F16 => DType::F16,
         };
-        let quantizer = quantization.map(|kind| Quantizer::new(kind, device, dtype));
+        let quantizer = scheme.map(|scheme| Quantizer::new(scheme, device, dtype));
         let mut params = HashMap::new();
         for spec in tensors {
             let values = weights.read(&spec.name, names.prefix, &spec.shape)?;
@@ -348,6 +349,15 @@ impl Decoder {
 
     pub fn n_params(&self) -> usize {
         self.params().iter().map(|p| p.len()).sum()
+    }
+
+    /// How the layers' matrices are kept, where any is in codes.
+    pub fn quant_scheme(&self) -> Option<QuantScheme> {
+        let mut params = self.params().into_iter();
+        params.find_map(|p| match &p.value {
+            Weight::Quantized(codes) => Some(codes.scheme()),
+            Weight::Float(_) => None,
+        })
     }
 
     /// What the base weights take up.

@@ -1,6 +1,6 @@
 //! The tensors that a decoder's files hold.
 
-use slm_ops::Quantization;
+use slm_ops::QuantScheme;
 use slm_recipe::Dtype;
 
 use crate::DecoderConfig;
@@ -46,12 +46,12 @@ impl DecoderConfig {
     }
 
     /// What the weights take up; the matrices of the layers in codes, where they are quantized.
-    pub fn size_bytes(&self, dtype: Dtype, quantization: Option<Quantization>) -> usize {
+    pub fn size_bytes(&self, dtype: Dtype, scheme: Option<QuantScheme>) -> usize {
         let float = match dtype {
             Dtype::F32 => 4,
             Dtype::Bf16 | Dtype::F16 => 2,
         };
-        let size = |spec: TensorSpec| match (quantization, &spec.shape[..], spec.layout) {
+        let size = |spec: TensorSpec| match (scheme, &spec.shape[..], spec.layout) {
             (Some(kind), &[out, input], Layout::Matrix) if self.is_linear(&spec) => {
                 kind.size_bytes([out, input])
             }

@@ -7,7 +7,6 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::{bf16, f16};
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use slm_ops::{Quantizer, Weight};
 
 use crate::family::Names;
 use crate::param::Layout;
@@ -280,27 +279,6 @@ pub(crate) fn param(spec: TensorSpec, values: Vec<f32>, device: &Device, dtype: 
     Param {
         layout: spec.layout,
         ..Param::matrix(spec.name, value)
-    }
-}
-
-/// A linear layer's matrix in codes, from values in the order of its file.
-pub(crate) fn quantized_param(spec: TensorSpec, values: Vec<f32>, quantizer: &Quantizer) -> Param {
-    let (rows, columns) = (spec.shape[0], spec.shape[1]);
-    let quantized = match spec.layout {
-        // Codes go along [out, in], whatever the file does.
-        Layout::Transposed => {
-            let column = |i| values.iter().skip(i).step_by(columns).copied();
-            let turned: Vec<f32> = (0..columns).flat_map(column).collect();
-            quantizer.quantize(&turned, [columns, rows])
-        }
-        Layout::Matrix | Layout::Vector => quantizer.quantize(&values, [rows, columns]),
-    };
-    Param {
-        name: spec.name,
-        value: Weight::Quantized(quantized),
-        layout: spec.layout,
-        trainable: false,
-        original: None,
     }
 }
 

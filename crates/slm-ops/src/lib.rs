@@ -32,7 +32,7 @@ pub use lora_linear::{Adapter, Magnitude, lora_linear};
 pub use loss::{
     TokenLoss, TokenScores, TokenWeights, linear_cross_entropy, linear_nll, token_scores,
 };
-pub use quantized::{Quantization, Quantized, Quantizer, dynamic_map};
+pub use quantized::{QuantScheme, Quantized, Quantizer, dynamic_map};
 pub use rms_norm::{RmsWeight, rms_norm};
 pub use rotary::{RotaryTable, rotary};
 pub use sums::{DeviceSums, TokenSums};

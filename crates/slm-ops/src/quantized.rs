@@ -20,7 +20,7 @@ use stored::{Codes, Dense, Stored};
 
 /// How a matrix is quantized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quantization {
+pub enum QuantScheme {
     /// 8 bits per value, a scale per row: 8 bits and 32 per row.
     Int8,
     /// 4 bits per value in blocks of 64, a scale each: 4.5 bits per value.
@@ -29,7 +29,7 @@ pub enum Quantization {
     Nf4Double,
 }
 
-impl Quantization {
+impl QuantScheme {
     /// What a matrix of this shape takes up.
     pub fn size_bytes(self, [out, columns]: [usize; 2]) -> usize {
         let n = out * columns;
@@ -47,7 +47,7 @@ impl Quantization {
 /// Quantizes matrices for a device; they share its tables.
 #[derive(Clone, Debug)]
 pub struct Quantizer {
-    quantization: Quantization,
+    scheme: QuantScheme,
     /// What a matrix becomes for a product.
     dtype: FloatDType,
     device: Device,
@@ -57,10 +57,10 @@ pub struct Quantizer {
 
 impl Quantizer {
     /// Of matrices that are multiplied in `dtype`.
-    pub fn new(quantization: Quantization, device: &Device, dtype: DType) -> Self {
+    pub fn new(scheme: QuantScheme, device: &Device, dtype: DType) -> Self {
         let pairs = nf4::pairs().as_flattened().to_vec();
         Self {
-            quantization,
+            scheme,
             dtype: dtype.into(),
             device: device.clone(),
             pairs: floats(pairs, [256, 2], device),
@@ -70,13 +70,13 @@ impl Quantizer {
 
     /// The codes of `values`, row-major `[out, in]`; quantized on the host.
     pub fn quantize(&self, values: &[f32], shape: [usize; 2]) -> Quantized {
-        let codes = match self.quantization {
-            Quantization::Int8 => self.int8(Int8::of(values, shape[1]), shape),
-            Quantization::Nf4 => self.nf4(Nf4::of(values, false)),
-            Quantization::Nf4Double => self.nf4(Nf4::of(values, true)),
+        let codes = match self.scheme {
+            QuantScheme::Int8 => self.int8(Int8::of(values, shape[1]), shape),
+            QuantScheme::Nf4 => self.nf4(Nf4::of(values, false)),
+            QuantScheme::Nf4Double => self.nf4(Nf4::of(values, true)),
         };
         Quantized {
-            quantization: self.quantization,
+            scheme: self.scheme,
             stored: Arc::new(Stored {
                 shape,
                 dtype: self.dtype,
@@ -140,7 +140,7 @@ fn floats<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) 
 /// A frozen matrix, `[out, in]`, in codes. Cloning shares them.
 #[derive(Clone, Debug)]
 pub struct Quantized {
-    quantization: Quantization,
+    scheme: QuantScheme,
     stored: Arc<Stored<Dispatch>>,
     device: Device,
 }
@@ -159,8 +159,8 @@ impl Quantized {
         self.device.clone()
     }
 
-    pub fn quantization(&self) -> Quantization {
-        self.quantization
+    pub fn scheme(&self) -> QuantScheme {
+        self.scheme
     }
 
     /// The values that the codes stand for.

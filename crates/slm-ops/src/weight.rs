@@ -71,7 +71,7 @@ impl Weight {
     pub fn size_bytes(&self) -> usize {
         match self {
             Self::Float(weight) => weight.dims().iter().product::<usize>() * weight.dtype().size(),
-            Self::Quantized(weight) => weight.quantization().size_bytes(weight.dims()),
+            Self::Quantized(weight) => weight.scheme().size_bytes(weight.dims()),
         }
     }
 }

@@ -4,14 +4,10 @@ use std::path::Path;
 
 use burn::tensor::{DType, Device, Distribution, Tensor};
 use slm_ops::quantized::{Absmax, Int8, Nf4};
-use slm_ops::{Quantization, Quantizer, dynamic_map};
+use slm_ops::{QuantScheme, Quantizer, dynamic_map};
 use slm_testkit::{Golden, assert_close};
 
-const ALL: [Quantization; 3] = [
-    Quantization::Int8,
-    Quantization::Nf4,
-    Quantization::Nf4Double,
-];
+const ALL: [QuantScheme; 3] = [QuantScheme::Int8, QuantScheme::Nf4, QuantScheme::Nf4Double];
 
 fn golden() -> Golden {
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens/data");
@@ -23,7 +19,7 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 }
 
 /// The values that the codes of `tensor` stand for.
-fn dense(golden: &Golden, tensor: &str, quantization: Quantization) -> Vec<f32> {
+fn dense(golden: &Golden, tensor: &str, quantization: QuantScheme) -> Vec<f32> {
     let quantizer = Quantizer::new(quantization, &Device::flex(), DType::F32);
     let shape = golden.shape(tensor).try_into().unwrap();
     let quantized = quantizer.quantize(&golden.f32(tensor), shape);
@@ -36,7 +32,7 @@ fn int8_is_that_of_bitsandbytes_bit_for_bit() {
     let int8 = Int8::of(&golden.f32("weight"), 128);
     assert_eq!(int8.codes, golden.i8("int8.codes"));
     assert_eq!(int8.absmax, golden.f32("int8.absmax"));
-    let values = dense(&golden, "weight", Quantization::Int8);
+    let values = dense(&golden, "weight", QuantScheme::Int8);
     assert_eq!(values, golden.f32("int8.dequantized"));
 }
 
@@ -48,7 +44,7 @@ fn nf4_is_that_of_bitsandbytes_bit_for_bit() {
         assert_eq!(nf4.packed, golden.u8(&format!("{name}.packed")), "{name}");
         let absmax = Absmax::Plain(golden.f32(&format!("{name}.absmax")));
         assert_eq!(nf4.absmax, absmax, "{name}");
-        let values = dense(&golden, tensor, Quantization::Nf4);
+        let values = dense(&golden, tensor, QuantScheme::Nf4);
         assert_eq!(values, golden.f32(&format!("{name}.dequantized")), "{name}");
     }
 }
@@ -64,7 +60,7 @@ fn double_quantization_is_that_of_bitsandbytes_bit_for_bit() {
         offset: golden.f32("nf4_double.offset")[0],
     };
     assert_eq!(nf4.absmax, absmax);
-    let values = dense(&golden, "weight", Quantization::Nf4Double);
+    let values = dense(&golden, "weight", QuantScheme::Nf4Double);
     assert_eq!(values, golden.f32("nf4_double.dequantized"));
 }
 
@@ -80,7 +76,7 @@ fn the_maps_are_those_of_bitsandbytes() {
         .map(|i| ((2 * i % 16) << 4) | ((2 * i + 1) % 16))
         .collect();
     assert_eq!(codes, wanted);
-    let quantizer = Quantizer::new(Quantization::Nf4, &Device::flex(), DType::F32);
+    let quantizer = Quantizer::new(QuantScheme::Nf4, &Device::flex(), DType::F32);
     let read = quantizer.quantize(&held, [2, 64]).dense(DType::F32);
     assert_eq!(values(read), held);
 }
@@ -129,7 +125,7 @@ fn products_and_their_gradients_are_those_of_the_dequantized_matrix() {
 #[test]
 fn half_precision_rounds_the_same_values() {
     let golden = golden();
-    let quantizer = Quantizer::new(Quantization::Nf4Double, &Device::flex(), DType::BF16);
+    let quantizer = Quantizer::new(QuantScheme::Nf4Double, &Device::flex(), DType::BF16);
     let weight = golden.f32("weight");
     let quantized = quantizer.quantize(&weight, [48, 128]);
     assert_eq!(quantized.dtype(), DType::BF16);

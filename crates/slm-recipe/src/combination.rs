@@ -52,6 +52,7 @@ pub(crate) fn contradictions(
     it.names();
     it.start();
     it.scratch_config();
+    it.quantization();
     it.split();
     it.sources();
     it.length();

@@ -23,7 +23,7 @@ pub use data::{DataSection, Finding, Format, Overlong, Source, TrainOn};
 pub use eval::{EvalSection, EvalTask, OutputType};
 pub use export::{ExportSection, GgufType};
 pub use lora::{InitLora, LoraSection, TargetModules};
-pub use model::{Dtype, Init, ModelSection, ScratchConfig};
+pub use model::{Dtype, Init, ModelSection, Quantization, ScratchConfig};
 pub use problem::{Place, RecipeError, RecipeErrors};
 pub use recipe::{Recipe, SCHEMA_VERSION};
 pub use schema::json_schema;

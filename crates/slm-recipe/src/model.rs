@@ -23,6 +23,10 @@ pub struct ModelSection {
     pub device: String,
     /// Precision of weights and activations.
     pub dtype: Dtype,
+    /// How the layers' matrices of a frozen base are kept (QLoRA); products are taken in `dtype`.
+    pub quantization: Quantization,
+    /// Keep the scales of `nf4` in 8 bits as well: 4.13 bits per weight instead of 4.5.
+    pub double_quant: bool,
     /// `auto` for the template that comes with the tokenizer, or the path of a `.jinja` file.
     #[schemars(extend("minLength" = 1))]
     pub chat_template: String,
@@ -40,6 +44,8 @@ impl Default for ModelSection {
             config: None,
             device: "auto".into(),
             dtype: Dtype::F32,
+            quantization: Quantization::None,
+            double_quant: true,
             chat_template: "auto".into(),
             max_length: 1024,
         }
@@ -68,6 +74,19 @@ pub enum Dtype {
     Bf16,
     /// IEEE half precision.
     F16,
+}
+
+/// How the matrices of a frozen base are kept, in the codes of bitsandbytes. Embedding, head, norms and biases stay in `dtype`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Quantization {
+    /// In `dtype`.
+    #[default]
+    None,
+    /// 8 bits per weight, a scale per row.
+    Int8,
+    /// 4 bits per weight in blocks of 64, at the quantiles of a normal distribution.
+    Nf4,
 }
 
 /// `[model.config]`: the shape of a decoder that is trained from scratch, in the names of Hugging Face's `config.json`.

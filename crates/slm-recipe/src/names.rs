@@ -4,7 +4,7 @@ use crate::schema::Schema;
 
 /// What axolotl, LLaMA-Factory, torchtune, ms-swift, mlx-lm and litgpt call our keys.
 /// Only names that mean the same: a value can be moved as it is.
-const ELSEWHERE: [(&str, &str); 42] = [
+const ELSEWHERE: [(&str, &str); 44] = [
     ("model_name_or_path", "model.base_model"),
     ("model_name", "model.base_model"),
     ("base", "model.base_model"),
@@ -16,6 +16,8 @@ const ELSEWHERE: [(&str, &str); 42] = [
     ("model_max_length", "model.max_length"),
     ("template", "model.chat_template"),
     ("torch_dtype", "model.dtype"),
+    ("bnb_4bit_quant_type", "model.quantization"),
+    ("bnb_4bit_use_double_quant", "model.double_quant"),
     ("backend", "model.device"),
     ("lora_r", "lora.r"),
     ("lora_rank", "lora.r"),

@@ -533,3 +533,46 @@ fn a_recipe_that_cannot_be_read() {
     let errors = Recipe::load(&missing, &[]).unwrap_err();
     assert!(errors.to_string().contains("it is not UTF-8"), "{errors}");
 }
+
+#[test]
+fn a_quantized_base_is_frozen_and_taken_whole() {
+    let of = |model: &str, more: &str| {
+        let text = format!(
+            "[[data.train]]\npath = \"rows\"\n[model]\nbase_model = \"base\"\n{model}\n{more}"
+        );
+        problems(&text, &[])
+    };
+    for right in [
+        "quantization = \"none\"",
+        "quantization = \"int8\"",
+        "quantization = \"nf4\"",
+        "quantization = \"nf4\"\ndouble_quant = false",
+    ] {
+        assert!(of(right, "").is_empty(), "{right}");
+    }
+    let nf4 = "quantization = \"nf4\"";
+    assert_eq!(
+        of("quantization = \"fp4\"", ""),
+        ["r.toml:5:16 `model.quantization` is `fp4`, needs one of `none`, `int8`, `nf4`"]
+    );
+    assert_eq!(
+        of(nf4, "[train]\nmethod = \"full\""),
+        ["r.toml:5:1 `model.quantization` freezes the base: it needs `train.method = \"lora\"`"]
+    );
+    assert_eq!(
+        of(nf4, "[lora]\ninit_lora_weights = \"pissa\""),
+        [
+            "r.toml:5:1 `lora.init_lora_weights = \"pissa\"` starts from parts of the base's weights: it needs `model.quantization = \"none\"`"
+        ]
+    );
+    assert_eq!(
+        of("quantization = \"int8\"\ndouble_quant = false", ""),
+        ["r.toml:6:1 `model.double_quant` is about the scales of `model.quantization = \"nf4\"`"]
+    );
+    assert_eq!(
+        of("bnb_4bit_use_double_quant = true", ""),
+        [
+            "r.toml:5:1 unknown key `model.bnb_4bit_use_double_quant`; did you mean `model.double_quant`?"
+        ]
+    );
+}

@@ -5,17 +5,15 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
 use slm_data::Batch;
-use slm_model::{Decoder, LoraSpec, ModelError, Quantization, Tokens, device};
+use slm_model::{Decoder, LoraSpec, ModelError, QuantScheme, Tokens, device};
 use slm_recipe::{Dtype, InitLora, LoraSection, TargetModules};
-use slm_testkit::{golden_adapters, golden_models, golden_name, relative_difference};
+use slm_testkit::{
+    Golden, assert_close, golden_adapters, golden_models, golden_name, relative_difference,
+};
 use slm_train::{Gradients, LossOptions, loss_and_gradients};
 
 const SHARED_MODELS: usize = 15;
-const ALL: [Quantization; 3] = [
-    Quantization::Int8,
-    Quantization::Nf4,
-    Quantization::Nf4Double,
-];
+const ALL: [QuantScheme; 3] = [QuantScheme::Int8, QuantScheme::Nf4, QuantScheme::Nf4Double];
 
 fn backends() -> Vec<String> {
     let built = device::available()
@@ -31,7 +29,7 @@ fn llama() -> PathBuf {
     llama.expect("there is a llama among the goldens")
 }
 
-fn quantized(model: &Path, device: &Device, kind: Quantization) -> Decoder {
+fn quantized(model: &Path, device: &Device, kind: QuantScheme) -> Decoder {
     let folder = model.join("model");
     Decoder::load_quantized(&folder, device, Dtype::F32, Some(kind)).unwrap()
 }
@@ -137,6 +135,88 @@ fn a_step_is_that_over_the_dequantized_base() {
     assert!(compared >= 69, "{compared} comparisons");
 }
 
+/// The case `plain` of a golden model: no padding, labels of -100 are not learned.
+fn plain(golden: &Golden) -> Batch {
+    let shape = golden.shape("plain.input_ids");
+    let [rows, cols] = [shape[0], shape[1]];
+    let ints = |name| -> Vec<i32> { golden.i64(name).into_iter().map(|v| v as i32).collect() };
+    let labels = ints("plain.labels");
+    let next = |i: usize| match (i + 1) % cols {
+        0 => -100,
+        _ => labels[i + 1],
+    };
+    let learn: Vec<bool> = (0..rows * cols).map(|i| next(i) != -100).collect();
+    Batch {
+        rows,
+        cols,
+        ids: ints("plain.input_ids"),
+        positions: (0..rows).flat_map(|_| 0..cols as i32).collect(),
+        targets: (0..rows * cols).map(|i| next(i).max(0)).collect(),
+        tokens: rows * cols,
+        learned: learn.iter().filter(|l| **l).count(),
+        segments: vec![1; rows * cols],
+        learn,
+    }
+}
+
+#[test]
+fn a_step_over_nf4_is_that_of_transformers_peft_and_bitsandbytes() {
+    let mut compared = 0;
+    for backend in backends() {
+        let device = device::open(&backend).unwrap();
+        for model in golden_models(SHARED_MODELS) {
+            for dir in golden_adapters(&model) {
+                if !dir.join("qlora_ref.safetensors").exists() {
+                    continue;
+                }
+                let golden = Golden::open(&dir.join("qlora_ref.safetensors"));
+                let batch = plain(&Golden::open(&model.join("base_ref.safetensors")));
+                for (name, kind) in [
+                    ("nf4", QuantScheme::Nf4),
+                    ("nf4_double", QuantScheme::Nf4Double),
+                ] {
+                    let mut decoder = quantized(&model, &device, kind);
+                    decoder.load_adapter(&dir).unwrap();
+                    decoder.train_adapter();
+                    let what = format!("{name} {} on {backend}", golden_name(&dir));
+                    compared += compare(&decoder, &batch, &golden, name, &what);
+                }
+            }
+        }
+    }
+    assert!(compared >= 288, "{compared} gradients");
+}
+
+/// Logits, loss and every gradient. Returns how many gradients there were.
+fn compare(decoder: &Decoder, batch: &Batch, golden: &Golden, name: &str, what: &str) -> usize {
+    let (ids, positions) = (&batch.ids, &batch.positions);
+    let shape = [batch.rows, batch.cols];
+    let tokens = Tokens::new(ids, positions, &batch.segments, shape, decoder.device());
+    let states = decoder.inference().hidden(&tokens, None, None);
+    let width = states.dims()[2];
+    let logits = decoder.logits(states.reshape([batch.rows * batch.cols, width]));
+    let want = golden.f32(&format!("{name}.logits"));
+    assert_close(&format!("{what}: logits"), &values(&logits), &want, 1e-5);
+
+    let mut gradients = Gradients::new();
+    let options = LossOptions::mean_of(batch.learned);
+    let sums = loss_and_gradients(decoder, batch, &options, &mut gradients);
+    let loss = sums.read().loss / batch.learned as f64;
+    let want = f64::from(golden.f32(&format!("{name}.loss"))[0]);
+    let off = (loss - want).abs() / want;
+    assert!(off < 1e-5, "{what}: loss {loss} is not {want}");
+    for (param, gradient) in &gradients {
+        let key = format!("{name}.grad.{}", param.trim_end_matches(".weight"));
+        let want = golden.f32(&format!("{key}.weight"));
+        let off = relative_difference(&values(gradient), &want);
+        assert!(off < 1e-4, "{what}: the gradient of {param} is {off:e} off");
+    }
+    let held = golden.names().into_iter();
+    let held = held.filter(|key| key.starts_with(&format!("{name}.grad.")));
+    assert_eq!(gradients.len(), held.count(), "{what}");
+    gradients.len()
+}
+
 #[test]
 fn dropout_falls_on_the_same_inputs() {
     let device = device::open("cpu").unwrap();
@@ -147,7 +227,7 @@ fn dropout_falls_on_the_same_inputs() {
             use_dora,
             ..LoraSection::default()
         });
-        let base = quantized(&llama(), &device, Quantization::Nf4Double);
+        let base = quantized(&llama(), &device, QuantScheme::Nf4Double);
         let [codes, floats] = [base.clone(), base.merged()].map(|mut decoder| {
             decoder.attach_lora(&spec, 3).unwrap();
             for param in decoder.trainable_mut() {
@@ -174,15 +254,15 @@ fn codes_change_the_model_a_little_and_shrink_it() {
         assert_eq!(base.n_params(), plain.n_params());
         let off = relative_difference(&logits(&base), &logits(&plain));
         let bounds = match kind {
-            Quantization::Int8 => 1e-4..0.05,
-            Quantization::Nf4 | Quantization::Nf4Double => 0.01..0.5,
+            QuantScheme::Int8 => 1e-4..0.05,
+            QuantScheme::Nf4 | QuantScheme::Nf4Double => 0.01..0.5,
         };
         assert!(bounds.contains(&off), "{kind:?}: logits are {off} off");
         assert_eq!(
             base.size_bytes(),
             base.config().size_bytes(Dtype::F32, Some(kind))
         );
-        if kind != Quantization::Nf4Double {
+        if kind != QuantScheme::Nf4Double {
             // Groups of 256 scales are more than these small matrices have.
             assert!(base.size_bytes() < before);
             before = base.size_bytes();
@@ -193,7 +273,7 @@ fn codes_change_the_model_a_little_and_shrink_it() {
 #[test]
 fn what_is_trained_whole_becomes_floats() {
     let device = device::open("cpu").unwrap();
-    let mut decoder = quantized(&llama(), &device, Quantization::Nf4);
+    let mut decoder = quantized(&llama(), &device, QuantScheme::Nf4);
     let before = logits(&decoder);
     let spec = LoraSpec::from(&LoraSection {
         modules_to_save: vec!["o_proj".into()],
@@ -218,7 +298,7 @@ fn what_is_trained_whole_becomes_floats() {
 #[test]
 fn pissa_wants_floats() {
     let device = device::open("cpu").unwrap();
-    let mut decoder = quantized(&llama(), &device, Quantization::Int8);
+    let mut decoder = quantized(&llama(), &device, QuantScheme::Int8);
     let spec = LoraSpec::from(&LoraSection {
         init_lora_weights: InitLora::Pissa,
         ..LoraSection::default()

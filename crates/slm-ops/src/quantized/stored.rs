@@ -210,18 +210,14 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::{Quantization, Quantizer};
+    use crate::{QuantScheme, Quantizer};
 
     #[test]
     fn one_pass_reads_what_the_primitives_read() {
         let values: Vec<f32> = (0u64..300 * 130)
             .map(|i| (crate::noise::mix(i) as f32 / u64::MAX as f32 - 0.5) * 0.2)
             .collect();
-        for quantization in [
-            Quantization::Int8,
-            Quantization::Nf4,
-            Quantization::Nf4Double,
-        ] {
+        for quantization in [QuantScheme::Int8, QuantScheme::Nf4, QuantScheme::Nf4Double] {
             // The second ends within a block, a byte and a group.
             for shape in [[300, 130], [71, 65]] {
                 for dtype in [DType::F32, DType::BF16] {

@@ -1,7 +1,7 @@
 //! What a pretrained model and a new one need, and what neither has use for.
 
 use super::Combinations;
-use crate::{Init, Method, Recipe};
+use crate::{Init, InitLora, Method, Quantization, Recipe};
 
 impl Combinations<'_> {
     pub(super) fn start(&mut self) {
@@ -56,6 +56,29 @@ impl Combinations<'_> {
                 &["model.revision", "model.base_model"],
                 "`model.revision` needs a `model.base_model`",
             );
+        }
+    }
+
+    pub(super) fn quantization(&mut self) {
+        let Recipe {
+            model, lora, train, ..
+        } = self.recipe;
+        if model.quantization != Quantization::Nf4 && !model.double_quant {
+            let reason =
+                "`model.double_quant` is about the scales of `model.quantization = \"nf4\"`";
+            self.conflict(&["model.double_quant", "model.quantization"], reason);
+        }
+        if model.quantization == Quantization::None {
+            return;
+        }
+        if train.method != Method::Lora {
+            let reason =
+                "`model.quantization` freezes the base: it needs `train.method = \"lora\"`";
+            self.conflict(&["model.quantization", "train.method"], reason);
+        } else if lora.init_lora_weights == InitLora::Pissa {
+            let reason = "`lora.init_lora_weights = \"pissa\"` starts from parts of the base's weights: \
+                          it needs `model.quantization = \"none\"`";
+            self.conflict(&["model.quantization", "lora.init_lora_weights"], reason);
         }
     }
 

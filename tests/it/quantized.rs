@@ -1,0 +1,84 @@
+//! An adapter over a base in codes.
+
+use crate::sandbox::{Sandbox, assert_shown};
+
+const NF4: &str = "model.quantization=nf4";
+
+#[test]
+fn an_adapter_is_trained_over_nf4_and_shipped() {
+    let sandbox = Sandbox::with_base();
+    let shown = sandbox.run(&["train", "adapter.toml", NF4]);
+    for line in [
+        "exit code: 0",
+        "note: the base is quantized: `merged` and GGUF files hold what its codes stand for, with the adapter added",
+        "wrote `runs/adapter/export/adapter` (6.7 KB)",
+        "wrote `runs/adapter/export/merged` (90.0 KB)",
+        "wrote `runs/adapter/export/adapter-Q8_0.gguf` (28.3 KB)",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}\n{shown}");
+    }
+    let resolved = sandbox.read("runs/adapter/recipe.resolved.toml");
+    assert!(resolved.contains("quantization = \"nf4\""), "{resolved}");
+    // Over the same codes the adapter answers as what was merged from them.
+    let prompt = [
+        "generate",
+        "runs/adapter",
+        "--prompt",
+        "I want my money back.",
+    ];
+    let merged = sandbox.succeeds(&prompt);
+    fs_err::remove_dir_all(sandbox.path("runs/adapter/export/merged")).unwrap();
+    assert_eq!(sandbox.succeeds(&prompt), merged);
+}
+
+#[test]
+fn check_says_what_codes_save() {
+    let sandbox = Sandbox::with_base();
+    assert_shown!(sandbox.run(&["check", "adapter.toml", NF4, "model.double_quant=false"]), @r"
+    exit code: 0
+    ----- stdout -----
+    run        runs/adapter (new)
+    base       base (llama, 19,936 parameters)
+    weights    44.5 KB, 17.9 bits per parameter (unquantized: 79.7 KB)
+    device     cpu
+    rows       9 to learn from, 3 held out, 0 left out
+    tokens     206, of which 18 are learned
+    steps      2 of 4 rows, 0.7 epochs
+    tasks      topic (3 rows)
+    artifacts  adapter, merged model, GGUF Q8_0
+    ");
+    let plan = |scheme: &str| {
+        let plan = sandbox.json(&["check", "adapter.toml", "--json", scheme]);
+        plan["plan"]["weights_bytes"].as_u64().unwrap()
+    };
+    let [none, int8, nf4] =
+        ["none", "int8", "nf4"].map(|kind| plan(&format!("model.quantization={kind}")));
+    assert!(none > int8 && int8 > nf4, "{none} {int8} {nf4}");
+}
+
+#[test]
+fn a_run_over_codes_is_repeated_bit_for_bit() {
+    let weights = "runs/adapter/export/adapter/adapter_model.safetensors";
+    let bytes = ["int8", "nf4"].map(|kind| {
+        let twice = [(); 2].map(|()| {
+            let sandbox = Sandbox::with_base();
+            let kind = format!("model.quantization={kind}");
+            sandbox.succeeds(&["train", "adapter.toml", "--quiet", &kind]);
+            fs_err::read(sandbox.path(weights)).unwrap()
+        });
+        assert_eq!(twice[0], twice[1], "{kind}");
+        twice[0].clone()
+    });
+    assert_ne!(bytes[0], bytes[1]);
+}
+
+#[test]
+fn all_weights_cannot_be_trained_in_codes() {
+    let sandbox = Sandbox::with_base();
+    assert_shown!(sandbox.run(&["train", "adapter.toml", NF4, "train.method=full"]), @r#"
+    exit code: 2
+    ----- stderr -----
+    error: recipe `adapter.toml` has 1 problem
+      override `model.quantization=nf4` `model.quantization` freezes the base: it needs `train.method = "lora"`
+    "#);
+}
