@@ -1,6 +1,14 @@
 //! Activations of the feed-forward layer.
 
+mod flex;
+mod fused;
+
+use burn::backend::Dispatch;
 use burn::tensor::{DType, Tensor, activation};
+
+use fused::Gated;
+
+const SQRT_2_OVER_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
 
 /// An activation, element by element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +40,12 @@ impl Activation {
 
 /// `activation(gate) · up`, element by element; both `[.., n]`. Computed in f32 and rounded once.
 pub fn gated<const D: usize>(gate: Tensor<D>, up: Tensor<D>, activation: Activation) -> Tensor<D> {
+    // The error function of GELU itself stays burn's.
+    if activation != Activation::Gelu && gate.dtype() == up.dtype() && crate::fused::applies(&gate)
+    {
+        let (gate, up) = (gate.into_dispatch(), up.into_dispatch());
+        return Tensor::from_dispatch(Dispatch::gated(gate, up, activation));
+    }
     let dtype = gate.dtype();
     let product = activation.in_f32(gate).mul(up.cast(DType::F32));
     product.cast(dtype)
@@ -39,7 +53,6 @@ pub fn gated<const D: usize>(gate: Tensor<D>, up: Tensor<D>, activation: Activat
 
 /// burn's own takes a power of every element, which is slow and has no value below zero on some backends.
 fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    const SQRT_2_OVER_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
     let cubic = x.clone().square().mul_scalar(0.044715).add_scalar(1.0);
     let inner = x.clone().mul(cubic).mul_scalar(SQRT_2_OVER_PI);
     x.mul_scalar(0.5).mul(inner.tanh().add_scalar(1.0))

@@ -1,7 +1,8 @@
 //! The operations that training lives on.
 //!
 //! Each file holds one operation: its mathematics with shapes, and the portable version made of burn's primitives,
-//! which is also the oracle of any fused version. Nothing here knows about models, recipes or files.
+//! which is also the oracle of the fused version. Beside it, `fused.rs` has the backward pass and `flex.rs` the loops.
+//! Nothing here knows about models, recipes or files.
 
 #![cfg_attr(
     feature = "libtorch",
@@ -12,8 +13,10 @@
 )]
 
 pub mod attention;
+pub mod fused;
 pub mod gated;
 pub mod head;
+mod heads;
 pub mod layer_norm;
 pub mod lora_linear;
 pub mod loss;
@@ -21,7 +24,9 @@ pub mod noise;
 pub mod quantized;
 pub mod rms_norm;
 pub mod rotary;
+mod rows;
 pub mod sums;
+mod vector;
 pub mod weight;
 
 pub use attention::attention;

@@ -1,6 +1,12 @@
 //! Root-mean-square normalisation.
 
+mod flex;
+mod fused;
+
+use burn::backend::Dispatch;
 use burn::tensor::{DType, Tensor};
+
+use fused::RmsNorm;
 
 /// How the weight meets the normalised value, where that is not in f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +25,21 @@ pub enum RmsWeight {
 /// - `x`: `[.., n]`, any float dtype; the statistics are computed in f32
 /// - `weight`: `[1, n]`
 pub fn rms_norm<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    kind: RmsWeight,
+    eps: f64,
+) -> Tensor<D> {
+    if weight.dtype() == DType::F32 && crate::fused::applies(&x) {
+        // In f32 there is nothing to round.
+        let offset = f64::from(u8::from(kind == RmsWeight::ExactPlusOne));
+        let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+        return Tensor::from_dispatch(Dispatch::rms_norm(x, weight, offset, eps));
+    }
+    portable(x, weight, kind, eps)
+}
+
+fn portable<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<2>,
     kind: RmsWeight,

@@ -1,6 +1,12 @@
 //! Rotary position embedding, halves rotated (the convention of HF models, not burn's neighbouring pairs).
 
+mod flex;
+mod fused;
+
+use burn::backend::Dispatch;
 use burn::tensor::{DType, Device, Tensor, TensorData};
+
+use fused::Rotary;
 
 /// Cosines and sines of every position of one batch, in f32: `[batch, 1, time, dim / 2]`, with `dim` the channels that are rotated.
 #[derive(Clone, Debug)]
@@ -45,6 +51,14 @@ impl RotaryTable {
 /// - `x`: `[batch, heads, time, head_dim]`, `head_dim ≥ dim`
 /// - result: the same, `[x1·cos − x2·sin, x2·cos + x1·sin, rest]` with `x1`, `x2` the halves
 pub fn rotary(x: Tensor<4>, table: &RotaryTable) -> Tensor<4> {
+    if crate::fused::applies(&x) {
+        let [cos, sin] = [&table.cos, &table.sin].map(|t| t.clone().into_dispatch());
+        return Tensor::from_dispatch(Dispatch::rotary(x.into_dispatch(), cos, sin));
+    }
+    portable(x, table)
+}
+
+fn portable(x: Tensor<4>, table: &RotaryTable) -> Tensor<4> {
     let half = table.cos.dims()[3];
     let head_dim = x.dims()[3];
     let dtype = x.dtype();

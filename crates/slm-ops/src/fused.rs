@@ -1,0 +1,37 @@
+//! Where the fused versions are taken: the one switch between them and the portable ones.
+//!
+//! A fused version has its own backward pass on `Autodiff`, which keeps as little as it can, and its own kernels on a
+//! backend. There are kernels for `Flex` in f32, what a processor computes fastest; everything else is portable.
+
+use std::cell::Cell;
+
+use burn::backend::DispatchDevice;
+use burn::tensor::{DType, Tensor};
+
+thread_local! {
+    static PORTABLE: Cell<bool> = const { Cell::new(false) };
+    static TAKEN: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Does `work` with the portable versions: the oracle of tests. For this thread; backward passes do what their forward
+/// passes recorded.
+pub fn portable<R>(work: impl FnOnce() -> R) -> R {
+    let before = PORTABLE.replace(true);
+    let result = work();
+    PORTABLE.set(before);
+    result
+}
+
+/// How many operations this thread has done fused.
+pub fn taken() -> usize {
+    TAKEN.get()
+}
+
+/// Whether an operation on tensors like `x` is done fused; counts those that are.
+pub(crate) fn applies<const D: usize>(x: &Tensor<D>) -> bool {
+    let device = x.device().inner();
+    let is_flex = matches!(device.as_dispatch(), DispatchDevice::Flex(_));
+    let applies = is_flex && x.dtype() == DType::F32 && !PORTABLE.get();
+    TAKEN.set(TAKEN.get() + usize::from(applies));
+    applies
+}

@@ -1,0 +1,137 @@
+//! Loops that are compiled for each width of vectors, chosen at run time, with the same bits from each.
+//!
+//! `f32::mul_add` rounds once on every machine, and sums are taken in a fixed number of lanes; so the width does not show.
+
+/// Lanes of a sum: four vectors of AVX-512 would hide an addition's latency, one does not wait for memory.
+pub(crate) const LANES: usize = 16;
+
+/// Compiles a function for AVX-512, for AVX2 and for the target's base, and calls the best that the machine has.
+macro_rules! vectorised {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+        $(#[$doc])*
+        $vis fn $name($($arg: $type),*) $(-> $result)? {
+            #[inline(always)]
+            fn body($($arg: $type),*) $(-> $result)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+                fn avx512($($arg: $type),*) $(-> $result)? {
+                    body($($arg),*)
+                }
+
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($arg: $type),*) $(-> $result)? {
+                    body($($arg),*)
+                }
+
+                if $crate::vector::has_avx512() {
+                    // SAFETY: the machine has what the function is compiled for.
+                    #[expect(unsafe_code, reason = "the machine was asked")]
+                    return unsafe { avx512($($arg),*) };
+                }
+                if $crate::vector::has_avx2() {
+                    // SAFETY: as above.
+                    #[expect(unsafe_code, reason = "the machine was asked")]
+                    return unsafe { avx2($($arg),*) };
+                }
+            }
+            body($($arg),*)
+        }
+    };
+}
+pub(crate) use vectorised;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn has_avx512() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && has_avx2()
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}
+
+/// The sum of `f(x, y)` over two rows, in lanes.
+#[inline(always)]
+pub(crate) fn sum_of(x: &[f32], y: &[f32], f: impl Fn(f32, f32, f32) -> f32) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let (x_lanes, x_rest) = x.as_chunks::<LANES>();
+    let (y_lanes, y_rest) = y.as_chunks::<LANES>();
+    for (x, y) in x_lanes.iter().zip(y_lanes) {
+        for i in 0..LANES {
+            lanes[i] = f(x[i], y[i], lanes[i]);
+        }
+    }
+    for (i, (x, y)) in x_rest.iter().zip(y_rest).enumerate() {
+        lanes[i] = f(*x, *y, lanes[i]);
+    }
+    lanes.iter().sum()
+}
+
+/// Σ x·y
+#[inline(always)]
+pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
+    sum_of(x, y, |x, y, sum| x.mul_add(y, sum))
+}
+
+/// `exp`, within 2 units in the last place; 0 below the smallest normal number, and at most 2.4e38.
+///
+/// Cody and Waite's reduction to |r| ≤ ln 2 / 2, then the polynomial of Cephes' `expf`.
+#[inline(always)]
+pub(crate) fn exp(x: f32) -> f32 {
+    const LOWEST: f32 = -87.336;
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    /// Adding it rounds to an integer, which the low bits of the sum then hold.
+    const ROUND: f32 = 12_582_912.0; // 1.5 · 2²³
+    let inside = x.clamp(LOWEST, 88.37);
+    let shifted = inside.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, inside));
+    let p = 1.987_569_1e-4f32
+        .mul_add(r, 1.398_199_9e-3)
+        .mul_add(r, 8.333_452e-3)
+        .mul_add(r, 4.166_579_6e-2)
+        .mul_add(r, 1.666_666_5e-1)
+        .mul_add(r, 0.5);
+    let y = (p * r).mul_add(r, r) + 1.0;
+    let power = shifted.to_bits().wrapping_sub(ROUND.to_bits() - 127) << 23;
+    let y = y * f32::from_bits(power);
+    if x < LOWEST { 0.0 } else { y }
+}
+
+/// 1 / (1 + e⁻ˣ)
+#[inline(always)]
+pub(crate) fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_that_of_f64() {
+        let mut x = -87.0f32;
+        while x < 88.0 {
+            let want = f64::from(x).exp();
+            let error = (f64::from(exp(x)) - want).abs() / want;
+            assert!(error < 2.5e-7, "exp({x}) is off by {error}");
+            x += 0.0137;
+        }
+        assert_eq!(exp(0.0), 1.0);
+        assert_eq!(exp(f32::NEG_INFINITY), 0.0);
+        assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn a_sum_takes_in_the_rest() {
+        let x: Vec<f32> = (0..37).map(|i| i as f32).collect();
+        assert_eq!(dot(&x, &x), (0..37).map(|i| i * i).sum::<i32>() as f32);
+    }
+}

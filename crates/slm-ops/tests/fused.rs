@@ -1,0 +1,148 @@
+//! Fused operations and portable ones: the same values and the same gradients.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use slm_ops::fused::{portable, taken};
+use slm_ops::{Activation, RmsWeight, RotaryTable, gated, rms_norm, rotary};
+
+/// Values from -1 to 1, those of `seed`.
+fn values(n: usize, seed: u64) -> Vec<f32> {
+    let word = |i: u64| slm_ops::noise::mix(i ^ slm_ops::noise::mix(seed));
+    (0..n as u64)
+        .map(|i| (word(i) >> 40) as f32 / (1u64 << 23) as f32 - 1.0)
+        .collect()
+}
+
+fn tensor<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
+    let data = TensorData::new(values(shape.iter().product(), seed), shape);
+    Tensor::from_data(data, &Device::flex())
+}
+
+/// The result of `f` and the gradients of its inputs, which are flat here.
+fn traced(inputs: &[Tensor<1>], f: &dyn Fn(&[Tensor<1>]) -> Tensor<2>) -> Vec<Vec<f32>> {
+    let leaves: Vec<Tensor<1>> = inputs
+        .iter()
+        .map(|input| input.clone().autodiff().require_grad())
+        .collect();
+    let y = f(&leaves);
+    let pull = tensor(y.dims(), 99);
+    let grads = y.clone().mul(pull.autodiff()).sum().backward();
+    let mut all = vec![flat(y.inner())];
+    all.extend(leaves.iter().map(|leaf| flat(leaf.grad(&grads).unwrap())));
+    all
+}
+
+fn flat<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap()
+}
+
+/// Asks that `f` is done in `operations` fused operations, and does the same as in portable ones, with and without a graph.
+fn assert_same(inputs: &[Tensor<1>], operations: usize, f: &dyn Fn(&[Tensor<1>]) -> Tensor<2>) {
+    let before = taken();
+    let fused = traced(inputs, f);
+    assert_eq!(taken() - before, operations, "fused operations");
+    let plain = portable(|| traced(inputs, f));
+    assert_eq!(taken() - before, operations, "none in the portable version");
+    for (i, (fused, plain)) in fused.iter().zip(&plain).enumerate() {
+        let scale = plain.iter().fold(1.0f32, |max, x| max.max(x.abs()));
+        assert_eq!(fused.len(), plain.len());
+        for (j, (a, b)) in fused.iter().zip(plain).enumerate() {
+            let off = (a - b).abs() / scale;
+            assert!(off < 3e-6, "value {j} of {i}: {a} is not {b}");
+        }
+    }
+    let untracked = flat(f(inputs));
+    assert_eq!(untracked, fused[0], "with and without a graph");
+}
+
+#[test]
+fn norms() {
+    // The last is more than one task.
+    for [rows, n] in [[1, 1], [3, 5], [7, 16], [5, 37], [300, 160]] {
+        for kind in [RmsWeight::Exact, RmsWeight::ExactPlusOne] {
+            let inputs = [tensor([rows * n], 1), tensor([n], 2)];
+            assert_same(&inputs, 1, &|inputs| {
+                let x = inputs[0].clone().reshape([rows, n]);
+                rms_norm(x, inputs[1].clone().reshape([1, n]), kind, 1e-5)
+            });
+        }
+    }
+}
+
+#[test]
+fn gates() {
+    for [rows, n] in [[1, 1], [3, 5], [7, 16], [300, 175]] {
+        for activation in [Activation::Silu, Activation::GeluTanh] {
+            let inputs = [tensor([rows * n], 1), tensor([rows * n], 2)].map(|x| x.mul_scalar(6.0));
+            assert_same(&inputs, 1, &|inputs| {
+                let [gate, up] = [0, 1].map(|i| inputs[i].clone().reshape([rows, n]));
+                gated(gate, up, activation)
+            });
+            // Both in one matrix.
+            let joined = [tensor([rows * 2 * n], 1)];
+            assert_same(&joined, 1, &|inputs| {
+                let y = inputs[0].clone().reshape([rows, 2 * n]);
+                let (gate, up) = (y.clone().narrow(1, 0, n), y.narrow(1, n, n));
+                gated(gate, up, activation)
+            });
+        }
+    }
+}
+
+#[test]
+fn bits_do_not_depend_on_the_number_of_threads() {
+    let inputs = [tensor([700 * 160], 1), tensor([160], 2)];
+    let work = || {
+        traced(&inputs, &|inputs| {
+            let x = inputs[0].clone().reshape([700, 160]);
+            let y = rms_norm(
+                x.clone(),
+                inputs[1].clone().reshape([1, 160]),
+                RmsWeight::Rounded,
+                1e-5,
+            );
+            gated(y, x, Activation::Silu)
+        })
+    };
+    let on = |n| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build();
+        pool.unwrap().install(work)
+    };
+    assert_eq!(on(1), on(3));
+}
+
+#[test]
+fn gates_of_large_values_stay_finite() {
+    let x = Tensor::<2>::from_floats([[-1e4, -100.0, 100.0, 1e4]], &Device::flex());
+    for activation in [Activation::Silu, Activation::GeluTanh] {
+        let y = flat(gated(x.clone(), x.clone().ones_like(), activation));
+        for (got, want) in y.iter().zip([0.0, 0.0, 100.0, 1e4]) {
+            assert!((got - want).abs() < 1e-6, "{got} is not {want}");
+        }
+    }
+}
+
+#[test]
+fn rotations() {
+    // All channels, or some of them; the last is more than one task.
+    for ([batch, heads, time, head_dim], half) in [
+        ([1, 1, 1, 2], 1),
+        ([2, 3, 5, 8], 4),
+        ([2, 3, 5, 10], 3),
+        ([3, 5, 70, 34], 17),
+    ] {
+        let positions: Vec<i32> = (0..batch * time).map(|i| (i * 7 % 31) as i32).collect();
+        let frequencies: Vec<f32> = (0..half).map(|i| 0.7f32.powi(i)).collect();
+        let device = Device::flex();
+        let table = RotaryTable::new(&positions, [batch, time], &frequencies, 1.1, &device);
+        let n = batch * heads * time * head_dim;
+        assert_same(&[tensor([n], 1)], 1, &|inputs| {
+            let x = inputs[0].clone().reshape([batch, time, heads, head_dim]);
+            let y = rotary(x.swap_dims(1, 2), &table);
+            y.swap_dims(1, 2).reshape([batch * time, heads * head_dim])
+        });
+        assert_same(&[tensor([n], 1)], 1, &|inputs| {
+            let x = inputs[0].clone().reshape([batch, heads, time, head_dim]);
+            rotary(x, &table).reshape([batch * time, heads * head_dim])
+        });
+    }
+}
