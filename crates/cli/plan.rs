@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, io::Write};
 
 use anyhow::Result;
 use serde::Serialize;
-use slm_data::{BatchOptions, Side, batches};
+use slm_data::{BatchOptions, Side};
 use slm_model::{device, quant_scheme};
 use slm_recipe::{EvalTask, Method, Recipe};
-use slm_train::total_steps;
+use slm_train::{batches_per_epoch, total_steps};
 
 use crate::{
     preview::Preview,
@@ -153,7 +153,8 @@ fn steps(recipe: &Recipe, preview: &Preview) -> (usize, f64) {
         seed: recipe.seed,
         epoch: 0,
     };
-    let micro_batches = batches(preview.shards.train(), &options).len();
+    let samples = preview.shards.train();
+    let micro_batches = batches_per_epoch(samples, section.objective, &options);
     let steps = total_steps(section, micro_batches);
     let each = micro_batches.div_ceil(section.gradient_accumulation_steps);
     (steps, steps as f64 / each.max(1) as f64)

@@ -75,6 +75,7 @@ mod tests {
             loss,
             entropy: 1.0,
             token_accuracy: loss / 4.0,
+            rewards: None,
             metric: metric.map(|value| TaskMetric {
                 name: "intents/accuracy".into(),
                 value,

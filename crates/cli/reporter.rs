@@ -257,6 +257,7 @@ mod tests {
             loss: 1.25,
             entropy: 1.1,
             token_accuracy: 0.612,
+            rewards: None,
             lr: 2e-4,
             grad_norm: 1.0,
             tokens: 100,

@@ -4,6 +4,7 @@ mod judge;
 mod log;
 mod measuring;
 mod page;
+mod reference;
 mod shipping;
 mod training;
 

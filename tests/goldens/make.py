@@ -28,6 +28,7 @@ import inputs  # noqa: E402
 import losses  # noqa: E402
 import models  # noqa: E402
 import optimizers  # noqa: E402
+import preference  # noqa: E402
 import qlora  # noqa: E402
 import quantized  # noqa: E402
 import references  # noqa: E402
@@ -73,6 +74,7 @@ def main(out, *parts):
         batches=batches,
         losses=losses.write,
         optimizers=optimizers.write,
+        preference=preference.write,
         qlora=qlora.write,
         quantized=quantized.write,
         schedules=schedules.write,

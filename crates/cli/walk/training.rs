@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 use slm_data::{Answers, Sample, Shards};
 use slm_model::{Decoder, LoraSpec};
-use slm_recipe::{Method, ModelSection};
+use slm_recipe::{Method, ModelSection, Objective};
 use slm_run::{RunDir, StageStatus, sha256_file, sha256_json, write_file_atomic};
 use slm_train::{Checkpoint, Corpus, Options, Outcome, TrainError, Trainer, Turn};
 
@@ -37,11 +37,17 @@ impl Walk {
         shards: &Shards,
         tasks: &[Task],
     ) -> Result<Student> {
-        refuse_judged(shards)?;
+        check_answers(self.recipe.train.objective, shards)?;
         let digest = self.training_inputs(base)?;
         self.refuse_changed("weights of the base", "train", &digest)?;
         let mut decoder = self.untrained(base)?;
         self.reporter.mask(&shards.manifest().mask);
+        let validation = first(shards.validation(), self.recipe.eval.max_samples);
+        let corpus = Corpus {
+            train: shards.train(),
+            validation,
+        };
+        let reference = self.reference(&decoder, corpus, &digest)?;
         let options = Options {
             section: self.recipe.train.clone(),
             seed: self.recipe.seed,
@@ -50,13 +56,10 @@ impl Walk {
             packing: self.recipe.data.packing,
             shuffle: self.recipe.data.shuffle,
             shares: shards.shares(),
+            preference: self.recipe.preference.clone(),
+            reference,
             checkpoints: self.run.path("checkpoints"),
             resume: self.resume,
-        };
-        let validation = first(shards.validation(), self.recipe.eval.max_samples);
-        let corpus = Corpus {
-            train: shards.train(),
-            validation,
         };
         let judge = self.judge(base, tasks)?;
         let mut outcome = None;
@@ -138,7 +141,7 @@ impl Walk {
         let inputs = json!({
             "base": weights, "data": self.run.record().digests.get("data"), "model": model, "packing": recipe.data.packing,
             "shuffle": recipe.data.shuffle,
-            "lora": recipe.lora, "train": recipe.train, "seed": recipe.seed, "held_out": recipe.eval.max_samples,
+            "lora": recipe.lora, "train": recipe.train, "preference": recipe.preference, "seed": recipe.seed, "held_out": recipe.eval.max_samples,
         });
         let digest = match &recipe.lora.adapter_path {
             None => sha256_json(&inputs),
@@ -214,21 +217,44 @@ fn finish(run: &RunDir, outcome: &Outcome) -> Result<Vec<PathBuf>> {
     Ok(vec![OUTCOME.into(), checkpoint])
 }
 
-/// Learning every answer would learn the rejected ones as well.
-fn refuse_judged(shards: &Shards) -> Result<()> {
-    match shards.answers() {
-        Answers::Single => Ok(()),
-        _ => Err(refuse(
-            "the rows have chosen and rejected answers, rows with one answer were needed",
-            "to learn the chosen ones: `data.format = \"prompt_completion\"` with `columns = { completion = \"chosen\" }`",
-        )),
-    }
+/// Whether the rows have the answers that an objective learns from. Learning every answer of judged ones would learn the
+/// rejected ones as well.
+fn check_answers(objective: Objective, shards: &Shards) -> Result<()> {
+    let (needed, hint) = match (objective, shards.answers()) {
+        (Objective::Sft, Answers::Single)
+        | (Objective::Dpo | Objective::Orpo, Answers::Pairs)
+        | (Objective::Kto, Answers::Pairs | Answers::Rated) => return Ok(()),
+        (Objective::Sft, _) => (
+            "rows with one answer",
+            "to learn from both, `train.objective = \"dpo\"`; to learn the chosen ones, `data.format = \"prompt_completion\"` with `columns = { completion = \"chosen\" }`",
+        ),
+        (Objective::Dpo | Objective::Orpo, _) => (
+            "a chosen and a rejected answer in every row",
+            "rows look like {\"prompt\": \"..\", \"chosen\": \"..\", \"rejected\": \"..\"}; answers that were judged alone are for `train.objective = \"kto\"`",
+        ),
+        (Objective::Kto, _) => (
+            "judged answers",
+            "rows look like {\"prompt\": \"..\", \"completion\": \"..\", \"label\": true}",
+        ),
+    };
+    let found = match shards.answers() {
+        Answers::Single => "one answer each, to be learned",
+        Answers::Pairs => "a chosen and a rejected answer each",
+        Answers::Rated => "answers that were judged alone",
+        Answers::Mixed => "answers that were judged and answers that were not",
+    };
+    let name = objective.name();
+    Err(refuse(
+        format!("the rows have {found}; `{name}` needs {needed}"),
+        hint,
+    ))
 }
 
-/// At most `max` rows, 0 for all.
+/// At most `max` rows, 0 for all; both answers of a row with two.
 fn first(samples: &[Sample], max: usize) -> &[Sample] {
+    let rows = samples.chunk_by(|a, b| a.row == b.row);
     match max {
         0 => samples,
-        max => &samples[..max.min(samples.len())],
+        max => &samples[..rows.take(max).map(<[Sample]>::len).sum()],
     }
 }

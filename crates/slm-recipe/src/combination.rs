@@ -3,6 +3,7 @@
 mod data;
 mod eval;
 mod model;
+mod preference;
 mod train;
 
 use std::collections::BTreeSet;
@@ -59,6 +60,7 @@ pub(crate) fn contradictions(
     it.schedule();
     it.best_metric();
     it.watchdog();
+    it.preference();
     it.held_out_rows();
     it.tasks();
     it.export();

@@ -11,6 +11,7 @@ mod loader;
 mod lora;
 mod model;
 mod names;
+mod preference;
 mod problem;
 mod range;
 mod recipe;
@@ -24,10 +25,12 @@ pub use eval::{EvalSection, EvalTask, OutputType};
 pub use export::{ExportSection, GgufType};
 pub use lora::{InitLora, LoraSection, TargetModules};
 pub use model::{Dtype, Init, ModelSection, Quantization, ScratchConfig};
+pub use preference::{LossType, PreferenceSection};
 pub use problem::{Place, RecipeError, RecipeErrors};
 pub use recipe::{Recipe, SCHEMA_VERSION};
 pub use schema::json_schema;
 pub use tokenizer::TokenizerSection;
 pub use train::{
-    LrSchedulerKwargs, Method, Optim, Ramp, ReportTo, Scheduler, ThresholdMode, TrainSection,
+    LrSchedulerKwargs, Method, Objective, Optim, Ramp, ReportTo, Scheduler, ThresholdMode,
+    TrainSection,
 };

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DataSection, EvalSection, ExportSection, LoraSection, ModelSection, TokenizerSection,
-    TrainSection,
+    DataSection, EvalSection, ExportSection, LoraSection, ModelSection, PreferenceSection,
+    TokenizerSection, TrainSection,
 };
 
 /// The recipe format this version reads and writes.
@@ -35,6 +35,8 @@ pub struct Recipe {
     pub lora: LoraSection,
     /// How the student learns.
     pub train: TrainSection,
+    /// How much judged answers count.
+    pub preference: PreferenceSection,
     /// What is measured.
     pub eval: EvalSection,
     /// What is shipped.
@@ -53,6 +55,7 @@ impl Default for Recipe {
             data: DataSection::default(),
             lora: LoraSection::default(),
             train: TrainSection::default(),
+            preference: PreferenceSection::default(),
             eval: EvalSection::default(),
             export: ExportSection::default(),
         }

@@ -15,6 +15,8 @@ pub use scheduler::{LrSchedulerKwargs, Ramp, Scheduler, ThresholdMode};
 pub struct TrainSection {
     /// Train an adapter, or all weights.
     pub method: Method,
+    /// What is learned from the rows.
+    pub objective: Objective,
     /// Passes over the training rows; a fraction is allowed. Not read when `max_steps` is set.
     #[schemars(extend("minimum" = 0))]
     pub num_train_epochs: f64,
@@ -105,6 +107,7 @@ impl Default for TrainSection {
     fn default() -> Self {
         Self {
             method: Method::Lora,
+            objective: Objective::Sft,
             num_train_epochs: 3.0,
             max_steps: 0,
             per_device_train_batch_size: 8,
@@ -150,6 +153,33 @@ pub enum Method {
     Lora,
     /// All weights.
     Full,
+}
+
+/// What is learned from the rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Objective {
+    /// To write the learned tokens.
+    #[default]
+    Sft,
+    /// To prefer chosen answers to rejected ones, more than the model does before its first step.
+    Dpo,
+    /// To write chosen answers, and to hold them for likelier than rejected ones; without a reference.
+    Orpo,
+    /// To hold desirable answers for likelier, and undesirable ones for less likely, than before the first step.
+    Kto,
+}
+
+impl Objective {
+    /// As it is written in a recipe.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sft => "sft",
+            Self::Dpo => "dpo",
+            Self::Orpo => "orpo",
+            Self::Kto => "kto",
+        }
+    }
 }
 
 /// Where metrics go.

@@ -329,6 +329,30 @@ fn contradictions() {
             "r.toml:6:1 `data.validation.0.weight` has no meaning: held-out rows are read once in each evaluation",
         ),
         (
+            "[data]\nformat = \"preference\"",
+            "r.toml:5:1 `data.format` reads judged answers; needs `train.objective = \"dpo\"`, `\"orpo\"` or `\"kto\"`",
+        ),
+        (
+            "[data]\npacking = true\n[train]\nobjective = \"dpo\"",
+            "r.toml:5:1 `data.packing` has no place in `dpo`, which compares whole answers",
+        ),
+        (
+            "[train]\nobjective = \"orpo\"\nlabel_smoothing_factor = 0.1",
+            "r.toml:6:1 `train.label_smoothing_factor` has no place in `orpo`, which compares whole answers",
+        ),
+        (
+            "[train]\nobjective = \"dpo\"\n[lora]\nlora_dropout = 0.1",
+            "r.toml:7:1 `lora.lora_dropout` is noise, and `dpo` compares log-probabilities with those of a model without any",
+        ),
+        (
+            "[train]\nobjective = \"kto\"\nper_device_train_batch_size = 1",
+            "r.toml:6:1 `train.per_device_train_batch_size` is 1; `kto` puts the answers of a batch to each other's prompts and needs at least 2",
+        ),
+        (
+            "[train]\nobjective = \"dpo\"\n[preference]\nlabel_smoothing = 0.1",
+            "r.toml:7:1 `preference.label_smoothing` is read with `preference.loss_type = \"robust\"`",
+        ),
+        (
             "prompt = \"{q}\"",
             "r.toml:4:1 missing key `data.train.0.completion`: a template of the prompt needs one of the completion",
         ),

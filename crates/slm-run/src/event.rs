@@ -56,6 +56,9 @@ pub enum Event {
         /// Share of the learned tokens that the model held for the likeliest.
         #[serde(default = "unknown", with = "number")]
         token_accuracy: f64,
+        /// What the step says of judged answers, with an objective that has them; the loss is that of the objective then.
+        #[serde(flatten, skip_serializing_if = "Option::is_none")]
+        rewards: Option<Rewards>,
         /// Learning rate of the step.
         lr: f64,
         /// Norm of the gradient before clipping.
@@ -85,6 +88,9 @@ pub enum Event {
         /// Share of the same tokens that the model held for the likeliest.
         #[serde(default = "unknown", with = "number")]
         token_accuracy: f64,
+        /// As of a step.
+        #[serde(flatten, skip_serializing_if = "Option::is_none")]
+        rewards: Option<Rewards>,
         /// The metric of a task, where the best checkpoint is chosen by it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         metric: Option<TaskMetric>,
@@ -105,6 +111,40 @@ pub enum Event {
         /// Its size, with everything in it.
         size_bytes: u64,
     },
+}
+
+/// How a student judges answers, in TRL's names: a reward is β times how much likelier than to the reference it holds an
+/// answer for, with ORPO β times its mean log-probability. NaN where there is nothing to take a mean of.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rewards {
+    /// Mean reward of the chosen answers.
+    #[serde(rename = "rewards/chosen", with = "number")]
+    pub chosen: f64,
+    /// Mean reward of the rejected answers.
+    #[serde(rename = "rewards/rejected", with = "number")]
+    pub rejected: f64,
+    /// Their difference.
+    #[serde(rename = "rewards/margins", with = "number")]
+    pub margins: f64,
+    /// Share of the pairs whose chosen answer has the larger reward.
+    #[serde(rename = "rewards/accuracies", with = "number")]
+    pub accuracies: f64,
+    /// Estimate of the divergence from the reference, in nats; with KTO.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kl: Option<f64>,
+}
+
+impl Rewards {
+    /// Names and values.
+    pub fn named(self) -> [(&'static str, f64); 5] {
+        [
+            ("rewards/chosen", self.chosen),
+            ("rewards/rejected", self.rejected),
+            ("rewards/margins", self.margins),
+            ("rewards/accuracies", self.accuracies),
+            ("kl", self.kl.unwrap_or(f64::NAN)),
+        ]
+    }
 }
 
 /// What a task says of the weights.
@@ -183,6 +223,7 @@ mod tests {
             loss: f64::NAN,
             entropy: 0.5,
             token_accuracy: 0.25,
+            rewards: None,
             metric: None,
             best: false,
         })
@@ -204,6 +245,39 @@ mod tests {
             panic!("another event came back from {text}");
         };
         assert!(loss == 1.5 && entropy.is_nan());
+    }
+
+    #[test]
+    fn rewards_have_the_names_that_trl_gives_them() {
+        let rewards = Rewards {
+            chosen: 0.5,
+            rejected: -0.5,
+            margins: 1.0,
+            accuracies: 0.75,
+            kl: None,
+        };
+        let event = Event::Eval {
+            step: 3,
+            loss: 0.5,
+            entropy: 0.5,
+            token_accuracy: 0.25,
+            rewards: Some(rewards),
+            metric: None,
+            best: false,
+        };
+        let text = serde_json::to_string(&event).unwrap();
+        assert!(
+            text.contains(r#""rewards/chosen":0.5,"rewards/rejected":-0.5,"rewards/margins":1.0,"rewards/accuracies":0.75,"best""#),
+            "{text}"
+        );
+        let Event::Eval {
+            rewards: Some(read),
+            ..
+        } = serde_json::from_str(&text).unwrap()
+        else {
+            panic!("no rewards came back from {text}");
+        };
+        assert_eq!(read, rewards);
     }
 
     #[test]

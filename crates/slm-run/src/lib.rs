@@ -15,7 +15,7 @@ pub use atomic_dir::AtomicDir;
 pub use atomic_file::{AtomicFile, is_partial, write_file_atomic};
 pub use digest::{digest_dir, sha256_bytes, sha256_file, sha256_json, sha256_path};
 pub use error::RunError;
-pub use event::{Emit, Event, StageStatus, TaskMetric};
+pub use event::{Emit, Event, Rewards, StageStatus, TaskMetric};
 pub use metrics::{MetricsLog, read_metrics};
 pub use record::{FORMAT_VERSION, RunRecord, StageRecord};
 pub use run_dir::{ListedRun, RunDir, list_runs};

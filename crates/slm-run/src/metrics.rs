@@ -120,6 +120,7 @@ mod tests {
             loss: 1.25,
             entropy: 1.0,
             token_accuracy: 0.5,
+            rewards: None,
             lr: 2e-4,
             grad_norm: 0.1,
             tokens: 64,
@@ -135,6 +136,7 @@ mod tests {
             loss: 1.0,
             entropy: 1.0,
             token_accuracy: 0.5,
+            rewards: None,
             metric: None,
             best: true,
         }

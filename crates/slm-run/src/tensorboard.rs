@@ -88,36 +88,37 @@ fn scalars(event: &Event) -> Option<(usize, Vec<(String, f64)>)> {
             grad_norm,
             learned_tokens,
             tokens_per_s,
-            ..
-        } => Some((
-            *step,
-            named(
-                "train",
-                &[
-                    ("loss", *loss),
-                    ("entropy", *entropy),
-                    ("mean_token_accuracy", *token_accuracy),
-                    ("grad_norm", *grad_norm),
-                    ("learning_rate", *lr),
-                    ("epoch", *epoch),
-                    ("learned_tokens", *learned_tokens as f64),
-                    ("tokens_per_second", *tokens_per_s),
-                ],
-            ),
-        )),
-        Event::Eval {
-            step,
-            loss,
-            entropy,
-            token_accuracy,
-            metric,
+            rewards,
             ..
         } => {
             let mut values = vec![
                 ("loss", *loss),
                 ("entropy", *entropy),
                 ("mean_token_accuracy", *token_accuracy),
+                ("grad_norm", *grad_norm),
+                ("learning_rate", *lr),
+                ("epoch", *epoch),
+                ("learned_tokens", *learned_tokens as f64),
+                ("tokens_per_second", *tokens_per_s),
             ];
+            values.extend(rewards.iter().flat_map(|it| it.named()));
+            Some((*step, named("train", &values)))
+        }
+        Event::Eval {
+            step,
+            loss,
+            entropy,
+            token_accuracy,
+            metric,
+            rewards,
+            ..
+        } => {
+            let mut values: Vec<(&str, f64)> = vec![
+                ("loss", *loss),
+                ("entropy", *entropy),
+                ("mean_token_accuracy", *token_accuracy),
+            ];
+            values.extend(rewards.iter().flat_map(|it| it.named()));
             values.extend(metric.iter().map(|it| (it.name.as_str(), it.value)));
             Some((*step, named("eval", &values)))
         }
@@ -244,6 +245,7 @@ mod tests {
             loss: 1.5,
             entropy: f64::NAN,
             token_accuracy: 0.25,
+            rewards: None,
             metric: None,
             best: true,
         })

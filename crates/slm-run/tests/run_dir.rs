@@ -11,6 +11,7 @@ fn step(step: usize) -> Event {
         loss: 1.0,
         entropy: 1.0,
         token_accuracy: 0.5,
+        rewards: None,
         metric: None,
         best: false,
     }

@@ -14,6 +14,8 @@ pub enum TrainError {
     Diverged(Box<Diverged>),
     #[error("there are no training rows")]
     NoRows,
+    #[error("{found} answers have a reference, {needed} were needed")]
+    NoReference { found: usize, needed: usize },
     #[error("full fine-tuning updates the weights themselves and needs `model.dtype = \"f32\"`")]
     NeedsF32,
     #[error("checkpoint `{path}`: {what}")]
@@ -72,6 +74,9 @@ impl TrainError {
                 it.checkpoint.display()
             )),
             Self::NoRows => Some("`slm-tune data stats` shows what was dropped and why".into()),
+            Self::NoReference { .. } => {
+                Some("`--overwrite` starts afresh, and computes the reference again".into())
+            }
             Self::NeedsF32 => Some("train an adapter instead: `train.method = \"lora\"`".into()),
             Self::Checkpoint { .. } => Some(
                 "the checkpoint may belong to another recipe; `--overwrite` starts afresh".into(),

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use burn::tensor::{Int, Tensor, TensorData};
 use slm_data::Batch;
 use slm_model::{Decoder, Param, Tokens};
-use slm_ops::{DeviceSums, TokenLoss, TokenSums, TokenWeights, linear_cross_entropy, linear_nll};
+use slm_ops::{
+    DeviceSums, TokenLoss, TokenSums, TokenWeights, linear_cross_entropy, linear_nll, token_scores,
+};
 
 use crate::neftune;
+use crate::preference::{JudgedSums, Judging};
 
 /// Gradients by the name of the weight, outside the graph.
 pub type Gradients = BTreeMap<String, Tensor<2>>;
@@ -49,16 +52,48 @@ pub fn loss_and_gradients(
     options: &LossOptions,
     gradients: &mut Gradients,
 ) -> DeviceSums {
+    pass(decoder, batch, options, None, gradients).sums
+}
+
+/// The same of a batch of answers, whose weights are `judging`'s and not `options`'; `batch` is what
+/// [`crate::Preference::scored`] gives.
+pub fn judged_loss_and_gradients(
+    decoder: &Decoder,
+    batch: &Batch,
+    judging: &Judging,
+    options: &LossOptions,
+    gradients: &mut Gradients,
+) -> (DeviceSums, JudgedSums) {
+    let BatchLoss { sums, judged, .. } = pass(decoder, batch, options, Some(judging), gradients);
+    (sums, judged)
+}
+
+/// The loss of a micro-batch.
+struct BatchLoss {
+    sums: DeviceSums,
+    /// What the backward pass starts from.
+    surrogate: Tensor<1>,
+    /// Of judged answers.
+    judged: JudgedSums,
+}
+
+fn pass(
+    decoder: &Decoder,
+    batch: &Batch,
+    options: &LossOptions,
+    judging: Option<&Judging>,
+    gradients: &mut Gradients,
+) -> BatchLoss {
     let tokens = tokens_of(decoder, batch);
     if options.gradient_checkpointing {
-        return checkpointed(decoder, batch, &tokens, options, gradients);
+        return checkpointed(decoder, batch, &tokens, options, judging, gradients);
     }
     let seed = options.dropout_seed;
     let x = neftune::embed(decoder, &tokens, options.neftune_noise_alpha, seed);
     let states = decoder.hidden_from(x, &tokens, None, Some(seed));
-    let TokenLoss { sums, surrogate } = head_loss(decoder, batch, states, options);
-    collect(surrogate, decoder.trainable(), gradients);
-    sums
+    let loss = head_loss(decoder, batch, states, options, judging);
+    collect(loss.surrogate.clone(), decoder.trainable(), gradients);
+    loss
 }
 
 fn checkpointed(
@@ -66,8 +101,9 @@ fn checkpointed(
     batch: &Batch,
     tokens: &Tokens,
     options: &LossOptions,
+    judging: Option<&Judging>,
     gradients: &mut Gradients,
-) -> DeviceSums {
+) -> BatchLoss {
     let plain = decoder.inference();
     let pass = plain.pass(tokens, Some(options.dropout_seed));
     let alpha = options.neftune_noise_alpha;
@@ -80,10 +116,10 @@ fn checkpointed(
     let leaf = |x: Tensor<3>| x.autodiff().require_grad();
     let top = leaf(inputs.pop().unwrap_or_else(|| plain.embed(tokens)));
     let states = decoder.finish(top.clone());
-    let TokenLoss { sums, surrogate } = head_loss(decoder, batch, states, options);
+    let loss = head_loss(decoder, batch, states, options, judging);
     let lowest = decoder.lowest_trained();
     let mut flowing = collect_with(
-        surrogate,
+        loss.surrogate.clone(),
         &top,
         decoder.trainable_around_layers(),
         gradients,
@@ -93,7 +129,7 @@ fn checkpointed(
             .take()
             .filter(|_| lowest.is_some_and(|lowest| i >= lowest))
         else {
-            return sums;
+            return loss;
         };
         let input = leaf(inputs[i].clone());
         let output = layer.forward(decoder.config(), input.clone(), &pass, None);
@@ -111,7 +147,7 @@ fn checkpointed(
             gradients,
         );
     }
-    sums
+    loss
 }
 
 /// The head and loss on the learned positions of final states `[batch, time, hidden]`.
@@ -120,16 +156,69 @@ fn head_loss(
     batch: &Batch,
     states: Tensor<3>,
     options: &LossOptions,
-) -> TokenLoss {
+    judging: Option<&Judging>,
+) -> BatchLoss {
     let (states, targets) = learned(batch, states);
-    linear_cross_entropy(
+    let (weights, judged) = match judging {
+        None => (options.weights.clone(), JudgedSums::default()),
+        Some(judging) => {
+            let logprobs = logprobs(decoder, states.clone(), targets.clone());
+            let (weights, judged) = judging.weigh(&logprobs);
+            let n = weights.len();
+            let device = states.device().inner();
+            let weights = Tensor::from_data(TensorData::new(weights, [n]), &device);
+            (TokenWeights::Each(weights), judged)
+        }
+    };
+    let TokenLoss { sums, surrogate } = linear_cross_entropy(
         states,
         decoder.head(),
         targets,
-        &options.weights,
+        &weights,
         &decoder.config().head,
         options.label_smoothing,
-    )
+    );
+    BatchLoss {
+        sums,
+        surrogate,
+        judged,
+    }
+}
+
+/// ln p of each of `targets`, outside the graph; the host waits for it.
+fn logprobs(decoder: &Decoder, states: Tensor<2>, targets: Tensor<1, Int>) -> Vec<f32> {
+    if targets.dims()[0] == 0 {
+        return Vec::new();
+    }
+    let scores = token_scores(states, decoder.head(), targets, &decoder.config().head);
+    let data = scores.logprobs.into_data();
+    data.try_into_vec()
+        .expect("log-probabilities are f32, whatever the weights are")
+}
+
+/// ln p of the learned tokens of each row, without gradients.
+pub(crate) fn row_logprobs(decoder: &Decoder, batch: &Batch) -> Vec<f64> {
+    let states = decoder.hidden(&tokens_of(decoder, batch), None, None);
+    let (states, targets) = learned(batch, states);
+    let places = (0..batch.learn.len()).filter(|place| batch.learn[*place]);
+    let mut rows = vec![0.0; batch.rows];
+    for (place, logprob) in places.zip(logprobs(decoder, states, targets)) {
+        rows[place / batch.cols] += f64::from(logprob);
+    }
+    rows
+}
+
+/// What a batch of answers says without gradients: sums over its learned tokens, and the judgement.
+pub(crate) fn judged(
+    decoder: &Decoder,
+    batch: &Batch,
+    judging: &Judging,
+) -> (TokenSums, JudgedSums) {
+    let states = decoder.hidden(&tokens_of(decoder, batch), None, None);
+    let (states, targets) = learned(batch, states);
+    let logprobs = logprobs(decoder, states.clone(), targets.clone());
+    let sums = linear_nll(states, decoder.head(), targets, &decoder.config().head);
+    (sums.read(), judging.weigh(&logprobs).1)
 }
 
 /// States and targets of the learned positions only.

@@ -9,6 +9,8 @@ mod neftune;
 mod optimizer;
 mod pace;
 mod plateau;
+mod preference;
+mod reference;
 mod schedule;
 mod state_file;
 mod trainer;
@@ -17,9 +19,14 @@ mod watchdog;
 pub use checkpoint::{Best, Checkpoint, State, latest_checkpoint};
 pub use clip::clip;
 pub use error::{Diverged, TrainError};
-pub use gradients::{Gradients, LossOptions, TokenMeans, held_out_means, loss_and_gradients};
+pub use gradients::{
+    Gradients, LossOptions, TokenMeans, held_out_means, judged_loss_and_gradients,
+    loss_and_gradients,
+};
 pub use optimizer::Optimizer;
 pub use plateau::Plateau;
+pub use preference::{JudgedCounts, JudgedSums, Judging, Preference};
+pub use reference::{Reference, answer_logprobs, divergence};
 pub use schedule::Schedule;
-pub use trainer::{Corpus, Options, Outcome, Trainer, Turn, total_steps};
+pub use trainer::{Corpus, Options, Outcome, Trainer, Turn, batches_per_epoch, total_steps};
 pub use watchdog::Fault;

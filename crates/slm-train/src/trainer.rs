@@ -2,19 +2,24 @@
 
 mod evaluation;
 mod keeping;
+mod plan;
+mod preferences;
 mod step;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use slm_data::{BatchOptions, Batches, Sample, Share, batches};
+use slm_data::{BatchOptions, Sample, Share};
 use slm_model::Decoder;
-use slm_recipe::{Method, TrainSection};
+use slm_recipe::{Method, Objective, PreferenceSection, TrainSection};
 use slm_run::Emit;
 
+use self::evaluation::HeldOut;
+use self::plan::Plan;
+use self::preferences::Preferences;
 use crate::pace::Pace;
-use crate::{Optimizer, Plateau, Schedule, State, TokenMeans, TrainError, latest_checkpoint};
+use crate::{Optimizer, Plateau, Reference, Schedule, State, TrainError, latest_checkpoint};
 
 /// The rows of a run.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +43,10 @@ pub struct Options {
     pub shuffle: bool,
     /// How often the rows of each source come up.
     pub shares: Vec<Share>,
+    /// How much judged answers count; read with an objective that has them.
+    pub preference: PreferenceSection,
+    /// What the student held the answers for before its first step; read with `dpo` and `kto`.
+    pub reference: Reference,
     /// Where checkpoints go.
     pub checkpoints: PathBuf,
     /// Go on from the newest complete checkpoint.
@@ -71,9 +80,11 @@ pub struct Trainer<'a> {
     started: Instant,
     pace: Pace,
     /// The batches of the epoch that is under way, and its number.
-    planned: Option<(usize, Batches<'a>)>,
+    planned: Option<(usize, Plan<'a>)>,
+    /// How answers are judged, with an objective that has them.
+    preferences: Option<Preferences>,
     /// What the held-out rows said, while the task is measured.
-    awaiting: Option<Option<TokenMeans>>,
+    awaiting: Option<Option<HeldOut>>,
     stopped_early: bool,
 }
 
@@ -97,6 +108,15 @@ pub fn total_steps(section: &TrainSection, batches_per_epoch: usize) -> usize {
     (section.num_train_epochs * steps_per_epoch as f64).ceil() as usize
 }
 
+/// Micro-batches of an epoch.
+pub fn batches_per_epoch(
+    samples: &[Sample],
+    objective: Objective,
+    options: &BatchOptions,
+) -> usize {
+    Plan::new(samples, objective, options).len()
+}
+
 impl<'a> Trainer<'a> {
     /// Plans a run. `decoder` already has its adapter, or all its weights marked as trained.
     ///
@@ -118,7 +138,12 @@ impl<'a> Trainer<'a> {
         if section.method == Method::Full && !is_f32 {
             return Err(TrainError::NeedsF32);
         }
-        let batches_per_epoch = batches(corpus.train, &options.batches(0)).len();
+        let preferences = Preferences::new(decoder, &corpus, &options)?;
+        let plan = Plan::new(corpus.train, section.objective, &options.batches(0));
+        let batches_per_epoch = plan.len();
+        if batches_per_epoch == 0 {
+            return Err(TrainError::NoRows);
+        }
         let total_steps = total_steps(section, batches_per_epoch);
         let mut this = Self {
             corpus,
@@ -133,6 +158,7 @@ impl<'a> Trainer<'a> {
             started: Instant::now(),
             pace: Pace::default(),
             planned: None,
+            preferences,
             awaiting: None,
             stopped_early: false,
             options,
@@ -198,10 +224,12 @@ impl<'a> Trainer<'a> {
     }
 
     /// The batches of the epoch that the next step is in.
-    fn planned(&mut self) -> &Batches<'a> {
+    fn planned(&mut self) -> &Plan<'a> {
         let at = self.state.step / self.steps_per_epoch;
         let held = self.planned.take().filter(|(epoch, _)| *epoch == at);
-        let plan = || (at, batches(self.corpus.train, &self.options.batches(at)));
+        let objective = self.options.section.objective;
+        let batches = self.options.batches(at);
+        let plan = || (at, Plan::new(self.corpus.train, objective, &batches));
         &self.planned.insert(held.unwrap_or_else(plan)).1
     }
 }

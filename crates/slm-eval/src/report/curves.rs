@@ -122,6 +122,7 @@ mod tests {
             loss,
             entropy: 1.0,
             token_accuracy: 0.5,
+            rewards: None,
             metric: None,
             best: true,
         }

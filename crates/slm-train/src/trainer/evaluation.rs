@@ -2,10 +2,19 @@
 
 use slm_data::batches;
 use slm_model::Decoder;
-use slm_run::{Emit, Event, TaskMetric};
+use slm_run::{Emit, Event, Rewards, TaskMetric};
 
 use super::Trainer;
+use super::plan::Plan;
 use crate::{Best, TokenMeans, TrainError, held_out_means};
+
+/// What the held-out rows say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeldOut {
+    means: TokenMeans,
+    /// Of judged answers.
+    rewards: Option<Rewards>,
+}
 
 impl Trainer<'_> {
     /// Whether there is anything to evaluate.
@@ -19,16 +28,34 @@ impl Trainer<'_> {
         decoder: &mut Decoder,
         emit: Emit<'_>,
     ) -> Result<(), TrainError> {
-        let rows = batches(self.corpus.validation, &self.options.held_out_batches());
-        let means = held_out_means(decoder, rows.iter());
+        let held_out = self.held_out(decoder);
         if self.options.section.task_metric().is_some() {
-            self.awaiting = Some(means);
+            self.awaiting = Some(held_out);
             return Ok(());
         }
-        match means {
-            Some(means) => self.judge(decoder, Some(means), means.loss, emit),
+        match held_out {
+            Some(held_out) => self.judge(decoder, Some(held_out), held_out.means.loss, emit),
             None => Ok(()),
         }
+    }
+
+    /// None without held-out rows.
+    fn held_out(&self, decoder: &Decoder) -> Option<HeldOut> {
+        let (samples, options) = (self.corpus.validation, self.options.held_out_batches());
+        let Some(preferences) = &self.preferences else {
+            let means = held_out_means(decoder, batches(samples, &options).iter())?;
+            let rewards = None;
+            return Some(HeldOut { means, rewards });
+        };
+        let plan = Plan::new(samples, self.options.section.objective, &options);
+        let (sums, tokens, judged) = preferences.held_out(decoder, &plan);
+        (tokens > 0).then(|| HeldOut {
+            means: TokenMeans {
+                loss: judged.loss,
+                ..TokenMeans::new(sums, tokens)
+            },
+            rewards: Some(judged.rewards()),
+        })
     }
 
     /// Takes in what [`super::Turn::Measure`] asked for: the task's metric of the weights as they are.
@@ -42,7 +69,7 @@ impl Trainer<'_> {
         emit: Emit<'_>,
     ) -> Result<(), TrainError> {
         match self.awaiting.take() {
-            Some(means) => self.judge(decoder, means, metric, emit),
+            Some(held_out) => self.judge(decoder, held_out, metric, emit),
             None => Ok(()),
         }
     }
@@ -51,7 +78,7 @@ impl Trainer<'_> {
     fn judge(
         &mut self,
         decoder: &Decoder,
-        means: Option<TokenMeans>,
+        held_out: Option<HeldOut>,
         metric: f64,
         emit: Emit<'_>,
     ) -> Result<(), TrainError> {
@@ -75,12 +102,13 @@ impl Trainer<'_> {
             let step = state.step;
             state.best = Some(Best { step, metric });
         }
-        let means = means.unwrap_or(TokenMeans::UNKNOWN);
+        let means = held_out.map_or(TokenMeans::UNKNOWN, |it| it.means);
         emit(Event::Eval {
             step: state.step,
             loss: means.loss,
             entropy: means.entropy,
             token_accuracy: means.token_accuracy,
+            rewards: held_out.and_then(|it| it.rewards),
             metric: section.task_metric().map(|_| TaskMetric {
                 name: section.metric_for_best_model.clone(),
                 value: metric,

@@ -2,19 +2,32 @@
 
 use std::time::Instant;
 
-use slm_data::Batch;
 use slm_model::Decoder;
 use slm_ops::{DeviceSums, TokenSums};
 use slm_run::{Emit, Event};
 
 use super::Trainer;
+use super::plan::{Content, MicroBatch};
 use crate::gradients::{Gradients, LossOptions, TokenMeans, loss_and_gradients};
-use crate::{Diverged, Fault, TrainError, clip, watchdog};
+use crate::{Diverged, Fault, JudgedCounts, JudgedSums, TrainError, clip, watchdog};
 
-/// A micro-batch of a step, and its place among the batches of the epoch.
-struct MicroBatch {
-    place: usize,
-    batch: Batch,
+/// What a micro-batch says.
+struct MicroLoss {
+    tokens: TokenSums,
+    /// Tokens that the sums are over.
+    n_tokens: usize,
+    /// Of judged answers.
+    judged: Option<JudgedSums>,
+}
+
+impl MicroLoss {
+    /// A number that is larger, the worse it is: the mean loss, or the part of a mean.
+    fn loss(&self) -> f64 {
+        match self.judged {
+            Some(judged) => judged.loss,
+            None => self.tokens.loss / self.n_tokens.max(1) as f64,
+        }
+    }
 }
 
 impl Trainer<'_> {
@@ -25,18 +38,22 @@ impl Trainer<'_> {
     ) -> Result<Event, TrainError> {
         let started = Instant::now();
         let group = self.group();
-        let learned_tokens: usize = group.iter().map(|it| it.batch.learned).sum();
-        let tokens: usize = group.iter().map(|it| it.batch.tokens).sum();
+        let tokens: usize = group.iter().map(|it| it.batch().tokens).sum();
 
         let mut gradients = Gradients::new();
-        let sums = self.sums(decoder, &group, learned_tokens, &mut gradients);
-        let means = TokenMeans::new(sums.iter().copied().sum(), learned_tokens.max(1));
+        let losses = self.losses(decoder, &group, &mut gradients);
+        let learned_tokens: usize = losses.iter().map(|it| it.n_tokens).sum();
+        let judged = losses.iter().filter_map(|it| it.judged);
+        let judged = judged.reduce(|a, b| a + b);
+        let sums = losses.iter().map(|it| it.tokens).sum();
+        let mut means = TokenMeans::new(sums, learned_tokens.max(1));
+        means.loss = judged.map_or(means.loss, |judged| judged.loss);
         let grad_norm = clip(&mut gradients, self.options.section.max_grad_norm);
         let spike_factor = self.options.section.loss_spike_factor;
         let fault = watchdog::watch(means.loss, &self.state.recent_losses, spike_factor)
             .or((!grad_norm.is_finite()).then_some(Fault::GradNorm(grad_norm)));
         if let Some(fault) = fault {
-            return Err(self.stop_before(decoder, &group, &sums, fault, emit)?);
+            return Err(self.stop_before(decoder, &group, &losses, fault, emit)?);
         }
         let lr = self.lr();
         self.optimizer.step(decoder, &gradients, lr);
@@ -59,6 +76,7 @@ impl Trainer<'_> {
             loss: means.loss,
             entropy: means.entropy,
             token_accuracy: means.token_accuracy,
+            rewards: judged.map(|judged| judged.rewards()),
             lr,
             grad_norm,
             tokens,
@@ -74,40 +92,73 @@ impl Trainer<'_> {
         let first = self.state.step % self.steps_per_epoch * n;
         let batches = self.planned();
         (first..first + n)
-            .filter_map(|place| {
-                let batch = batches.get(place)?;
-                Some(MicroBatch { place, batch })
+            .filter_map(|place| batches.get(place))
+            .collect()
+    }
+
+    /// What each micro-batch says; adds the gradients of the step's mean loss.
+    fn losses(
+        &self,
+        decoder: &Decoder,
+        group: &[MicroBatch],
+        gradients: &mut Gradients,
+    ) -> Vec<MicroLoss> {
+        let learned: usize = group.iter().map(|it| it.batch().learned).sum();
+        let counts = self.judged_counts(group);
+        let mut sums = Vec::new();
+        let mut losses = Vec::new();
+        for (i, it) in group.iter().enumerate() {
+            let options = self.loss_options(i, learned);
+            let mut of_batch = DeviceSums::default();
+            let mut n_tokens = it.batch().learned;
+            let mut judged = None;
+            match (&it.content, &self.preferences) {
+                (Content::Judged(batch), Some(preferences)) => {
+                    let said = preferences.learn(decoder, batch, counts, &options, gradients);
+                    (of_batch, judged) = (said.0, Some(said.1));
+                    n_tokens = preferences.preference.scored(batch).learned;
+                }
+                _ if n_tokens > 0 => {
+                    of_batch = loss_and_gradients(decoder, it.batch(), &options, gradients);
+                }
+                _ => {}
+            }
+            sums.push(of_batch);
+            losses.push((n_tokens, judged));
+        }
+        let sums = DeviceSums::read_each(sums).into_iter();
+        sums.zip(losses)
+            .map(|(tokens, (n_tokens, judged))| MicroLoss {
+                tokens,
+                n_tokens,
+                judged,
             })
             .collect()
     }
 
-    /// The sums of each micro-batch; adds the gradients of the step's mean loss.
-    fn sums(
-        &self,
-        decoder: &Decoder,
-        group: &[MicroBatch],
-        learned_tokens: usize,
-        gradients: &mut Gradients,
-    ) -> Vec<TokenSums> {
-        let section = &self.options.section;
-        let sums = group
+    fn judged_counts(&self, group: &[MicroBatch]) -> JudgedCounts {
+        let counts = group
             .iter()
-            .enumerate()
-            .map(|(i, MicroBatch { batch, .. })| {
-                if batch.learned == 0 {
-                    return DeviceSums::default();
+            .filter_map(|it| match (&it.content, &self.preferences) {
+                (Content::Judged(batch), Some(preferences)) => {
+                    Some(preferences.preference.counts(batch))
                 }
-                let draw = self.options.seed ^ ((self.state.step as u64) << 20 | i as u64);
-                let options = LossOptions {
-                    label_smoothing: section.label_smoothing_factor,
-                    gradient_checkpointing: section.gradient_checkpointing,
-                    neftune_noise_alpha: section.neftune_noise_alpha,
-                    dropout_seed: slm_ops::noise::mix(draw),
-                    ..LossOptions::mean_of(learned_tokens)
-                };
-                loss_and_gradients(decoder, batch, &options, gradients)
+                _ => None,
             });
-        DeviceSums::read_each(sums.collect())
+        counts.sum()
+    }
+
+    /// How the loss of the `i`-th micro-batch of a step with `learned` learned tokens is taken.
+    fn loss_options(&self, i: usize, learned: usize) -> LossOptions {
+        let section = &self.options.section;
+        let draw = self.options.seed ^ ((self.state.step as u64) << 20 | i as u64);
+        LossOptions {
+            label_smoothing: section.label_smoothing_factor,
+            gradient_checkpointing: section.gradient_checkpointing,
+            neftune_noise_alpha: section.neftune_noise_alpha,
+            dropout_seed: slm_ops::noise::mix(draw),
+            ..LossOptions::mean_of(learned.max(1))
+        }
     }
 
     /// The rate of the next step.
@@ -123,11 +174,11 @@ impl Trainer<'_> {
         &mut self,
         decoder: &Decoder,
         group: &[MicroBatch],
-        sums: &[TokenSums],
+        losses: &[MicroLoss],
         fault: Fault,
         emit: Emit<'_>,
     ) -> Result<TrainError, TrainError> {
-        let mean = |i: usize| sums[i].loss / group[i].batch.learned.max(1) as f64;
+        let mean = |i: usize| losses[i].loss();
         let places = match fault {
             // The gradients of the group are one sum by now.
             Fault::GradNorm(_) => group.iter().map(|it| it.place).collect(),

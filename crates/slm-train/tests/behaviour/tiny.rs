@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 use slm_data::Sample;
 use slm_model::{Decoder, DecoderConfig, LoraSpec, device};
-use slm_recipe::{LoraSection, TargetModules, TrainSection};
+use slm_recipe::{LoraSection, PreferenceSection, TargetModules, TrainSection};
 use slm_run::Event;
-use slm_train::{Corpus, Options, Outcome, TrainError, Trainer, Turn};
+use slm_train::{Corpus, Options, Outcome, Reference, TrainError, Trainer, Turn};
 
 /// A decoder of 2 layers on the processor, with every weight or an adapter to train.
 pub(crate) fn tiny(full: bool, dropout: f64) -> Decoder {
@@ -101,6 +101,8 @@ impl Run<'_> {
             packing: false,
             shuffle: true,
             shares: Vec::new(),
+            preference: PreferenceSection::default(),
+            reference: Reference::default(),
             checkpoints: self.folder.join("checkpoints"),
             resume: self.resume,
         };
