@@ -132,7 +132,7 @@ fn data_show_and_stats_tell_both_answers() {
     let shown = sandbox.run(&[&["train"], &arguments[..]].concat());
     assert!(shown.starts_with("exit code: 2"), "{shown}");
     assert!(
-        shown.contains("the rows have chosen and rejected answers"),
+        shown.contains("the rows have a chosen and a rejected answer each"),
         "{shown}"
     );
 }

@@ -99,6 +99,7 @@ fn batches(samples: &[Sample], objective: Objective, batch_size: usize) -> Vec<P
         max_length: 64,
         packing: false,
         shuffle: false,
+        group_by_length: false,
         shares: Vec::new(),
         seed: 1,
         epoch: 0,

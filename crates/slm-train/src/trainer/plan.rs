@@ -26,7 +26,7 @@ pub(super) enum Content {
     /// Rows to learn.
     Rows(Batch),
     /// Judged answers.
-    Judged(PreferenceBatch),
+    Judged(Box<PreferenceBatch>),
 }
 
 impl<'a> Plan<'a> {
@@ -49,7 +49,7 @@ impl<'a> Plan<'a> {
     pub(super) fn get(&self, place: usize) -> Option<MicroBatch> {
         let content = match self {
             Self::Rows(batches) => Content::Rows(batches.get(place)?),
-            Self::Judged(batches, _) => Content::Judged(batches.get(place)?),
+            Self::Judged(batches, _) => Content::Judged(Box::new(batches.get(place)?)),
         };
         Some(MicroBatch { place, content })
     }

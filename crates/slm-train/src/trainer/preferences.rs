@@ -73,7 +73,7 @@ impl Preferences {
         let batches = || {
             let all = (0..plan.len()).filter_map(|place| plan.get(place));
             all.filter_map(|it| match it.content {
-                Content::Judged(judged) => Some(judged),
+                Content::Judged(judged) => Some(*judged),
                 Content::Rows(_) => None,
             })
         };
