@@ -143,7 +143,12 @@ fn assert_near(what: &str, got: f64, want: f64, tolerance: f64) {
 }
 
 fn assert_rewards(what: &str, sums: &JudgedSums, want: impl Fn(&str) -> Option<f64>) {
+    // Before the first step all rewards are 0 but for rounding, which decides who is ahead.
+    let is_tie = want("rewards/margins").is_some_and(|margin| margin.abs() < 1e-5);
     for (name, got) in sums.rewards().named() {
+        if is_tie && name == "rewards/accuracies" {
+            continue;
+        }
         match want(name).filter(|want| want.is_finite()) {
             Some(want) => assert_near(&format!("{what}: {name}"), got, want, 1e-4),
             // TRL gives no accuracies of single answers, and margins where both kinds are there.
