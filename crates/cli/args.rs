@@ -50,6 +50,8 @@ pub(crate) enum Verb {
     /// Prepare rows and look at them as the model sees them
     #[command(subcommand)]
     Data(DataVerb),
+    /// Measure how fast a recipe trains on this machine, and where the time goes
+    Bench(BenchArguments),
     /// Run a recipe from raw rows to exported files and a report
     Train(TrainArguments),
     /// Continue an interrupted run
@@ -141,6 +143,59 @@ pub(crate) struct RecipeArguments {
     pub(crate) overrides: Vec<String>,
     #[command(flatten)]
     pub(crate) output: JsonArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BenchArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    /// Steps that are measured
+    #[arg(long, default_value_t = 5, value_parser = at_least_1)]
+    pub(crate) steps: usize,
+    /// Steps before them that are not
+    #[arg(long, default_value_t = 2)]
+    pub(crate) warmup: usize,
+    /// Rows of a batch, instead of the recipe's
+    #[arg(long, value_parser = at_least_1)]
+    pub(crate) batch: Option<usize>,
+    /// Random rows of so many tokens, all of them learned, instead of the recipe's
+    #[arg(long, value_parser = at_least_2)]
+    pub(crate) length: Option<usize>,
+    /// Random weights; of the base only `config.json` is read, with `--length`
+    #[arg(long)]
+    pub(crate) random_weights: bool,
+    /// Measure greedy generation of so many tokens as well
+    #[arg(long, value_name = "TOKENS", value_parser = at_least_2)]
+    pub(crate) generate: Option<usize>,
+    /// Tokens of the prompt that is continued
+    #[arg(
+        long,
+        value_name = "TOKENS",
+        default_value_t = 512,
+        requires = "generate"
+    )]
+    pub(crate) prompt: usize,
+    /// Rows that are continued together; may be several: `1,8`
+    #[arg(long, value_delimiter = ',', default_values_t = [1], requires = "generate")]
+    pub(crate) rows: Vec<usize>,
+    /// A JSON file to write
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+fn at_least_1(text: &str) -> Result<usize, String> {
+    at_least(1, text)
+}
+
+fn at_least_2(text: &str) -> Result<usize, String> {
+    at_least(2, text)
+}
+
+fn at_least(least: usize, text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(value) if value >= least => Ok(value),
+        _ => Err(format!("a whole number of at least {least} is needed")),
+    }
 }
 
 #[derive(Args, Debug)]

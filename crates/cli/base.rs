@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use slm_model::{Decoder, DecoderConfig, device, locate, quant_scheme};
-use slm_recipe::{Init, Recipe};
+use slm_model::{Decoder, DecoderConfig, LoraSpec, device, locate, quant_scheme};
+use slm_recipe::{Init, Method, Recipe};
 use slm_run::{AtomicDir, sha256_bytes, sha256_file, sha256_json};
 use slm_text::{ChatTokenizer, train_bpe};
 
@@ -100,6 +100,23 @@ impl Base {
             _ => Ok(Decoder::init(self.config(recipe)?, recipe.seed, &device)),
         }
     }
+}
+
+/// Gives a base its adapter, or marks all its weights as trained.
+pub(crate) fn make_trainable(decoder: &mut Decoder, recipe: &Recipe) -> Result<()> {
+    match (recipe.train.method, &recipe.lora.adapter_path) {
+        (Method::Full, _) => decoder.train_all(),
+        (Method::Lora, None) => {
+            decoder.attach_lora(&LoraSpec::from(&recipe.lora), recipe.seed)?;
+        }
+        (Method::Lora, Some(path)) => {
+            decoder
+                .load_adapter(Path::new(path))
+                .with_context(|| format!("failed to load the adapter `{path}`"))?;
+            decoder.train_adapter();
+        }
+    }
+    Ok(())
 }
 
 /// Finds the base and the device of a recipe without loading anything, before a run is begun.

@@ -1,5 +1,6 @@
 //! One verb per file.
 
+pub(crate) mod bench;
 pub(crate) mod chat;
 pub(crate) mod check;
 pub(crate) mod completions;

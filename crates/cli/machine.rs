@@ -47,6 +47,17 @@ impl Machine {
     }
 }
 
+/// The most memory that this process has held so far; `None` where the system does not tell.
+pub(crate) fn peak_memory_bytes() -> Option<u64> {
+    // Linux. `VmHWM:     1234 kB`, in units of 1,024 bytes.
+    let status = fs_err::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(1024 * kib)
+}
+
 /// Optional parts that were built in.
 fn features() -> Vec<&'static str> {
     let mut features = Vec::new();

@@ -15,11 +15,13 @@ mod readings;
 mod reporter;
 mod rows;
 mod speaker;
+mod speed;
 mod summary;
 mod table;
 mod terminal;
 mod tokens;
 mod walk;
+mod workload;
 
 use std::process::ExitCode;
 
@@ -46,6 +48,7 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<()> {
         Verb::Data(DataVerb::Prepare(arguments)) => data::prepare(arguments, terminal),
         Verb::Data(DataVerb::Show(arguments)) => data::show(arguments, terminal),
         Verb::Data(DataVerb::Stats(arguments)) => data::stats(arguments, terminal),
+        Verb::Bench(arguments) => bench::run(arguments, terminal),
         Verb::Train(arguments) => train::run(arguments, terminal),
         Verb::Resume(arguments) => resume::run(arguments, terminal),
         Verb::Eval(arguments) => eval::run(arguments, terminal),

@@ -17,6 +17,8 @@ mod bad_model;
 mod logits;
 // check, data show, data stats, data prepare.
 mod looking;
+// What bench measures, and of what.
+mod bench;
 // What is learned, proven before the first step and held to afterwards.
 mod mask;
 // A base in int8 and NF4 under an adapter.

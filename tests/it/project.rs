@@ -16,6 +16,7 @@ fn help_names_every_verb_and_exit_code() {
       check        Validate a recipe, its data and its model without training
       schema       Print the JSON Schema of recipes
       data         Prepare rows and look at them as the model sees them
+      bench        Measure how fast a recipe trains on this machine, and where the time goes
       train        Run a recipe from raw rows to exported files and a report
       resume       Continue an interrupted run
       eval         Measure a run, or the base model of a recipe, on the recipe's tasks

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::json;
 use slm_data::{Answers, Sample, Shards};
-use slm_model::{Decoder, LoraSpec};
-use slm_recipe::{Method, ModelSection, Objective};
+use slm_model::Decoder;
+use slm_recipe::{ModelSection, Objective};
 use slm_run::{RunDir, StageStatus, sha256_file, sha256_json, write_file_atomic};
 use slm_train::{Checkpoint, Corpus, Options, Outcome, TrainError, Trainer, Turn};
 
@@ -14,7 +14,7 @@ use super::judge::Judge;
 use super::log::{Log, METRICS, TENSORBOARD};
 use super::{Task, Walk};
 use crate::{
-    base::Base,
+    base::{Base, make_trainable},
     failure::{Interrupted, refuse},
     interrupt, mask,
     reporter::Reporter,
@@ -113,20 +113,7 @@ impl Walk {
     /// The base with its fresh adapter, or with all its weights to be trained.
     fn untrained(&self, base: &Base) -> Result<Decoder> {
         let mut decoder = base.decoder(&self.recipe)?;
-        match self.recipe.train.method {
-            Method::Lora => match &self.recipe.lora.adapter_path {
-                None => {
-                    decoder.attach_lora(&LoraSpec::from(&self.recipe.lora), self.recipe.seed)?;
-                }
-                Some(path) => {
-                    decoder
-                        .load_adapter(Path::new(path))
-                        .with_context(|| format!("failed to load the adapter `{path}`"))?;
-                    decoder.train_adapter();
-                }
-            },
-            Method::Full => decoder.train_all(),
-        }
+        make_trainable(&mut decoder, &self.recipe)?;
         Ok(decoder)
     }
 

@@ -1,6 +1,7 @@
 //! The decoder: embedding, layers, norm, head.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::path::Path;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -60,28 +61,24 @@ impl Decoder {
         let tensors = config.tensors();
         let names = &config.family.names;
         weights.refuse_others(&tensors, names)?;
-        let dtype = match dtype {
-            Dtype::F32 => DType::F32,
-            Dtype::Bf16 => DType::BF16,
-            Dtype::F16 => DType::F16,
-        };
-        let quantizer = scheme.map(|scheme| Quantizer::new(scheme, device, dtype));
-        let mut params = HashMap::new();
-        for spec in tensors {
-            let values = weights.read(&spec.name, names.prefix, &spec.shape)?;
-            let quantizer = quantizer.as_ref().filter(|_| config.is_linear(&spec));
-            let name = spec.name.clone();
-            let param = match quantizer {
-                Some(quantizer) => quantized_param(spec, values, quantizer),
-                None => param(spec, values, device, dtype),
-            };
-            params.insert(name, param);
-        }
+        let read = |spec: &TensorSpec| weights.read(&spec.name, names.prefix, &spec.shape);
+        let params = params(&config, read, device, dtype, scheme)?;
         Ok(Self::assemble(config, params, device))
     }
 
     /// A model with fresh weights, as HF initialises it: normal with `initializer_range`, norms 1, biases 0.
     pub fn init(config: DecoderConfig, seed: u64, device: &Device) -> Self {
+        Self::init_quantized(config, seed, device, Dtype::F32, None)
+    }
+
+    /// [`Self::init`], kept as [`Self::load_quantized`] keeps what it reads: a base to measure speed and memory with.
+    pub fn init_quantized(
+        config: DecoderConfig,
+        seed: u64,
+        device: &Device,
+        dtype: Dtype,
+        scheme: Option<QuantScheme>,
+    ) -> Self {
         let std = config.initializer_range as f32;
         let one = match config.norm {
             NormKind::Rms(RmsWeight::ExactPlusOne) => 0.0,
@@ -92,11 +89,8 @@ impl Decoder {
             [n] => vec![one; n],
             _ => random::normal(seed, &spec.name, spec.shape.iter().product(), std),
         };
-        let mut params = HashMap::new();
-        for spec in config.tensors() {
-            let values = fresh(&spec);
-            params.insert(spec.name.clone(), param(spec, values, device, DType::F32));
-        }
+        let fresh = |spec: &TensorSpec| Ok::<_, Infallible>(fresh(spec));
+        let Ok(params) = params(&config, fresh, device, dtype, scheme);
         Self::assemble(config, params, device)
     }
 
@@ -110,11 +104,8 @@ impl Decoder {
         mut values: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
         device: &Device,
     ) -> Result<Self, E> {
-        let mut params = HashMap::new();
-        for spec in config.tensors() {
-            let values = values(&spec.name, &spec.shape)?;
-            params.insert(spec.name.clone(), param(spec, values, device, DType::F32));
-        }
+        let values = |spec: &TensorSpec| values(&spec.name, &spec.shape);
+        let params = params(&config, values, device, Dtype::F32, None)?;
         Ok(Self::assemble(config, params, device))
     }
 
@@ -430,4 +421,33 @@ pub(crate) fn required(params: &mut HashMap<String, Param>, name: &str) -> Param
     params
         .remove(name)
         .expect("DecoderConfig::tensors names every tensor that a decoder is made of")
+}
+
+/// The weights of a decoder by name, each from its values as they come: the matrices of the layers in codes, where there is a
+/// scheme.
+fn params<E>(
+    config: &DecoderConfig,
+    mut values: impl FnMut(&TensorSpec) -> Result<Vec<f32>, E>,
+    device: &Device,
+    dtype: Dtype,
+    scheme: Option<QuantScheme>,
+) -> Result<HashMap<String, Param>, E> {
+    let dtype = match dtype {
+        Dtype::F32 => DType::F32,
+        Dtype::Bf16 => DType::BF16,
+        Dtype::F16 => DType::F16,
+    };
+    let quantizer = scheme.map(|scheme| Quantizer::new(scheme, device, dtype));
+    let mut params = HashMap::new();
+    for spec in config.tensors() {
+        let values = values(&spec)?;
+        let quantizer = quantizer.as_ref().filter(|_| config.is_linear(&spec));
+        let name = spec.name.clone();
+        let param = match quantizer {
+            Some(quantizer) => quantized_param(spec, values, quantizer),
+            None => param(spec, values, device, dtype),
+        };
+        params.insert(name, param);
+    }
+    Ok(params)
 }

@@ -11,6 +11,7 @@ use slm_ops::{
 
 use crate::neftune;
 use crate::preference::{JudgedSums, Judging};
+use crate::stopwatch::{Part, lap};
 
 /// Gradients by the name of the weight, outside the graph.
 pub type Gradients = BTreeMap<String, Tensor<2>>;
@@ -86,13 +87,18 @@ fn pass(
 ) -> BatchLoss {
     let tokens = tokens_of(decoder, batch);
     if options.gradient_checkpointing {
-        return checkpointed(decoder, batch, &tokens, options, judging, gradients);
+        let loss = checkpointed(decoder, batch, &tokens, options, judging, gradients);
+        lap(Part::Backward);
+        return loss;
     }
     let seed = options.dropout_seed;
     let x = neftune::embed(decoder, &tokens, options.neftune_noise_alpha, seed);
     let states = decoder.hidden_from(x, &tokens, None, Some(seed));
+    lap(Part::Forward);
     let loss = head_loss(decoder, batch, states, options, judging);
+    lap(Part::Head);
     collect(loss.surrogate.clone(), decoder.trainable(), gradients);
+    lap(Part::Backward);
     loss
 }
 
@@ -116,7 +122,9 @@ fn checkpointed(
     let leaf = |x: Tensor<3>| x.autodiff().require_grad();
     let top = leaf(inputs.pop().unwrap_or_else(|| plain.embed(tokens)));
     let states = decoder.finish(top.clone());
+    lap(Part::Forward);
     let loss = head_loss(decoder, batch, states, options, judging);
+    lap(Part::Head);
     let lowest = decoder.lowest_trained();
     let mut flowing = collect_with(
         loss.surrogate.clone(),

@@ -1,5 +1,6 @@
 //! One training loop: steps, schedule, optimizer, evaluation, checkpoints.
 
+mod bench;
 mod checkpoint;
 mod clip;
 mod error;
@@ -13,9 +14,11 @@ mod preference;
 mod reference;
 mod schedule;
 mod state_file;
+mod stopwatch;
 mod trainer;
 mod watchdog;
 
+pub use bench::{MeasuredStep, measure_steps};
 pub use checkpoint::{Best, Checkpoint, State, latest_checkpoint};
 pub use clip::clip;
 pub use error::{Diverged, TrainError};
@@ -28,5 +31,6 @@ pub use plateau::Plateau;
 pub use preference::{JudgedCounts, JudgedSums, Judging, Preference};
 pub use reference::{Reference, answer_logprobs, divergence};
 pub use schedule::Schedule;
+pub use stopwatch::PartTimes;
 pub use trainer::{Corpus, Options, Outcome, Trainer, Turn, batches_per_epoch, total_steps};
 pub use watchdog::Fault;

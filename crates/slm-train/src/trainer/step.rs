@@ -9,6 +9,7 @@ use slm_run::{Emit, Event};
 use super::Trainer;
 use super::plan::{Content, MicroBatch};
 use crate::gradients::{Gradients, LossOptions, TokenMeans, loss_and_gradients};
+use crate::stopwatch::{Part, lap};
 use crate::{Diverged, Fault, JudgedCounts, JudgedSums, TrainError, clip, watchdog};
 
 /// What a micro-batch says.
@@ -31,14 +32,15 @@ impl MicroLoss {
 }
 
 impl Trainer<'_> {
-    pub(super) fn step(
-        &mut self,
-        decoder: &mut Decoder,
-        emit: Emit<'_>,
-    ) -> Result<Event, TrainError> {
+    /// One optimizer step; [`Trainer::advance`] takes them all, with everything that comes between.
+    ///
+    /// # Errors
+    /// A step that is not to be learned from, see [`crate::Fault`].
+    pub fn step(&mut self, decoder: &mut Decoder, emit: Emit<'_>) -> Result<Event, TrainError> {
         let started = Instant::now();
         let group = self.group();
         let tokens: usize = group.iter().map(|it| it.batch().tokens).sum();
+        lap(Part::Data);
 
         let mut gradients = Gradients::new();
         let losses = self.losses(decoder, &group, &mut gradients);
@@ -57,6 +59,7 @@ impl Trainer<'_> {
         }
         let lr = self.lr();
         self.optimizer.step(decoder, &gradients, lr);
+        lap(Part::Optimizer);
 
         self.state.step += 1;
         self.state.tokens += tokens as u64;
@@ -84,6 +87,13 @@ impl Trainer<'_> {
             tokens_per_s,
             eta_s,
         })
+    }
+
+    /// Places in the batches of the next step, padding included.
+    pub fn next_places(&mut self) -> usize {
+        let batches = self.group();
+        let places = batches.iter().map(|it| it.batch().rows * it.batch().cols);
+        places.sum()
     }
 
     /// The micro-batches of the next step; an epoch's last group may be smaller.

@@ -1,0 +1,68 @@
+//! `slm-tune bench`: how fast a recipe trains here, and where the time goes.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use slm_model::{device, matmul_flops};
+use slm_run::write_file_atomic;
+use slm_train::measure_steps;
+
+use crate::{
+    args::BenchArguments,
+    machine::peak_memory_bytes,
+    reporter::Reporter,
+    speed::{GenerationSpeed, Speed, TrainingSpeed},
+    terminal::Terminal,
+    workload::Workload,
+};
+
+pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<()> {
+    let mut reporter = Reporter::warnings(terminal);
+    let workload = Workload::new(&arguments, terminal.offline, &mut reporter)?;
+    let started = Instant::now();
+    let mut decoder = workload.decoder()?;
+    let load_s = started.elapsed().as_secs_f64();
+    let loaded_peak_bytes = peak_memory_bytes();
+    let matmul_flops = matmul_flops(decoder.device());
+
+    let mut trainer = workload.trainer(&mut decoder)?;
+    measure_steps(&mut trainer, &mut decoder, arguments.warmup)?;
+    let steps = measure_steps(&mut trainer, &mut decoder, arguments.steps)?;
+    let (recipe, parameters) = (&workload.recipe, workload.config.n_params());
+    let training = TrainingSpeed::of(steps, recipe.train.method, parameters, matmul_flops);
+    let mut generation = Vec::new();
+    for &rows in arguments
+        .rows
+        .iter()
+        .filter(|_| arguments.generate.is_some())
+    {
+        let new_tokens = arguments.generate.unwrap_or_default();
+        generation.push(GenerationSpeed::measure(
+            &decoder,
+            rows,
+            arguments.prompt,
+            new_tokens,
+        ));
+    }
+    let speed = Speed {
+        device: device::name(decoder.device()),
+        dtype: recipe.model.dtype,
+        quantization: recipe.model.quantization,
+        parameters,
+        trained_parameters: decoder.n_trainable(),
+        workload: workload.shape,
+        load_s,
+        matmul_flops,
+        training,
+        generation,
+        loaded_peak_bytes,
+        peak_bytes: peak_memory_bytes(),
+    };
+    if let Some(path) = &arguments.out {
+        write_file_atomic(path, &serde_json::to_vec_pretty(&speed)?)?;
+    }
+    match arguments.recipe.output.json {
+        true => terminal.json(&speed),
+        false => speed.write(&mut terminal.out),
+    }
+}

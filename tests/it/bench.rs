@@ -1,0 +1,86 @@
+use crate::sandbox::{Sandbox, assert_shown};
+
+#[test]
+fn bench_measures_the_recipes_own_rows_and_leaves_nothing() {
+    let sandbox = Sandbox::with_base();
+    let before = sandbox.tree();
+    let measured = [
+        "bench",
+        "adapter.toml",
+        "--steps=2",
+        "--warmup=1",
+        "--generate=3",
+        "--prompt=5",
+        "--rows=1,2",
+        "--json",
+    ];
+    let speed = sandbox.json(&measured);
+    assert_eq!(sandbox.tree(), before);
+    assert_eq!(speed["parameters"], 19_936);
+    assert_eq!(speed["workload"]["batch"], 4);
+    let training = &speed["training"];
+    let steps = training["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 2);
+    // Of nine rows in batches of four the second step reads four, and the third the last one; two tokens of a row are learned.
+    assert_eq!(steps[0]["learned_tokens"], 8);
+    assert_eq!(steps[1]["learned_tokens"], 2);
+    for step in steps {
+        assert!(step["places"].as_u64() >= step["tokens"].as_u64());
+        let parts = step["parts"].as_object().unwrap();
+        let parts: f64 = parts.values().map(|part_s| part_s.as_f64().unwrap()).sum();
+        let elapsed_s = step["elapsed_s"].as_f64().unwrap();
+        assert!(parts > 0.5 * elapsed_s && parts <= elapsed_s, "{step}");
+    }
+    for rate in ["tokens_per_s", "flops", "share_of_matmul"] {
+        assert!(training[rate].as_f64().unwrap() > 0.0, "{rate}");
+    }
+    assert_eq!(training["flops_per_parameter"], 4.0);
+    let generation = speed["generation"].as_array().unwrap();
+    assert_eq!(generation.len(), 2);
+    assert!(generation[1]["decode_tokens_per_s"].as_f64().unwrap() > 0.0);
+}
+
+/// A shape can be measured without its weights and without its tokenizer.
+#[test]
+fn bench_measures_a_shape_that_is_only_a_config() {
+    let sandbox = Sandbox::with_base();
+    let config = sandbox.read("base/config.json");
+    sandbox.write("shape/config.json", config);
+    let measured = |more: &[&str]| {
+        let fixed = [
+            "bench",
+            "adapter.toml",
+            "model.base_model=shape",
+            "--random-weights",
+            "--batch=2",
+            "--length=8",
+            "--steps=1",
+            "--warmup=0",
+            "--out=speed.json",
+            "--quiet",
+        ];
+        sandbox.succeeds(&[&fixed[..], more].concat());
+        let speed: serde_json::Value = serde_json::from_str(&sandbox.read("speed.json")).unwrap();
+        speed
+    };
+    let speed = measured(&[]);
+    let step = &speed["training"]["steps"][0];
+    // The first token of a row is not predicted.
+    let counts = ["learned_tokens", "tokens", "places"].map(|key| step[key].as_u64().unwrap());
+    assert_eq!(counts, [14, 16, 16]);
+    let full = measured(&["train.method=full", "export.peft_adapter=false"]);
+    assert_eq!(full["training"]["flops_per_parameter"], 6.0);
+    assert_eq!(full["trained_parameters"], full["parameters"]);
+}
+
+#[test]
+fn bench_refuses_a_row_of_one_token() {
+    let sandbox = Sandbox::new();
+    assert_shown!(sandbox.run(&["bench", "adapter.toml", "--length=1"]), @r"
+    exit code: 2
+    ----- stderr -----
+    error: invalid value '1' for '--length <LENGTH>': a whole number of at least 2 is needed
+
+    For more information, try '--help'.
+    ");
+}
