@@ -1,7 +1,8 @@
 //! Where the fused versions are taken: the one switch between them and the portable ones.
 //!
 //! A fused version has its own backward pass on `Autodiff`, which keeps as little as it can, and its own kernels on a
-//! backend. There are kernels for `Flex` in f32, what a processor computes fastest; everything else is portable.
+//! backend. There are kernels for `Flex` in f32, what a processor computes fastest, and for `LibTorch` in f32 and bf16;
+//! everything else is portable.
 
 use std::cell::Cell;
 
@@ -29,9 +30,18 @@ pub fn taken() -> usize {
 
 /// Whether an operation on tensors like `x` is done fused; counts those that are.
 pub(crate) fn applies<const D: usize>(x: &Tensor<D>) -> bool {
-    let device = x.device().inner();
-    let is_flex = matches!(device.as_dispatch(), DispatchDevice::Flex(_));
-    let applies = is_flex && x.dtype() == DType::F32 && !PORTABLE.get();
+    let has_kernels = match x.device().inner().as_dispatch() {
+        DispatchDevice::Flex(_) => x.dtype() == DType::F32,
+        #[cfg(feature = "libtorch")]
+        DispatchDevice::LibTorch(_) => matches!(x.dtype(), DType::F32 | DType::BF16),
+        _ => false,
+    };
+    let applies = has_kernels && !PORTABLE.get();
     TAKEN.set(TAKEN.get() + usize::from(applies));
     applies
+}
+
+/// Whether `x` lies on Flex.
+pub(crate) fn is_flex<const D: usize>(x: &Tensor<D>) -> bool {
+    matches!(x.device().inner().as_dispatch(), DispatchDevice::Flex(_))
 }

@@ -2,6 +2,8 @@
 
 mod flex;
 mod fused;
+#[cfg(feature = "libtorch")]
+mod libtorch;
 
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Tensor, activation};
@@ -40,9 +42,9 @@ impl Activation {
 
 /// `activation(gate) · up`, element by element; both `[.., n]`. Computed in f32 and rounded once.
 pub fn gated<const D: usize>(gate: Tensor<D>, up: Tensor<D>, activation: Activation) -> Tensor<D> {
-    // The error function of GELU itself stays burn's.
-    if activation != Activation::Gelu && gate.dtype() == up.dtype() && crate::fused::applies(&gate)
-    {
+    // On Flex the error function of GELU itself stays burn's.
+    let has_loop = activation != Activation::Gelu || !crate::fused::is_flex(&gate);
+    if has_loop && gate.dtype() == up.dtype() && crate::fused::applies(&gate) {
         let (gate, up) = (gate.into_dispatch(), up.into_dispatch());
         return Tensor::from_dispatch(Dispatch::gated(gate, up, activation));
     }

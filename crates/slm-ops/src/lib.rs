@@ -26,6 +26,8 @@ pub mod rms_norm;
 pub mod rotary;
 mod rows;
 pub mod sums;
+#[cfg(feature = "libtorch")]
+mod torch;
 mod vector;
 pub mod weight;
 

@@ -2,6 +2,8 @@
 
 mod flex;
 mod fused;
+#[cfg(feature = "libtorch")]
+mod libtorch;
 
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Tensor};
@@ -19,6 +21,13 @@ pub enum RmsWeight {
     ExactPlusOne,
 }
 
+impl RmsWeight {
+    /// What is added to the weight.
+    fn offset(self) -> f64 {
+        f64::from(u8::from(self == Self::ExactPlusOne))
+    }
+}
+
 /// `y = x / sqrt(mean(x²) + eps) · weight`, over the last dimension.
 ///
 /// # Shapes
@@ -30,11 +39,9 @@ pub fn rms_norm<const D: usize>(
     kind: RmsWeight,
     eps: f64,
 ) -> Tensor<D> {
-    if weight.dtype() == DType::F32 && crate::fused::applies(&x) {
-        // In f32 there is nothing to round.
-        let offset = f64::from(u8::from(kind == RmsWeight::ExactPlusOne));
+    if (weight.dtype() == x.dtype() || weight.dtype() == DType::F32) && crate::fused::applies(&x) {
         let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-        return Tensor::from_dispatch(Dispatch::rms_norm(x, weight, offset, eps));
+        return Tensor::from_dispatch(Dispatch::rms_norm(x, weight, kind, eps));
     }
     portable(x, weight, kind, eps)
 }

@@ -2,6 +2,8 @@
 
 mod flex;
 mod fused;
+#[cfg(feature = "libtorch")]
+mod libtorch;
 
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Device, Tensor, TensorData};

@@ -1,6 +1,14 @@
 //! Fused operations and portable ones: the same values and the same gradients.
 
-use burn::tensor::{Device, Tensor, TensorData};
+#![cfg_attr(
+    feature = "libtorch",
+    expect(
+        deprecated,
+        reason = "burn-tch is the GPU backend for as long as burn has it"
+    )
+)]
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use slm_ops::fused::{portable, taken};
 use slm_ops::{Activation, RmsWeight, RotaryTable, gated, rms_norm, rotary};
 
@@ -17,6 +25,18 @@ fn tensor<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
     Tensor::from_data(data, &Device::flex())
 }
 
+/// Where there are fused versions, and how far apart values may be there, as a share of the largest.
+fn places() -> Vec<(Device, DType, f32)> {
+    vec![
+        (Device::flex(), DType::F32, 3e-6),
+        #[cfg(feature = "libtorch")]
+        (Device::libtorch(), DType::F32, 3e-6),
+        // Gradients are rounded more often by the portable version.
+        #[cfg(feature = "libtorch")]
+        (Device::libtorch(), DType::BF16, 1.5e-2),
+    ]
+}
+
 /// The result of `f` and the gradients of its inputs, which are flat here.
 fn traced(inputs: &[Tensor<1>], f: &dyn Fn(&[Tensor<1>]) -> Tensor<2>) -> Vec<Vec<f32>> {
     let leaves: Vec<Tensor<1>> = inputs
@@ -24,7 +44,8 @@ fn traced(inputs: &[Tensor<1>], f: &dyn Fn(&[Tensor<1>]) -> Tensor<2>) -> Vec<Ve
         .map(|input| input.clone().autodiff().require_grad())
         .collect();
     let y = f(&leaves);
-    let pull = tensor(y.dims(), 99);
+    let pull = tensor(y.dims(), 99).to_device(&inputs[0].device());
+    let pull = pull.cast(y.dtype());
     let grads = y.clone().mul(pull.autodiff()).sum().backward();
     let mut all = vec![flat(y.inner())];
     all.extend(leaves.iter().map(|leaf| flat(leaf.grad(&grads).unwrap())));
@@ -32,11 +53,27 @@ fn traced(inputs: &[Tensor<1>], f: &dyn Fn(&[Tensor<1>]) -> Tensor<2>) -> Vec<Ve
 }
 
 fn flat<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_into_vec().unwrap()
+    let data = tensor.cast(DType::F32).into_data();
+    data.try_into_vec().unwrap()
 }
 
 /// Asks that `f` is done in `operations` fused operations, and does the same as in portable ones, with and without a graph.
 fn assert_same(inputs: &[Tensor<1>], operations: usize, f: &dyn Fn(&[Tensor<1>]) -> Tensor<2>) {
+    for (device, dtype, tolerance) in places() {
+        let inputs: Vec<Tensor<1>> = inputs
+            .iter()
+            .map(|input| input.clone().to_device(&device).cast(dtype))
+            .collect();
+        assert_same_there(&inputs, operations, f, tolerance);
+    }
+}
+
+fn assert_same_there(
+    inputs: &[Tensor<1>],
+    operations: usize,
+    f: &dyn Fn(&[Tensor<1>]) -> Tensor<2>,
+    tolerance: f32,
+) {
     let before = taken();
     let fused = traced(inputs, f);
     assert_eq!(taken() - before, operations, "fused operations");
@@ -47,7 +84,7 @@ fn assert_same(inputs: &[Tensor<1>], operations: usize, f: &dyn Fn(&[Tensor<1>])
         assert_eq!(fused.len(), plain.len());
         for (j, (a, b)) in fused.iter().zip(plain).enumerate() {
             let off = (a - b).abs() / scale;
-            assert!(off < 3e-6, "value {j} of {i}: {a} is not {b}");
+            assert!(off < tolerance, "value {j} of {i}: {a} is not {b}");
         }
     }
     let untracked = flat(f(inputs));
@@ -58,7 +95,11 @@ fn assert_same(inputs: &[Tensor<1>], operations: usize, f: &dyn Fn(&[Tensor<1>])
 fn norms() {
     // The last is more than one task.
     for [rows, n] in [[1, 1], [3, 5], [7, 16], [5, 37], [300, 160]] {
-        for kind in [RmsWeight::Exact, RmsWeight::ExactPlusOne] {
+        for kind in [
+            RmsWeight::Rounded,
+            RmsWeight::Exact,
+            RmsWeight::ExactPlusOne,
+        ] {
             let inputs = [tensor([rows * n], 1), tensor([n], 2)];
             assert_same(&inputs, 1, &|inputs| {
                 let x = inputs[0].clone().reshape([rows, n]);
@@ -132,17 +173,19 @@ fn rotations() {
     ] {
         let positions: Vec<i32> = (0..batch * time).map(|i| (i * 7 % 31) as i32).collect();
         let frequencies: Vec<f32> = (0..half).map(|i| 0.7f32.powi(i)).collect();
-        let device = Device::flex();
-        let table = RotaryTable::new(&positions, [batch, time], &frequencies, 1.1, &device);
+        let table = |like: &Tensor<1>| {
+            let device = like.device().inner();
+            RotaryTable::new(&positions, [batch, time], &frequencies, 1.1, &device)
+        };
         let n = batch * heads * time * head_dim;
         assert_same(&[tensor([n], 1)], 1, &|inputs| {
             let x = inputs[0].clone().reshape([batch, time, heads, head_dim]);
-            let y = rotary(x.swap_dims(1, 2), &table);
+            let y = rotary(x.swap_dims(1, 2), &table(&inputs[0]));
             y.swap_dims(1, 2).reshape([batch * time, heads * head_dim])
         });
         assert_same(&[tensor([n], 1)], 1, &|inputs| {
             let x = inputs[0].clone().reshape([batch, heads, time, head_dim]);
-            rotary(x, &table).reshape([batch * time, heads * head_dim])
+            rotary(x, &table(&inputs[0])).reshape([batch * time, heads * head_dim])
         });
     }
 }

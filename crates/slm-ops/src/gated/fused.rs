@@ -9,7 +9,7 @@ use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use super::Activation;
 
 /// A backend with a fused gate.
-#[backend_extension(Autodiff, Flex)]
+#[backend_extension(Autodiff, Flex, LibTorch: cfg(feature = "libtorch"))]
 pub(crate) trait Gated: Backend {
     /// As [`crate::gated()`].
     fn gated(
@@ -37,6 +37,17 @@ pub(crate) trait Passes: Backend {
 }
 
 impl Gated for Flex {
+    fn gated(
+        gate: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        Self::forward(&gate, &up, activation)
+    }
+}
+
+#[cfg(feature = "libtorch")]
+impl Gated for burn::backend::LibTorch {
     fn gated(
         gate: FloatTensor<Self>,
         up: FloatTensor<Self>,

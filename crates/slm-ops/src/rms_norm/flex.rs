@@ -4,6 +4,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use rayon::prelude::*;
 
+use super::RmsWeight;
 use super::fused::{Kept, Passes};
 use crate::rows::{Rows, by_rows, by_rows_of_two, row, rows_per_task, tensor};
 use crate::vector::{dot, sum_of, vectorised};
@@ -12,11 +13,11 @@ impl Passes for Flex {
     fn forward(
         x: &FloatTensor<Self>,
         weight: &FloatTensor<Self>,
-        offset: f64,
+        kind: RmsWeight,
         eps: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let (shape, x) = (x.shape(), Rows::of(x));
-        let factors = factors(weight, offset);
+        let factors = factors(weight, kind);
         let mut y = vec![0.0; x.count * x.n];
         let mut inverse_roots = vec![0.0; x.count];
         by_rows_of_two((&mut y, x.n), (&mut inverse_roots, 1), |first, y, roots| {
@@ -31,7 +32,7 @@ impl Passes for Flex {
         wants_weight: bool,
     ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
         let (shape, x, dy) = (kept.x.shape(), Rows::of(&kept.x), Rows::of(&dy));
-        let factors = factors(&kept.weight, kept.offset);
+        let factors = factors(&kept.weight, kept.kind);
         let roots = kept.inverse_roots.storage::<f32>();
         let mut dx = vec![0.0; x.count * x.n];
         by_rows(&mut dx, x.n, |first, dx| {
@@ -42,11 +43,12 @@ impl Passes for Flex {
     }
 }
 
-/// What a normalised value is multiplied by.
-fn factors(weight: &FloatTensor<Flex>, offset: f64) -> Vec<f32> {
+/// What a normalised value is multiplied by. In f32 there is nothing to round.
+fn factors(weight: &FloatTensor<Flex>, kind: RmsWeight) -> Vec<f32> {
     let weight = weight.to_contiguous();
+    let offset = kind.offset() as f32;
     let weight = weight.storage::<f32>().iter();
-    weight.map(|w| w + offset as f32).collect()
+    weight.map(|w| w + offset).collect()
 }
 
 /// Rows are summed in pieces of fixed size, and the pieces in order.

@@ -6,14 +6,16 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
+use super::RmsWeight;
+
 /// A backend with a fused norm.
-#[backend_extension(Autodiff, Flex)]
+#[backend_extension(Autodiff, Flex, LibTorch: cfg(feature = "libtorch"))]
 pub(crate) trait RmsNorm: Backend {
-    /// As [`crate::rms_norm()`], with `offset` added to the weight.
+    /// As [`crate::rms_norm()`].
     fn rms_norm(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        offset: f64,
+        kind: RmsWeight,
         eps: f64,
     ) -> FloatTensor<Self>;
 }
@@ -24,7 +26,7 @@ pub(crate) trait Passes: Backend {
     fn forward(
         x: &FloatTensor<Self>,
         weight: &FloatTensor<Self>,
-        offset: f64,
+        kind: RmsWeight,
         eps: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
@@ -42,17 +44,29 @@ pub(crate) struct Kept<B: Backend> {
     pub(super) x: FloatTensor<B>,
     pub(super) weight: FloatTensor<B>,
     pub(super) inverse_roots: FloatTensor<B>,
-    pub(super) offset: f64,
+    pub(super) kind: RmsWeight,
 }
 
 impl RmsNorm for Flex {
     fn rms_norm(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        offset: f64,
+        kind: RmsWeight,
         eps: f64,
     ) -> FloatTensor<Self> {
-        Self::forward(&x, &weight, offset, eps).0
+        Self::forward(&x, &weight, kind, eps).0
+    }
+}
+
+#[cfg(feature = "libtorch")]
+impl RmsNorm for burn::backend::LibTorch {
+    fn rms_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        kind: RmsWeight,
+        eps: f64,
+    ) -> FloatTensor<Self> {
+        Self::forward(&x, &weight, kind, eps).0
     }
 }
 
@@ -60,12 +74,12 @@ impl<B: Passes, C: CheckpointStrategy> RmsNorm for Autodiff<B, C> {
     fn rms_norm(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        offset: f64,
+        kind: RmsWeight,
         eps: f64,
     ) -> FloatTensor<Self> {
         let (x, x_node) = x.into_parts();
         let (weight, weight_node) = weight.into_parts();
-        let (y, inverse_roots) = B::forward(&x, &weight, offset, eps);
+        let (y, inverse_roots) = B::forward(&x, &weight, kind, eps);
         let nodes = [x_node, weight_node];
         match Norm.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
@@ -73,7 +87,7 @@ impl<B: Passes, C: CheckpointStrategy> RmsNorm for Autodiff<B, C> {
                     x,
                     weight,
                     inverse_roots,
-                    offset,
+                    kind,
                 };
                 prep.finish(kept, y)
             }

@@ -7,7 +7,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
 /// A backend with a fused rotation.
-#[backend_extension(Autodiff, Flex)]
+#[backend_extension(Autodiff, Flex, LibTorch: cfg(feature = "libtorch"))]
 pub(crate) trait Rotary: Backend {
     /// As [`crate::rotary()`].
     fn rotary(
@@ -28,6 +28,17 @@ pub(crate) trait Passes: Backend {
 }
 
 impl Rotary for Flex {
+    fn rotary(
+        x: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        Self::rotate(&x, &cos, &sin, 1.0)
+    }
+}
+
+#[cfg(feature = "libtorch")]
+impl Rotary for burn::backend::LibTorch {
     fn rotary(
         x: FloatTensor<Self>,
         cos: FloatTensor<Self>,

@@ -1,0 +1,49 @@
+//! The gate in ATen's operations.
+
+use burn::backend::LibTorch;
+use burn::backend::tensor::FloatTensor;
+use tch::{Kind, Tensor};
+
+use super::Activation;
+use super::fused::Passes;
+use crate::torch::{handle, into_f32, product};
+
+impl Passes for LibTorch {
+    fn forward(
+        gate: &FloatTensor<Self>,
+        up: &FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        let gate = gate.tensor.to_kind(Kind::Float);
+        let y = apply(&gate, activation).g_mul_(&up.tensor);
+        handle(y.to_kind(up.tensor.kind()))
+    }
+
+    fn backward(
+        gate: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        activation: Activation,
+        dy: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 2] {
+        let dtype = gate.tensor.kind();
+        let gate = gate.tensor.to_kind(Kind::Float);
+        let dy = into_f32(dy);
+        let value = apply(&gate, activation);
+        let d_up = product(Ok(value), dy.as_ref().unwrap_or_else(|dy| dy));
+        let slope_of = product(dy, &up.tensor);
+        let d_gate = match activation {
+            Activation::Silu => gate.silu_backward_grad_input(&slope_of, &slope_of),
+            Activation::Gelu => gate.gelu_backward_grad_input(&slope_of, &slope_of, "none"),
+            Activation::GeluTanh => gate.gelu_backward_grad_input(&slope_of, &slope_of, "tanh"),
+        };
+        [d_gate, d_up].map(|gradient| handle(gradient.to_kind(dtype)))
+    }
+}
+
+fn apply(x: &Tensor, activation: Activation) -> Tensor {
+    match activation {
+        Activation::Silu => x.silu(),
+        Activation::Gelu => x.gelu("none"),
+        Activation::GeluTanh => x.gelu("tanh"),
+    }
+}

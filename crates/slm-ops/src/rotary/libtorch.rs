@@ -1,0 +1,34 @@
+//! The rotation in ATen's operations.
+
+use burn::backend::LibTorch;
+use burn::backend::tensor::FloatTensor;
+use tch::{Kind, Tensor};
+
+use super::fused::Passes;
+use crate::torch::handle;
+
+impl Passes for LibTorch {
+    /// The result lies as `x` does: position by position, if a projection made it.
+    fn rotate(
+        x: &FloatTensor<Self>,
+        cos: &FloatTensor<Self>,
+        sin: &FloatTensor<Self>,
+        sign: f32,
+    ) -> FloatTensor<Self> {
+        let (dtype, x) = (x.tensor.kind(), x.tensor.to_kind(Kind::Float));
+        let cos = &cos.tensor;
+        let [sin, minus_sin] = [sign, -sign].map(|sign| &sin.tensor * f64::from(sign));
+        let half = cos.size()[3];
+        let rest = x.size()[3] - 2 * half;
+        let y = x.empty_like();
+        let parts = |x: &Tensor| [0, half].map(|start| x.narrow(3, start, half));
+        let ([x1, x2], [y1, y2]) = (parts(&x), parts(&y));
+        let _ = x1.multiply_out(&y1, cos).addcmul_(&x2, &minus_sin);
+        let _ = x2.multiply_out(&y2, cos).addcmul_(&x1, &sin);
+        if rest > 0 {
+            y.narrow(3, 2 * half, rest)
+                .copy_(&x.narrow(3, 2 * half, rest));
+        }
+        handle(y.to_kind(dtype))
+    }
+}
