@@ -8,6 +8,7 @@ use slm_data::{DataError, MaskProof, RoleTokens, SideProof};
 use slm_run::write_file_atomic;
 use slm_text::ChatTokenizer;
 
+use crate::failure::refuse;
 use crate::table::{Table, thousands};
 
 /// Where a run keeps it: beside its checkpoints.
@@ -23,13 +24,31 @@ pub(crate) fn keep(proof: &MaskProof, run: &Path) -> Result<PathBuf> {
 
 /// Checks that a tokenizer makes of the run's rows what they were trained as.
 pub(crate) fn check_run(run: &Path, tokenizer: &ChatTokenizer) -> Result<()> {
-    let path = run.join(MASK);
+    let path = kept(run)?;
     let text = fs_err::read(&path)?;
     let proof: MaskProof = serde_json::from_slice(&text).map_err(|error| DataError::Shards {
         path: path.display().to_string(),
         reason: error.to_string(),
     })?;
     Ok(proof.check(tokenizer)?)
+}
+
+/// The file of a run that has one; those that an older version trained have none.
+pub(crate) fn kept(run: &Path) -> Result<PathBuf> {
+    let path = run.join(MASK);
+    if path.exists() {
+        return Ok(path);
+    }
+    let run = run.display();
+    Err(refuse(
+        format!(
+            "the run in `{run}` has no `{MASK}`, the proof of what it learned: an older version trained it"
+        ),
+        format!(
+            "train it again with `slm-tune train RECIPE --overwrite`; the merged model alone needs no proof: \
+             `slm-tune chat {run}/export/merged`"
+        ),
+    ))
 }
 
 /// Whose tokens there are, and which of them are learned.

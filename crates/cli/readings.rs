@@ -1,37 +1,63 @@
 //! The numbers of a step or an evaluation in a line.
 
-use slm_run::Event;
+use slm_run::{Event, Rewards};
 
 use crate::table::{duration, figure, percent, thousands};
 
-/// `loss 1.2345, accuracy 61.2 %, entropy 1.1000, gradient 0.5000, lr 2.00e-4, 512 learned, 1,234 tokens/s, 3m 05s left`
+/// `loss 1.2345, accuracy 61.2 %, entropy 1.1000, gradient 0.5000, lr 2.00e-4, 512 learned, 1,234 tokens/s, 3m 05s left`;
+/// where answers are judged, what [`judged`] says stands in place of accuracy and entropy.
 pub(crate) fn step(event: &Event) -> String {
+    let [numbers, left] = [numbers(event), left(event)];
+    match left.is_empty() {
+        true => numbers,
+        false => format!("{numbers}, {left}"),
+    }
+}
+
+/// The same with the time left in front, for a line that may be cut.
+pub(crate) fn step_by_time(event: &Event) -> String {
+    let [numbers, left] = [numbers(event), left(event)];
+    match left.is_empty() {
+        true => numbers,
+        false => format!("{left}, {numbers}"),
+    }
+}
+
+fn numbers(event: &Event) -> String {
     let Event::Step {
         loss,
         entropy,
         token_accuracy,
+        rewards,
         lr,
         grad_norm,
         learned_tokens,
         tokens_per_s,
-        eta_s,
         ..
     } = event
     else {
         return String::new();
     };
-    let accuracy = percent(*token_accuracy);
+    let said = match rewards {
+        Some(rewards) => judged(rewards),
+        None => format!(
+            "accuracy {}, entropy {entropy:.4}",
+            percent(*token_accuracy)
+        ),
+    };
     let learned = thousands(*learned_tokens);
     let speed = thousands(tokens_per_s.max(0.0) as usize);
-    let left = if eta_s.is_finite() {
-        format!(", {} left", duration(*eta_s))
-    } else {
-        String::new()
-    };
     format!(
-        "loss {loss:.4}, accuracy {accuracy}, entropy {entropy:.4}, gradient {grad_norm:.4}, lr {lr:.2e}, \
-         {learned} learned, {speed} tokens/s{left}"
+        "loss {loss:.4}, {said}, gradient {grad_norm:.4}, lr {lr:.2e}, {learned} learned, {speed} tokens/s"
     )
+}
+
+/// Empty where nobody knows.
+fn left(event: &Event) -> String {
+    match event {
+        Event::Step { eta_s, .. } if eta_s.is_finite() => format!("{} left", duration(*eta_s)),
+        _ => String::new(),
+    }
 }
 
 /// `held-out loss 1.2345, accuracy 61.2 %, intents/accuracy 0.8125, the best so far`
@@ -39,6 +65,7 @@ pub(crate) fn evaluation(event: &Event) -> String {
     let Event::Eval {
         loss,
         token_accuracy,
+        rewards,
         metric,
         best,
         ..
@@ -49,7 +76,10 @@ pub(crate) fn evaluation(event: &Event) -> String {
     let mut said = Vec::new();
     if !loss.is_nan() {
         said.push(format!("held-out loss {loss:.4}"));
-        said.push(format!("accuracy {}", percent(*token_accuracy)));
+        said.push(match rewards {
+            Some(rewards) => judged(rewards),
+            None => format!("accuracy {}", percent(*token_accuracy)),
+        });
     }
     said.extend(
         metric
@@ -59,6 +89,18 @@ pub(crate) fn evaluation(event: &Event) -> String {
     if *best {
         said.push("the best so far".into());
     }
+    said.join(", ")
+}
+
+/// `right 87.5 %, margin 0.4210`: the share of the pairs whose chosen answer has the larger reward, where there are pairs, and by
+/// how much the chosen ones are ahead; with KTO the divergence from the reference as well.
+fn judged(rewards: &Rewards) -> String {
+    let mut said = Vec::new();
+    if !rewards.accuracies.is_nan() {
+        said.push(format!("right {}", percent(rewards.accuracies)));
+    }
+    said.push(format!("margin {}", figure(rewards.margins)));
+    said.extend(rewards.kl.map(|kl| format!("divergence {kl:.4}")));
     said.join(", ")
 }
 
@@ -91,5 +133,22 @@ mod tests {
             told(event(f64::NAN, Some(0.5), false)),
             "intents/accuracy 0.5000"
         );
+    }
+    #[test]
+    fn judged_answers_are_told_by_their_rewards() {
+        let rewards = Rewards {
+            chosen: 0.5,
+            rejected: -0.25,
+            margins: 0.75,
+            accuracies: 0.875,
+            kl: None,
+        };
+        assert_eq!(judged(&rewards), "right 87.5 %, margin 0.7500");
+        let alone = Rewards {
+            accuracies: f64::NAN,
+            kl: Some(0.125),
+            ..rewards
+        };
+        assert_eq!(judged(&alone), "margin 0.7500, divergence 0.1250");
     }
 }

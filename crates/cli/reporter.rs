@@ -140,7 +140,7 @@ impl Reporter {
             Event::Step {
                 step, total_steps, ..
             } => {
-                let message = readings::step(event);
+                let message = readings::step_by_time(event);
                 let bar = self.bar(*total_steps as u64, "train");
                 bar.set_position(*step as u64);
                 bar.set_message(message);
@@ -162,7 +162,7 @@ impl Reporter {
             self.clear();
         }
         self.bar.get_or_insert_with(|| {
-            let template = "{prefix:>8} {bar:24} {human_pos}/{human_len} {msg}";
+            let template = "{prefix:>9} {bar:16} {human_pos}/{human_len} {wide_msg}";
             let style = ProgressStyle::with_template(template);
             let bar =
                 ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(8));

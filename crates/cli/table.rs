@@ -78,7 +78,8 @@ pub(crate) fn thousands(number: usize) -> String {
 pub(crate) fn figure(value: f64) -> String {
     match value.is_nan() {
         true => "-".into(),
-        false => format!("{value:.4}"),
+        // Plus 0.0: what rounds to zero has no sign.
+        false => format!("{:.4}", (1e4 * value).round() / 1e4 + 0.0),
     }
 }
 

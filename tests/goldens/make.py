@@ -1,6 +1,6 @@
 """Makes the goldens: python tests/goldens/make.py OUTDIR [PART...]
 
-A part is a family (families.py), `batches`, `losses`, `optimizers`, `qlora`, `quantized` or `schedules`; all of them if none is named.
+A part is a family (families.py), `batches`, `losses`, `optimizers`, `preference`, `qlora`, `quantized` or `schedules`; all of them if none is named.
 PROVENANCE.md says what the files are.
 """
 

@@ -23,6 +23,8 @@ mod bench;
 mod mask;
 // A base in int8 and NF4 under an adapter.
 mod quantized;
+// Learning from judged answers: DPO, ORPO, KTO.
+mod preference;
 // The steps of another trainer, repeated from rows that are tokens already.
 mod trajectory;
 // train, resume, eval, export, generate, chat: from rows to an answer.

@@ -44,6 +44,23 @@ fn export_refuses_another_tokenizer_than_the_run_was_trained_with() {
 }
 
 #[test]
+fn a_run_without_its_proof_says_what_to_do() {
+    let sandbox = Sandbox::with_base();
+    sandbox.succeeds(&["train", "adapter.toml", "--quiet"]);
+    fs_err::remove_file(sandbox.path("runs/adapter/checkpoints/mask.json")).unwrap();
+    let shown = sandbox.run(&["generate", "runs/adapter", "--prompt", "Hi"]);
+    assert_shown!(shown, @r"
+    exit code: 2
+    ----- stderr -----
+    error: the run in `runs/adapter` has no `checkpoints/mask.json`, the proof of what it learned: an older version trained it
+
+    hint: train it again with `slm-tune train RECIPE --overwrite`; the merged model alone needs no proof: `slm-tune chat runs/adapter/export/merged`
+    ");
+    assert_eq!(sandbox.run(&["export", "runs/adapter", "--quiet"]), shown);
+    sandbox.succeeds(&["generate", "runs/adapter/export/merged", "--prompt", "Hi"]);
+}
+
+#[test]
 fn two_bos_stop_a_run_before_its_first_step() {
     let sandbox = Sandbox::with_base();
     let config = "base/tokenizer_config.json";

@@ -82,3 +82,29 @@ fn all_weights_cannot_be_trained_in_codes() {
       override `model.quantization=nf4` `model.quantization` freezes the base: it needs `train.method = "lora"`
     "#);
 }
+
+/// The codes are made again from the base, and what is learned over them goes on where it was.
+#[cfg(unix)]
+#[test]
+fn a_killed_run_over_codes_is_resumed_to_the_same_weights() {
+    let weights = "runs/adapter/export/adapter/adapter_model.safetensors";
+    for scheme in ["int8", "nf4"] {
+        let scheme = format!("model.quantization={scheme}");
+        let long = [
+            "train",
+            "adapter.toml",
+            &scheme,
+            "train.max_steps=600",
+            "train.eval_steps=200",
+            "train.save_steps=50",
+            "--json",
+        ];
+        let straight = Sandbox::with_base();
+        straight.succeeds(&long);
+        let killed = Sandbox::with_base();
+        killed.stopped(&long, "-KILL", "\"event\":\"checkpoint\"");
+        killed.succeeds(&["resume", "runs/adapter", "--quiet"]);
+        let [straight, killed] = [straight, killed].map(|it| fs_err::read(it.path(weights)));
+        assert!(killed.unwrap() == straight.unwrap(), "{scheme}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write,
-    io::Write as _,
+    io::{BufRead, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
@@ -114,6 +114,23 @@ impl Sandbox {
         shown(&child.wait_with_output().unwrap())
     }
 
+    /// A command that tells events, stopped with a signal after the first line that holds `until`. Shows how it ended.
+    #[cfg(unix)]
+    pub(crate) fn stopped(&self, arguments: &[&str], signal: &str, until: &str) -> String {
+        let mut command = self.command(arguments);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let found = lines.find(|line| line.as_ref().unwrap().contains(until));
+        assert!(found.is_some(), "it ended without `{until}`");
+        let id = child.id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status();
+        assert!(sent.unwrap().success());
+        let last = lines.map(Result::unwrap).last().unwrap_or_default();
+        assert!(!last.contains("\"event\":\"end\""), "it was not stopped");
+        shown(&child.wait_with_output().unwrap())
+    }
+
     /// Stdout of a command that has to succeed.
     pub(crate) fn succeeds(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments).output().unwrap();
@@ -173,7 +190,8 @@ macro_rules! assert_shown {
                 (r"[\d.]+s left", "[time] left"),
                 (r"(within|KL) [\d.]+e-?\d+", "$1 [figure]"),
                 (r"(loss|entropy|gradient) \d+\.\d{4}", "$1 [figure]"),
-                (r"accuracy [\d.]+ %", "accuracy [share]"),
+                (r"(accuracy|right) [\d.]+ %", "$1 [share]"),
+                (r"margin -?\d+\.\d{4}", "margin [figure]"),
                 (r"report.html( +)[\d.]+ KB", "report.html$1[size]"),
                 (r"slm-tune \d+\.\d+\.\d+", "slm-tune [version]"),
             ],

@@ -282,27 +282,6 @@ fn a_prompt_longer_than_the_model_reads_is_refused() {
     assert!(shown.contains("the model reads 1 to 127"), "{shown}");
 }
 
-/// A training of 1500 steps, stopped with a signal after the first line that holds `until`. Shows how it ended.
-#[cfg(unix)]
-fn stopped(sandbox: &Sandbox, signal: &str, until: &str) -> String {
-    use std::{
-        io::{BufRead, BufReader},
-        process::{Command, Stdio},
-    };
-    let mut command = sandbox.command(&LONG);
-    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let found = lines.find(|line| line.as_ref().unwrap().contains(until));
-    assert!(found.is_some(), "it ended without `{until}`");
-    let id = child.id().to_string();
-    let sent = Command::new("kill").args([signal, &id]).status();
-    assert!(sent.unwrap().success());
-    let last = lines.map(Result::unwrap).last().unwrap_or_default();
-    assert!(!last.contains("\"event\":\"end\""), "it was not stopped");
-    crate::sandbox::shown(&child.wait_with_output().unwrap())
-}
-
 #[cfg(unix)]
 const LONG: [&str; 6] = [
     "train",
@@ -322,7 +301,7 @@ fn a_run_that_was_stopped_is_resumed_to_the_same_weights() {
     let straight = fs_err::read(straight.path(weights)).unwrap();
 
     let interrupted = Sandbox::with_base();
-    let shown = stopped(&interrupted, "-INT", "\"event\":\"step\"");
+    let shown = interrupted.stopped(&LONG, "-INT", "\"event\":\"step\"");
     assert!(shown.starts_with("exit code: 130"), "{shown}");
     assert!(shown.contains("slm-tune resume runs/adapter"), "{shown}");
     let shown = interrupted.run(&LONG);
@@ -335,7 +314,7 @@ fn a_run_that_was_stopped_is_resumed_to_the_same_weights() {
     assert!(fs_err::read(interrupted.path(weights)).unwrap() == straight);
 
     let killed = Sandbox::with_base();
-    stopped(&killed, "-KILL", "\"event\":\"checkpoint\"");
+    killed.stopped(&LONG, "-KILL", "\"event\":\"checkpoint\"");
     killed.succeeds(&["resume", "runs/adapter", "--quiet"]);
     assert!(fs_err::read(killed.path(weights)).unwrap() == straight);
 }

@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 
-use crate::{args::RunArguments, summary, terminal::Terminal, walk::Walk};
+use crate::{args::RunArguments, mask, summary, terminal::Terminal, walk::Walk};
 
 pub(crate) fn run(arguments: RunArguments, terminal: &mut Terminal) -> Result<()> {
     let json = arguments.output.json;
     let mut walk = Walk::open(&arguments.run, &[], json, terminal)?;
+    mask::kept(&arguments.run)?;
     let base = walk.base()?;
     let student = walk.student(&base)?;
     let shards = walk.shards()?;

@@ -13,6 +13,7 @@ use crate::finance::FINANCE;
 use crate::grammar::capitalised;
 use crate::healthcare::HEALTHCARE;
 use crate::manufacturing::MANUFACTURING;
+use crate::preference;
 use crate::retail::RETAIL;
 use crate::rows::{Row, TASKS, rows};
 use crate::telecom::TELECOM;
@@ -50,7 +51,7 @@ impl Planned {
         }
     }
 
-    fn listed(&self) -> Listed<'_> {
+    pub(crate) fn listed(&self) -> Listed<'_> {
         let name = self
             .path
             .file_name()
@@ -80,6 +81,7 @@ pub(crate) fn committed() -> Result<Vec<Planned>> {
         all.extend(files);
     }
     index.push_str(INDEX_END);
+    all.extend(preference::files()?);
     all.push(Planned::text("README.md", index));
     let base = corpus::files()?;
     let listed: Vec<Listed> = base.iter().map(Planned::listed).collect();
@@ -145,6 +147,7 @@ public domain (CC0-1.0). Each folder has a card with origin, columns, splits, la
 | data set | train rows | test rows | intents |\n|---|---:|---:|---:|\n";
 
 const INDEX_END: &str = "\nThree tasks each: intent classification, field extraction to JSON, short answers from a note.\n\
+[preference](preference/README.md) has the intents of retail as pairs of a right and a wrong answer, for DPO, ORPO and KTO.\n\
 [base](base/README.md) is the corpus of the project's own base model; it is made on demand.\n\n    \
     cargo run --release -p slm-datasets              # writes all of this again\n    \
     cargo run --release -p slm-datasets -- --check   # fails where a committed file differs\n";

@@ -18,6 +18,7 @@ mod grammar;
 mod healthcare;
 mod lessons;
 mod manufacturing;
+mod preference;
 #[cfg(test)]
 mod promises;
 mod retail;
