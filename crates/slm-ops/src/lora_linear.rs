@@ -43,7 +43,13 @@ pub fn lora_linear(
     bias: Option<Tensor<2>>,
     adapter: Option<Adapter>,
 ) -> Tensor<2> {
-    let base = weight.product(x.clone());
+    let bias_outside = adapter.as_ref().is_some_and(|it| it.magnitude.is_some());
+    let (base, bias) = match (bias, weight) {
+        (Some(bias), Weight::Float(weight)) if weight.dtype() != DType::F32 && !bias_outside => {
+            (biased_product(x.clone(), weight.clone(), bias), None)
+        }
+        (bias, _) => (weight.product(x.clone()), bias),
+    };
     let y = match adapter {
         None => base,
         Some(adapter) => match adapter.magnitude.clone() {
@@ -55,6 +61,17 @@ pub fn lora_linear(
         Some(bias) => y.add(bias),
         None => y,
     }
+}
+
+/// `x Wᵀ + bias`, rounded to the dtype once, as PyTorch's `addmm` does: the bias is part of the product's sums.
+///
+/// It comes in as eight columns of the weight, so that a width that suits a GPU still does: 1/8 has no rounding error.
+fn biased_product(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<2>) -> Tensor<2> {
+    let ([rows, _], [out, _]) = (x.dims(), weight.dims());
+    let eighths = Tensor::full([rows, 8], 0.125, (&x.device(), x.dtype()));
+    let x = Tensor::cat(vec![x, eighths], 1); // [rows, in + 8]
+    let weight = Tensor::cat(vec![weight, bias.transpose().expand([out, 8])], 1);
+    x.matmul(weight.transpose())
 }
 
 impl Adapter {
@@ -149,6 +166,20 @@ mod tests {
             y.into_data().try_to_vec::<f32>().unwrap(),
             [1.0 + 6.0, 2.0, 3.0 - 6.0]
         );
+    }
+
+    /// 256 + 1 is 256 in bf16, which has no odd numbers there; 256 + 1 + 1 is not.
+    #[test]
+    fn a_bias_is_added_before_the_product_is_rounded() {
+        let device = Device::flex();
+        let half =
+            |values: [[f32; 2]; 1]| Tensor::<2>::from_floats(values, &device).cast(DType::BF16);
+        let bias = Tensor::<2>::from_floats([[1.0]], &device).cast(DType::BF16);
+        let weight = half([[256.0, 1.0]]).into();
+        let y = lora_linear(half([[1.0, 1.0]]), &weight, Some(bias), None);
+        assert_eq!(y.dtype(), DType::BF16);
+        let y = y.cast(DType::F32).into_data().try_to_vec::<f32>();
+        assert_eq!(y.unwrap(), [258.0]);
     }
 
     #[test]
