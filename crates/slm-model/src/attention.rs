@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::tensor::Tensor;
-use slm_ops::{attention, rotary};
+use slm_ops::{Scores, attention, rotary};
 
 use crate::config::QkNorm;
 use crate::family::QkvNames;
@@ -125,14 +125,11 @@ impl Attention {
             Some((cache, layer)) => cache.extend(layer, k, v),
             None => (k, v),
         };
-        let mixed = attention(
-            q,
-            k,
-            v,
-            pass.bias(kind),
-            config.attention_scale,
-            config.attention_softcap,
-        );
+        let scores = Scores {
+            scale: config.attention_scale,
+            softcap: config.attention_softcap,
+        };
+        let mixed = attention(q, k, v, pass.sight(kind), scores);
         let mixed = mixed
             .swap_dims(1, 2)
             .reshape([batch * time, heads * head_dim]);

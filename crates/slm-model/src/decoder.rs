@@ -172,8 +172,8 @@ impl Decoder {
             .filter(|window| *window < tokens.seen());
         Pass {
             tables: self.config.ropes.iter().map(table).collect(),
-            full: tokens.bias(None, &self.device),
-            windowed: window.map(|window| tokens.bias(Some(window), &self.device)),
+            full: tokens.sight.clone(),
+            windowed: window.map(|window| tokens.sight.within(window)),
             dropout_seed,
         }
     }

@@ -136,7 +136,7 @@ impl Rows {
             [self.read.len(), time],
             time,
             decoder.device(),
-            |r, q, k| k <= q && k >= self.pads[r],
+            |r, _| self.pads[r],
         );
         let states = decoder.hidden(&tokens, Some(cache), None);
         let [rows, _, hidden] = states.dims();
@@ -153,7 +153,7 @@ impl Rows {
             [n, 1],
             seen + 1,
             decoder.device(),
-            |r, _, k| k >= self.pads[r],
+            |r, _| self.pads[r],
         );
         let states = decoder.hidden(&tokens, Some(cache), None);
         let hidden = states.dims()[2];

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::tensor::Tensor;
-use slm_ops::RotaryTable;
+use slm_ops::{RotaryTable, Sight};
 
 use crate::attention::Attention;
 use crate::feed_forward::FeedForward;
@@ -16,19 +16,18 @@ use crate::{DecoderConfig, KvCache, LayerKind, Param};
 pub struct Pass {
     /// One per rotary encoding of the model.
     pub tables: Vec<RotaryTable>,
-    /// `[1 or batch, 1, time, seen]`
-    pub full: Tensor<4>,
+    pub full: Sight,
     /// The same within the sliding window, where the model has one.
-    pub windowed: Option<Tensor<4>>,
+    pub windowed: Option<Sight>,
     /// Set in training only.
     pub dropout_seed: Option<u64>,
 }
 
 impl Pass {
-    /// What is added to the scores of a layer.
-    pub(crate) fn bias(&self, kind: LayerKind) -> Tensor<4> {
+    /// What the queries of a layer see.
+    pub(crate) fn sight(&self, kind: LayerKind) -> &Sight {
         let windowed = self.windowed.as_ref().filter(|_| kind.windowed);
-        windowed.unwrap_or(&self.full).clone()
+        windowed.unwrap_or(&self.full)
     }
 }
 

@@ -1,7 +1,7 @@
 //! One batch as the decoder reads it.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use slm_ops::attention::{segment_bias, visibility_bias};
+use slm_ops::Sight;
 
 /// Token ids with the places and the sight of each.
 #[derive(Clone, Debug)]
@@ -11,16 +11,8 @@ pub struct Tokens {
     /// Row-major `[batch, time]`; restarts with every packed conversation.
     pub positions: Vec<i32>,
     pub shape: [usize; 2],
-    sight: Sight,
-}
-
-/// Which positions each one sees, before any sliding window.
-#[derive(Clone, Debug)]
-enum Sight {
-    /// Those before it in its own segment; `[batch, time]`, 0 is padding on the right.
-    Segments(Vec<i32>),
-    /// `[batch, time, seen]`, cached keys first.
-    Mask { seen: usize, visible: Vec<bool> },
+    /// Before any sliding window.
+    pub sight: Sight,
 }
 
 impl Tokens {
@@ -36,56 +28,30 @@ impl Tokens {
             ids: id_tensor(ids, shape, device),
             positions: positions.to_vec(),
             shape,
-            sight: Sight::Segments(segments.to_vec()),
+            sight: Sight::of_segments(segments, shape),
         }
     }
 
-    /// Rows in which `visible(row, query, key)` says what sees what; `seen` keys, cached ones first.
+    /// Rows whose queries see `seen` keys at most, cached ones first: those from `first(row, query)` up to themselves.
     pub fn with_sight(
         ids: &[i32],
         positions: Vec<i32>,
         shape: [usize; 2],
         seen: usize,
         device: &Device,
-        visible: impl Fn(usize, usize, usize) -> bool,
+        first: impl Fn(usize, usize) -> usize,
     ) -> Self {
-        let [batch, time] = shape;
-        let places = (0..batch * time * seen)
-            .map(|i| visible(i / (time * seen), i / seen % time, i % seen))
-            .collect();
         Self {
             ids: id_tensor(ids, shape, device),
             positions,
             shape,
-            sight: Sight::Mask {
-                seen,
-                visible: places,
-            },
-        }
-    }
-
-    /// What is added to the scores: `[1 or batch, 1, time, seen]`, f32. With a `window`, a position sees that many at most,
-    /// itself included.
-    pub(crate) fn bias(&self, window: Option<usize>, device: &Device) -> Tensor<4> {
-        let [batch, time] = self.shape;
-        match &self.sight {
-            Sight::Segments(segments) => segment_bias(segments, self.shape, window, device),
-            Sight::Mask { seen, visible } => {
-                let cached = seen - time;
-                visibility_bias([batch, time, *seen], device, |row, query, key| {
-                    let near = window.is_none_or(|window| key + window > query + cached);
-                    near && visible[(row * time + query) * seen + key]
-                })
-            }
+            sight: Sight::new([shape[0], shape[1], seen], first),
         }
     }
 
     /// Keys that the longest row has.
     pub(crate) fn seen(&self) -> usize {
-        match &self.sight {
-            Sight::Segments(_) => self.shape[1],
-            Sight::Mask { seen, .. } => *seen,
-        }
+        self.sight.dims()[2]
     }
 
     /// Positions that the rotary encoding must reach: the highest one, counted from 1.

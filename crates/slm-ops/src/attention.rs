@@ -1,34 +1,59 @@
 //! Causal, grouped-query attention over whole batches, packed or padded.
 
-use burn::tensor::{DType, Device, Tensor, TensorData, activation::softmax};
+mod flex;
+mod fused;
+mod sight;
 
-/// What is added to a masked score. Infinite rather than large: `expf` answers at once, where a large number takes its slow
-/// path for underflow (a fifth of a training step on the processor). No NaN follows, since every position sees itself.
-const MASKED: f32 = f32::NEG_INFINITY;
+pub use sight::Sight;
 
-/// `softmax(cap(q kᵀ · scale) + bias) v`, with `heads / kv_heads` queries sharing each key.
-///
-/// With a `softcap` c, a score s becomes `c · tanh(s / c)` before it is masked; without one it stays.
+use burn::backend::Dispatch;
+use burn::tensor::{DType, Tensor, activation::softmax};
+
+use fused::Attention;
+
+/// How scores are formed.
+#[derive(Clone, Copy, Debug)]
+pub struct Scores {
+    /// What `q · k` is multiplied by.
+    pub scale: f64,
+    /// With a cap c, a score s becomes `c · tanh(s / c)`.
+    pub softcap: Option<f64>,
+}
+
+/// `softmax(cap(q kᵀ · scale)) v` over the keys that each query sees, with `heads / kv_heads` queries sharing each key.
 ///
 /// # Shapes
 /// - `q`: `[batch, heads, time, head_dim]`
 /// - `k`, `v`: `[batch, kv_heads, seen, head_dim]`
-/// - `bias`: `[1 or batch, 1, time, seen]`, f32: 0 where attended, -∞ where not; each query attends to something
+/// - `sight`: of `[batch, time, seen]`
 /// - result: `[batch, heads, time, head_dim]`
 ///
-/// Query head `h` reads key head `h / (heads / kv_heads)`. The softmax is computed in f32. Keys are never repeated:
-/// the queries of one group are stacked along time instead.
+/// Query head `h` reads key head `h / (heads / kv_heads)`. The softmax is computed in f32.
 pub fn attention(
     q: Tensor<4>,
     k: Tensor<4>,
     v: Tensor<4>,
-    bias: Tensor<4>,
-    scale: f64,
-    softcap: Option<f64>,
+    sight: &Sight,
+    scores: Scores,
 ) -> Tensor<4> {
+    if crate::fused::applies(&q) {
+        let [q, k, v] = [q, k, v].map(Tensor::into_dispatch);
+        return Tensor::from_dispatch(Dispatch::attention(q, k, v, sight.clone(), scores));
+    }
+    portable(q, k, v, sight, scores)
+}
+
+/// Keys are never repeated: the queries of one group are stacked along time instead.
+fn portable(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, sight: &Sight, scores: Scores) -> Tensor<4> {
+    let Scores { scale, softcap } = scores;
     let [batch, heads, time, head_dim] = q.dims();
     let [_, kv_heads, seen, _] = k.dims();
     let dtype = q.dtype();
+    let bias = sight.bias(&q.device().inner());
+    let bias = match q.is_autodiff() {
+        true => bias.autodiff(),
+        false => bias,
+    };
     let grouped = [batch, kv_heads, heads / kv_heads * time, head_dim];
 
     let scores = q
@@ -46,83 +71,10 @@ pub fn attention(
     weights.matmul(v).reshape([batch, heads, time, head_dim])
 }
 
-/// The additive bias of a batch whose rows hold conversations one after the other.
-///
-/// A position sees the positions before it, and itself, in its own segment. `segments` is `[batch, time]` row-major;
-/// 0 is padding. Right padding needs no mask of its own, since nothing that counts comes after it; so one `[1, 1, t, t]`
-/// triangle serves the whole batch when every row holds one conversation. With a `window` w, a position sees w positions at
-/// most, itself included.
-pub fn segment_bias(
-    segments: &[i32],
-    [batch, time]: [usize; 2],
-    window: Option<usize>,
-    device: &Device,
-) -> Tensor<4> {
-    let near =
-        |query: usize, key: usize| key <= query && window.is_none_or(|window| query - key < window);
-    let rows: Vec<&[i32]> = segments.chunks(time.max(1)).collect();
-    if rows.iter().all(|row| is_one_conversation(row)) {
-        return visibility_bias([1, time, time], device, |_, query, key| near(query, key));
-    }
-    visibility_bias([batch, time, time], device, |row, query, key| {
-        near(query, key) && rows[row][query] == rows[row][key]
-    })
-}
-
-/// One conversation from the first position on, then nothing but padding.
-fn is_one_conversation(row: &[i32]) -> bool {
-    let used = row.iter().take_while(|&&s| s == row[0] && s != 0).count();
-    row[used..].iter().all(|&s| s == 0)
-}
-
-/// An additive bias `[rows, 1, time, seen]` from a predicate `visible(row, query, key)`. The queries are the last `time` of
-/// the `seen` keys, and each sees itself whatever the predicate says.
-pub fn visibility_bias(
-    [rows, time, seen]: [usize; 3],
-    device: &Device,
-    visible: impl Fn(usize, usize, usize) -> bool,
-) -> Tensor<4> {
-    let mut values = vec![0.0f32; rows * time * seen];
-    for (i, value) in values.iter_mut().enumerate() {
-        let (row, query, key) = (i / (time * seen), i / seen % time, i % seen);
-        let is_self = key == query + seen - time;
-        if !is_self && !visible(row, query, key) {
-            *value = MASKED;
-        }
-    }
-    Tensor::from_data(
-        TensorData::new(values, [rows, 1, time, seen]),
-        (device, DType::F32),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn visible(bias: Tensor<4>) -> Vec<u8> {
-        let values = bias.into_data().try_to_vec::<f32>().unwrap();
-        values.iter().map(|v| u8::from(*v == 0.0)).collect()
-    }
-
-    #[test]
-    fn padded_rows_share_one_triangle() {
-        let bias = segment_bias(&[1, 1, 1, 1, 0, 0], [2, 3], None, &Device::flex());
-        assert_eq!(bias.dims(), [1, 1, 3, 3]);
-        assert_eq!(visible(bias), [1, 0, 0, 1, 1, 0, 1, 1, 1]);
-    }
-
-    #[test]
-    fn packed_conversations_do_not_see_each_other() {
-        let bias = segment_bias(&[1, 1, 2], [1, 3], None, &Device::flex());
-        assert_eq!(visible(bias), [1, 0, 0, 1, 1, 0, 0, 0, 1]);
-    }
-
-    #[test]
-    fn a_window_hides_what_is_far() {
-        let bias = segment_bias(&[1, 1, 1], [1, 3], Some(2), &Device::flex());
-        assert_eq!(visible(bias), [1, 0, 0, 1, 1, 0, 0, 1, 1]);
-    }
+    use burn::tensor::{Device, TensorData, Tolerance};
 
     #[test]
     fn grouped_queries_equal_repeated_keys() {
@@ -133,25 +85,28 @@ mod tests {
                 .collect()
         };
         let tensor = |shape: [usize; 4], seed| {
-            Tensor::<4>::from_data(
-                TensorData::new(values(shape.iter().product(), seed), shape),
-                &device,
-            )
+            let data = TensorData::new(values(shape.iter().product(), seed), shape);
+            Tensor::<4>::from_data(data, &device)
         };
-        let (q, k, v) = (
-            tensor([1, 4, 3, 2], 1),
-            tensor([1, 2, 3, 2], 2),
-            tensor([1, 2, 3, 2], 3),
-        );
-        let bias = segment_bias(&[1, 1, 1], [1, 3], None, &device);
+        let q = tensor([1, 4, 3, 2], 1);
+        let [k, v] = [2, 3].map(|seed| tensor([1, 2, 3, 2], seed));
+        let sight = Sight::of_segments(&[1, 1, 1], [1, 3]);
         let repeated = |x: Tensor<4>| {
             let (a, b) = (x.clone().narrow(1, 0, 1), x.narrow(1, 1, 1));
             Tensor::cat(vec![a.clone(), a, b.clone(), b], 1)
         };
-        let grouped = attention(q.clone(), k.clone(), v.clone(), bias.clone(), 0.7, None);
-        let plain = attention(q, repeated(k), repeated(v), bias, 0.7, None);
-        grouped
-            .into_data()
-            .assert_approx_eq::<f32>(&plain.into_data(), burn::tensor::Tolerance::absolute(1e-6));
+        let scores = Scores {
+            scale: 0.7,
+            softcap: None,
+        };
+        for attend in [attention, portable] {
+            let grouped = attend(q.clone(), k.clone(), v.clone(), &sight, scores);
+            let (k, v) = (repeated(k.clone()), repeated(v.clone()));
+            let plain = attend(q.clone(), k, v, &sight, scores);
+            let close = Tolerance::<f32>::absolute(1e-6);
+            grouped
+                .into_data()
+                .assert_approx_eq(&plain.into_data(), close);
+        }
     }
 }

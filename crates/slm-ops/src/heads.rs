@@ -1,8 +1,11 @@
 //! Tensors of Flex as heads: `[batch, heads, time, channels]`.
 
+use std::ops::Range;
+
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 
+use crate::matrix::Matrix;
 use crate::rows::{by_rows, tensor};
 
 /// A tensor of heads whose channels lie in one piece; positions and heads lie as they may.
@@ -38,6 +41,12 @@ impl Heads {
     /// The values of one head from its first position on.
     pub(crate) fn head(&self, b: usize, h: usize) -> &[f32] {
         &self.tensor.storage::<f32>()[self.start + b * self.strides[0] + h * self.strides[1]..]
+    }
+
+    /// Some positions of one head, a row each.
+    pub(crate) fn matrix(&self, b: usize, h: usize, positions: &Range<usize>) -> Matrix<'_> {
+        let values = &self.head(b, h)[positions.start * self.strides[2]..];
+        Matrix::new(values, [positions.len(), self.dims[3]], self.strides[2])
     }
 
     pub(crate) fn row(&self, b: usize, h: usize, t: usize) -> &[f32] {

@@ -20,6 +20,7 @@ mod heads;
 pub mod layer_norm;
 pub mod lora_linear;
 pub mod loss;
+mod matrix;
 pub mod noise;
 pub mod quantized;
 pub mod rms_norm;
@@ -31,7 +32,7 @@ mod torch;
 mod vector;
 pub mod weight;
 
-pub use attention::attention;
+pub use attention::{Scores, Sight, attention};
 pub use gated::{Activation, gated};
 pub use head::HeadShape;
 pub use layer_norm::layer_norm;

@@ -1,9 +1,13 @@
 //! Tensors of Flex as rows of floats, and work on them by all threads.
 
+use std::ops::Range;
+
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Shape, TensorData};
 use rayon::prelude::*;
+
+use crate::matrix::Matrix;
 
 /// Values for one task: fewer are not worth another thread's attention.
 const TASK: usize = 1 << 14;
@@ -45,6 +49,12 @@ impl Rows {
             count,
             n,
         }
+    }
+
+    /// Some of the rows.
+    pub(crate) fn matrix(&self, rows: Range<usize>) -> Matrix<'_> {
+        let values = &self.values().0[rows.start * self.stride..];
+        Matrix::new(values, [rows.len(), self.n], self.stride)
     }
 
     /// All values, from the first row on, and what lies from one row to the next.

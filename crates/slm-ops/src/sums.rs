@@ -21,6 +21,13 @@ pub struct TokenSums {
 }
 
 impl DeviceSums {
+    /// Of scores `[n, 3]`: loss, entropy, and 1 for an argmax.
+    pub(crate) fn of(scores: Tensor<2>) -> Self {
+        Self {
+            chunks: vec![scores.sum_dim(0).flatten(0, 1)],
+        }
+    }
+
     /// Waits for the device, once, and adds up in f64.
     pub fn read(self) -> TokenSums {
         Self::read_each(vec![self]).pop().unwrap_or_default()

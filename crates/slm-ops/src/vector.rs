@@ -79,6 +79,27 @@ pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
     sum_of(x, y, |x, y, sum| x.mul_add(y, sum))
 }
 
+/// Σ x
+#[inline(always)]
+pub(crate) fn sum(x: &[f32]) -> f32 {
+    sum_of(x, x, |x, _, sum| x + sum)
+}
+
+/// The largest value that is a number.
+#[inline(always)]
+pub(crate) fn largest_of(x: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if a > b { a } else { b };
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (pieces, rest) = x.as_chunks::<LANES>();
+    for piece in pieces {
+        for (lane, x) in lanes.iter_mut().zip(piece) {
+            *lane = larger(*x, *lane);
+        }
+    }
+    let lanes = lanes.iter().chain(rest);
+    lanes.fold(f32::NEG_INFINITY, |largest, x| larger(*x, largest))
+}
+
 /// `exp`, within 2 units in the last place; 0 below the smallest normal number, and at most 2.4e38.
 ///
 /// Cody and Waite's reduction to |r| ≤ ln 2 / 2, then the polynomial of Cephes' `expf`.

@@ -10,7 +10,9 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use slm_ops::fused::{portable, taken};
-use slm_ops::{Activation, RmsWeight, RotaryTable, gated, rms_norm, rotary};
+use slm_ops::{
+    Activation, RmsWeight, RotaryTable, Scores, Sight, attention, gated, rms_norm, rotary,
+};
 
 /// Values from -1 to 1, those of `seed`.
 fn values(n: usize, seed: u64) -> Vec<f32> {
@@ -129,6 +131,59 @@ fn gates() {
     }
 }
 
+/// Heads that lie position by position, as a projection leaves them.
+fn heads(flat: &Tensor<1>, [batch, heads, time, dim]: [usize; 4]) -> Tensor<4> {
+    let flat = flat.clone();
+    flat.reshape([batch, time, heads, dim]).swap_dims(1, 2)
+}
+
+fn attended(
+    inputs: &[Tensor<1>],
+    [batch, n_heads, kv_heads, dim]: [usize; 4],
+    sight: &Sight,
+    softcap: Option<f64>,
+) -> Tensor<2> {
+    let [_, time, seen] = sight.dims();
+    let q = heads(&inputs[0], [batch, n_heads, time, dim]);
+    let [k, v] = [1, 2].map(|i| heads(&inputs[i], [batch, kv_heads, seen, dim]));
+    let scale = 1.0 / (dim as f64).sqrt();
+    let y = attention(q, k, v, sight, Scores { scale, softcap });
+    y.swap_dims(1, 2).reshape([batch * time, n_heads * dim])
+}
+
+#[test]
+fn attentions() {
+    let packed = |row: usize, query: usize| [0, 3, 70][(query + row).min(99) / 40];
+    let sights = [
+        Sight::new([2, 5, 5], |_, _| 0),
+        Sight::new([1, 1, 9], |_, _| 2),
+        Sight::new([2, 7, 12], |row, _| 4 * row),
+        // More than a block, conversations one after the other, and a window.
+        Sight::new([2, 100, 100], packed),
+        Sight::new([1, 130, 130], |_, _| 0).within(20),
+    ];
+    for sight in &sights {
+        let [batch, time, seen] = sight.dims();
+        for [n_heads, kv_heads, dim] in [[1, 1, 1], [4, 2, 6], [6, 2, 16], [3, 3, 8]] {
+            for softcap in [None, Some(1.5)] {
+                let inputs = [(n_heads, time), (kv_heads, seen), (kv_heads, seen)];
+                let inputs = inputs.map(|(heads, time)| {
+                    tensor([batch * heads * time * dim], (heads + time) as u64).mul_scalar(2.0)
+                });
+                let shape = [batch, n_heads, kv_heads, dim];
+                assert_same(&inputs, 1, &|inputs| {
+                    attended(inputs, shape, sight, softcap)
+                });
+            }
+        }
+    }
+}
+
+fn on<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.unwrap().install(work)
+}
+
 #[test]
 fn bits_do_not_depend_on_the_number_of_threads() {
     let inputs = [tensor([700 * 160], 1), tensor([160], 2)];
@@ -144,11 +199,15 @@ fn bits_do_not_depend_on_the_number_of_threads() {
             gated(y, x, Activation::Silu)
         })
     };
-    let on = |n| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build();
-        pool.unwrap().install(work)
+    assert_eq!(on(1, work), on(3, work));
+    let sight = Sight::new([2, 100, 100], |_, query| query / 30 * 30);
+    let inputs = [6, 2, 2].map(|heads| tensor([2 * heads * 100 * 16], heads as u64));
+    let work = || {
+        traced(&inputs, &|inputs| {
+            attended(inputs, [2, 6, 2, 16], &sight, None)
+        })
     };
-    assert_eq!(on(1), on(3));
+    assert_eq!(on(1, work), on(3, work));
 }
 
 #[test]

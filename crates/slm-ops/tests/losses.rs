@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use slm_ops::fused::{portable, taken};
 use slm_ops::{HeadShape, TokenWeights, linear_cross_entropy, linear_nll, token_scores};
 use slm_testkit::{Golden, assert_close};
 
@@ -33,12 +34,24 @@ fn case(golden: &Golden, name: &str) -> (HeadShape, f64) {
     (HeadShape { scale, softcap }, smoothing)
 }
 
+/// Does `check` fused, which takes place, and with the portable version.
+fn in_both_versions(check: fn()) {
+    let before = taken();
+    check();
+    assert!(taken() > before, "nothing was done fused");
+    portable(check);
+}
+
 fn values(tensor: Tensor<1>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
 }
 
 #[test]
 fn losses_and_gradients_equal_those_of_transformers() {
+    in_both_versions(check_losses);
+}
+
+fn check_losses() {
     let golden = golden();
     let weights = golden.f32("weights");
     let each = Tensor::<1>::from_floats(&weights[..], &Device::flex());
@@ -77,6 +90,10 @@ fn losses_and_gradients_equal_those_of_transformers() {
 
 #[test]
 fn scores_and_entropies_equal_those_of_torch() {
+    in_both_versions(check_scores);
+}
+
+fn check_scores() {
     let golden = golden();
     let (hidden, head) = (matrix(&golden, "hidden"), matrix(&golden, "head"));
     for name in CASES {
@@ -97,6 +114,10 @@ fn scores_and_entropies_equal_those_of_torch() {
 /// Five tokens of a vocabulary so large that two fill the logits that are held at a time.
 #[test]
 fn what_does_not_fit_at_once_is_taken_in_parts() {
+    in_both_versions(check_parts);
+}
+
+fn check_parts() {
     let vocab = slm_ops::loss::LOGITS_AT_ONCE / 5 * 2;
     let device = Device::flex();
     let weights: Vec<f32> = (0..vocab)

@@ -1,0 +1,148 @@
+//! Which keys each query of a batch sees.
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+/// What is added to a masked score. Infinite rather than large: `expf` answers at once, where a large number takes its slow
+/// path for underflow (a fifth of a training step on the processor). No NaN follows, since every position sees itself.
+const MASKED: f32 = f32::NEG_INFINITY;
+
+/// A range of keys for each query, which ends with the query itself. Cloning shares it.
+///
+/// The queries of a row are the last `time` of its `seen` keys; those before them come from a cache.
+#[derive(Clone, Debug)]
+pub struct Sight {
+    time: usize,
+    seen: usize,
+    /// The first key that each query sees, `[batch, time]`.
+    first: Arc<[usize]>,
+    bias: Arc<OnceLock<Tensor<4>>>,
+}
+
+impl Sight {
+    /// Queries of `[batch, time, seen]` that see the keys from `first(row, query)` on.
+    pub fn new([batch, time, seen]: [usize; 3], first: impl Fn(usize, usize) -> usize) -> Self {
+        let own = |query| query + seen - time;
+        let first = (0..batch * time)
+            .map(|i| (i / time, i % time))
+            .map(|(row, query)| first(row, query).min(own(query)))
+            .collect();
+        Self {
+            time,
+            seen,
+            first,
+            bias: Arc::default(),
+        }
+    }
+
+    /// Rows that hold conversations one after the other: a position sees those before it in its own segment. `segments` is
+    /// `[batch, time]` row-major; 0 is padding, on the right.
+    ///
+    /// Padding after a single conversation sees it: nothing that counts comes of it, and all such rows are alike.
+    pub fn of_segments(segments: &[i32], [batch, time]: [usize; 2]) -> Self {
+        let mut first = vec![0; batch * time];
+        let rows = segments
+            .chunks(time.max(1))
+            .zip(first.chunks_mut(time.max(1)));
+        for (row, first) in rows.filter(|(row, _)| !is_one_conversation(row)) {
+            for t in 1..time {
+                first[t] = match row[t] == row[t - 1] {
+                    true => first[t - 1],
+                    false => t,
+                };
+            }
+        }
+        Self::new([batch, time, time], |row, query| first[row * time + query])
+    }
+
+    /// The same with `window` keys at most, the query's own included.
+    #[must_use]
+    pub fn within(&self, window: usize) -> Self {
+        let [batch, time, seen] = self.dims();
+        Self::new([batch, time, seen], |row, query| {
+            let range = self.range(row, query);
+            range.start.max(range.end.saturating_sub(window))
+        })
+    }
+
+    /// Batch, queries of a row, keys of a row.
+    pub fn dims(&self) -> [usize; 3] {
+        [self.first.len() / self.time.max(1), self.time, self.seen]
+    }
+
+    /// The keys that a query sees.
+    pub fn range(&self, row: usize, query: usize) -> Range<usize> {
+        self.first[row * self.time + query]..query + self.seen - self.time + 1
+    }
+
+    /// Whether every query sees everything up to itself.
+    pub fn is_causal(&self) -> bool {
+        self.first.iter().all(|&first| first == 0)
+    }
+
+    /// What is added to the scores: `[1 or batch, 1, time, seen]`, f32, 0 where seen and -∞ where not. Made once.
+    pub fn bias(&self, device: &Device) -> Tensor<4> {
+        self.bias.get_or_init(|| self.new_bias(device)).clone()
+    }
+
+    fn new_bias(&self, device: &Device) -> Tensor<4> {
+        let [batch, time, seen] = self.dims();
+        let rows = if self.is_causal() { 1 } else { batch };
+        let mut values = vec![MASKED; rows * time * seen];
+        for (i, keys) in values.chunks_mut(seen.max(1)).enumerate() {
+            keys[self.range(i / time, i % time)].fill(0.0);
+        }
+        Tensor::from_data(
+            TensorData::new(values, [rows, 1, time, seen]),
+            (device, DType::F32),
+        )
+    }
+}
+
+/// One conversation from the first position on, then nothing but padding.
+fn is_one_conversation(row: &[i32]) -> bool {
+    let used = row.iter().take_while(|&&s| s == row[0] && s != 0).count();
+    row[used..].iter().all(|&s| s == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn visible(sight: &Sight) -> Vec<u8> {
+        let values = sight.bias(&Device::flex()).into_data();
+        let values = values.try_to_vec::<f32>().unwrap();
+        values.iter().map(|v| u8::from(*v == 0.0)).collect()
+    }
+
+    #[test]
+    fn padded_rows_share_one_triangle() {
+        let sight = Sight::of_segments(&[1, 1, 1, 1, 0, 0], [2, 3]);
+        assert!(sight.is_causal());
+        assert_eq!(visible(&sight), [1, 0, 0, 1, 1, 0, 1, 1, 1]);
+    }
+
+    #[test]
+    fn packed_conversations_do_not_see_each_other() {
+        let sight = Sight::of_segments(&[1, 1, 2], [1, 3]);
+        assert_eq!(visible(&sight), [1, 0, 0, 1, 1, 0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_window_hides_what_is_far() {
+        let sight = Sight::of_segments(&[1, 1, 1], [1, 3]).within(2);
+        assert_eq!(visible(&sight), [1, 0, 0, 1, 1, 0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn cached_keys_come_first_and_padding_sees_itself() {
+        let pads = [0, 3];
+        let sight = Sight::new([2, 2, 4], |row, _| pads[row]);
+        assert_eq!(
+            visible(&sight),
+            [1, 1, 1, 0, 1, 1, 1, 1, 0, 0, 1, 0, 0, 0, 0, 1]
+        );
+    }
+}
