@@ -227,7 +227,7 @@ fn continue_rows(
         decoder.device(),
         |_, _| 0,
     );
-    let states = decoder.hidden(&tokens, Some(&mut cache.for_rows(rows)), None);
+    let states = decoder.hidden(&tokens, Some(&mut cache.for_rows(rows, time)), None);
     let mut flat = score_states(decoder, states, index, targets)
         .into_iter()
         .map(|(logprob, _)| logprob);

@@ -36,7 +36,7 @@ pub fn attention(
     sight: &Sight,
     scores: Scores,
 ) -> Tensor<4> {
-    if crate::fused::applies(&q) {
+    if crate::fused::is_flex(&q) && crate::fused::applies(&q) {
         let [q, k, v] = [q, k, v].map(Tensor::into_dispatch);
         return Tensor::from_dispatch(Dispatch::attention(q, k, v, sight.clone(), scores));
     }

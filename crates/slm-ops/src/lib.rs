@@ -13,6 +13,7 @@
 )]
 
 pub mod attention;
+mod few_rows;
 pub mod fused;
 pub mod gated;
 pub mod head;
