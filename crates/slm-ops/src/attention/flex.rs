@@ -128,10 +128,11 @@ impl<'a> View<'a> {
 
     /// The keys that any of some queries sees.
     fn keys(&self, b: usize, queries: &Range<usize>) -> Range<usize> {
-        let ranges = queries.clone().map(|query| self.sight.range(b, query));
-        ranges.fold(usize::MAX..0, |all, one| {
-            all.start.min(one.start)..all.end.max(one.end)
-        })
+        let starts = queries
+            .clone()
+            .map(|query| self.sight.range(b, query).start);
+        let last = self.sight.range(b, queries.end - 1);
+        starts.min().unwrap_or(last.start)..last.end
     }
 
     /// `scale · q kᵀ` of some queries and keys, into `out`.
