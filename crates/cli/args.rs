@@ -149,8 +149,8 @@ pub(crate) struct RecipeArguments {
 pub(crate) struct BenchArguments {
     #[command(flatten)]
     pub(crate) recipe: RecipeArguments,
-    /// Steps that are measured
-    #[arg(long, default_value_t = 5, value_parser = at_least_1)]
+    /// Steps that are measured; 0 with `--generate`, to measure nothing else
+    #[arg(long, default_value_t = 5)]
     pub(crate) steps: usize,
     /// Steps before them that are not
     #[arg(long, default_value_t = 2)]

@@ -1,17 +1,15 @@
 //! What `bench` measured.
 
-use std::{io::Write, time::Instant};
+mod lines;
 
-use anyhow::Result;
+use std::time::Instant;
+
 use serde::Serialize;
 use slm_model::{Decoder, Sampling, generate};
 use slm_recipe::Method;
 use slm_train::{MeasuredStep, PartTimes};
 
-use crate::{
-    table::{Table, percent, size, thousands},
-    workload::{WorkloadShape, random_ids},
-};
+use crate::workload::{WorkloadShape, random_ids};
 
 /// The report of a measurement.
 #[derive(Debug, Serialize)]
@@ -26,7 +24,8 @@ pub(crate) struct Speed {
     pub(crate) load_s: f64,
     /// The best f32 matrix product on the device, 2048 square, in this process.
     pub(crate) matmul_flops: f64,
-    pub(crate) training: TrainingSpeed,
+    /// None without a step.
+    pub(crate) training: Option<TrainingSpeed>,
     pub(crate) generation: Vec<GenerationSpeed>,
     /// After the base was loaded, and at the end; none where the system does not tell.
     pub(crate) loaded_peak_bytes: Option<u64>,
@@ -112,13 +111,14 @@ pub(crate) struct GenerationSpeed {
 }
 
 impl GenerationSpeed {
-    /// The median of three.
+    /// The median of three. An adapter is left out: it is merged into what is shipped.
     pub(crate) fn measure(
         decoder: &Decoder,
         rows: usize,
         prompt: usize,
         new_tokens: usize,
     ) -> Self {
+        let decoder = decoder.base();
         let vocab_size = decoder.config().vocab_size;
         let prompts: Vec<_> = (0..rows)
             .map(|row| random_ids(row, prompt, vocab_size))
@@ -134,7 +134,7 @@ impl GenerationSpeed {
         for _ in 0..3 {
             let started = Instant::now();
             let mut first_s = None;
-            generate(decoder, &prompts, &sampling, &mut |_, _| {
+            generate(&decoder, &prompts, &sampling, &mut |_, _| {
                 first_s.get_or_insert_with(|| started.elapsed().as_secs_f64());
                 true
             });
@@ -149,108 +149,6 @@ impl GenerationSpeed {
             prefill_tokens_per_s: (rows * prompt) as f64 / median(prefill_s),
             decode_tokens_per_s: (rows * (new_tokens - 1)) as f64 / median(decode_s),
         }
-    }
-}
-
-impl Speed {
-    /// Prints the report for people.
-    pub(crate) fn write(&self, out: &mut dyn Write) -> Result<()> {
-        let it = &self.training;
-        let mut table = Table::new(&[]);
-        table.row(["device".into(), self.device.clone()]);
-        table.row(["parameters".into(), self.parameters_text()]);
-        table.row(["steps".into(), self.steps_text()]);
-        let (all, real) = (it.places_per_s, it.tokens_per_s);
-        table.row([
-            "tokens/s".into(),
-            format!(
-                "{:.1} learned, {real:.1} read, {all:.1} with {} of padding",
-                it.learned_tokens_per_s,
-                percent(it.padding)
-            ),
-        ]);
-        table.row(["GFLOP/s".into(), self.flops_text()]);
-        let known = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), size);
-        table.row([
-            "memory".into(),
-            format!(
-                "{} at most, {} after loading ({:.1} s)",
-                known(self.peak_bytes),
-                known(self.loaded_peak_bytes),
-                self.load_s
-            ),
-        ]);
-        for it in &self.generation {
-            table.row(["generation".into(), it.text()]);
-        }
-        table.write(out)?;
-        writeln!(out)?;
-        self.parts().write(out)?;
-        Ok(())
-    }
-
-    fn parameters_text(&self) -> String {
-        let (all, trained) = (self.parameters, self.trained_parameters);
-        format!("{}, {} trained", thousands(all), thousands(trained))
-    }
-
-    fn steps_text(&self) -> String {
-        let shape = self.workload;
-        let rows = match shape.length {
-            Some(length) => format!("{} random rows of {length} tokens", shape.batch),
-            None => format!("{} rows", shape.batch),
-        };
-        let times = match shape.micro_batches {
-            1 => String::new(),
-            n => format!("{n} times "),
-        };
-        format!("{} of {times}{rows}", self.training.steps.len())
-    }
-
-    fn flops_text(&self) -> String {
-        let it = &self.training;
-        format!(
-            "{:.1} at {} per parameter and token, {} of the {:.1} of an f32 product",
-            it.flops / 1e9,
-            it.flops_per_parameter,
-            percent(it.share_of_matmul),
-            self.matmul_flops / 1e9
-        )
-    }
-
-    /// Where the time of a step goes.
-    fn parts(&self) -> Table {
-        let it = &self.training;
-        let mut table = Table::new(&["part of a step", "ms", "share"]).right(&[1, 2]);
-        let parts = [
-            ("data", it.parts.data_s),
-            ("forward", it.parts.forward_s),
-            ("head and loss", it.parts.head_s),
-            ("backward", it.parts.backward_s),
-            ("optimizer", it.parts.optimizer_s),
-            ("all (median)", it.median_step_s),
-        ];
-        for (name, part_s) in parts {
-            table.row([
-                name.into(),
-                format!("{:.1}", 1000.0 * part_s),
-                percent(part_s / it.median_step_s),
-            ]);
-        }
-        table
-    }
-}
-
-impl GenerationSpeed {
-    fn text(&self) -> String {
-        let prompts = match self.rows {
-            1 => "1 prompt".into(),
-            n => format!("{n} prompts"),
-        };
-        format!(
-            "{prompts} of {} tokens: {:.1} tokens/s read, {:.1} written",
-            self.prompt, self.prefill_tokens_per_s, self.decode_tokens_per_s
-        )
     }
 }
 

@@ -46,7 +46,7 @@ impl Workload {
     ) -> Result<Self> {
         let mut recipe = Recipe::load(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
         let section = &mut recipe.train;
-        section.max_steps = arguments.warmup + arguments.steps;
+        section.max_steps = (arguments.warmup + arguments.steps).max(1);
         if let Some(batch) = arguments.batch {
             section.per_device_train_batch_size = batch;
         }

@@ -29,7 +29,8 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
     measure_steps(&mut trainer, &mut decoder, arguments.warmup)?;
     let steps = measure_steps(&mut trainer, &mut decoder, arguments.steps)?;
     let (recipe, parameters) = (&workload.recipe, workload.config.n_params());
-    let training = TrainingSpeed::of(steps, recipe.train.method, parameters, matmul_flops);
+    let training = (!steps.is_empty())
+        .then(|| TrainingSpeed::of(steps, recipe.train.method, parameters, matmul_flops));
     let mut generation = Vec::new();
     for &rows in arguments
         .rows

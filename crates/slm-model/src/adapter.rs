@@ -10,8 +10,8 @@ use slm_recipe::{InitLora, LoraSection};
 use crate::linear::Linear;
 use crate::lora::{Lora, TrainedNorms};
 use crate::modules::{Modules, by_pattern, ends_with_module, layer_of};
-use crate::weights::{WeightFile, matrix, write_safetensors};
-use crate::{Decoder, ModelError, Param, adapter_config, pissa, random};
+use crate::weights::{matrix, write_safetensors};
+use crate::{Decoder, ModelError, Param, WeightFile, adapter_config, pissa, random};
 
 /// What an adapter is made of.
 #[derive(Clone, Debug)]
@@ -199,7 +199,7 @@ impl Decoder {
             Ok(values)
         })?;
         used += usize::from(self.repeats_tied_copy(&spec, &file)?);
-        let held = file.names()?.len();
+        let held = file.names().len();
         if held != used {
             let what = format!("it holds {held} tensors, this model has places for {used} of them");
             return Err(ModelError::Adapter {
@@ -215,7 +215,7 @@ impl Decoder {
         let (config, params) = (self.config(), self.params());
         let head = format!("base_model.model.{}.weight", config.family.names.head);
         let tied = spec.keep_tied && config.tie_word_embeddings;
-        if !tied || !params[0].is_copy() || !file.names()?.contains(&head) {
+        if !tied || !params[0].is_copy() || !file.names().contains(&head) {
             return Ok(false);
         }
         if file.read(&head)?.1 == params[0].file_values() {

@@ -30,6 +30,7 @@ mod score;
 mod source;
 mod tensors;
 mod tokens;
+mod weight_file;
 mod weights;
 
 pub use adapter::{LoraSpec, save_adapter};
@@ -50,4 +51,5 @@ pub use slm_ops::QuantScheme;
 pub use source::locate;
 pub use tensors::TensorSpec;
 pub use tokens::Tokens;
-pub use weights::{WeightFile, write_safetensors, write_values};
+pub use weight_file::WeightFile;
+pub use weights::{write_safetensors, write_values};

@@ -1,142 +1,14 @@
-//! Safetensors in and out: one file, or shards with an index.
+//! The weights of a model folder in and out: one file, or shards with an index.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use half::{bf16, f16};
-use memmap2::Mmap;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, TensorView};
 
 use crate::family::Names;
 use crate::param::Layout;
-use crate::{ModelError, Param, TensorSpec};
-
-/// A memory-mapped safetensors file.
-pub struct WeightFile {
-    path: PathBuf,
-    map: Mmap,
-}
-
-impl WeightFile {
-    /// Maps `path` and checks its header.
-    ///
-    /// # Errors
-    /// The file is missing, truncated, or not safetensors.
-    pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let file = fs_err::File::open(path)?;
-        // SAFETY: the map is read-only; a file that another process truncates meanwhile is the one way to a fault,
-        // as for every reader that maps weights.
-        #[expect(unsafe_code, reason = "memory-mapping a file")]
-        let map = unsafe { Mmap::map(file.file()) }?;
-        let this = Self {
-            path: path.into(),
-            map,
-        };
-        this.parse()?;
-        Ok(this)
-    }
-
-    fn parse(&self) -> Result<SafeTensors<'_>, ModelError> {
-        SafeTensors::deserialize(&self.map).map_err(|e| ModelError::Safetensors {
-            path: self.path.clone(),
-            reason: describe(&e),
-        })
-    }
-
-    /// Where it was read from.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The names of its tensors, sorted.
-    pub fn names(&self) -> Result<Vec<String>, ModelError> {
-        let mut names: Vec<String> = self
-            .parse()?
-            .names()
-            .into_iter()
-            .map(str::to_string)
-            .collect();
-        names.sort();
-        Ok(names)
-    }
-
-    /// Shape and values of a tensor, in f32.
-    pub fn read(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), ModelError> {
-        let tensors = self.parse()?;
-        let view = tensors
-            .tensor(name)
-            .map_err(|_| ModelError::MissingTensor {
-                path: self.path.clone(),
-                name: name.into(),
-            })?;
-        let values = to_f32(&view).ok_or_else(|| ModelError::Dtype {
-            path: self.path.clone(),
-            name: name.into(),
-            found: format!("{:?}", view.dtype()),
-        })?;
-        Ok((view.shape().to_vec(), values))
-    }
-}
-
-impl WeightFile {
-    /// A matrix on the device, in f32, of the shape that is needed.
-    ///
-    /// # Errors
-    /// It is missing or has another shape.
-    pub fn read_matrix(
-        &self,
-        name: &str,
-        needed: [usize; 2],
-        device: &Device,
-    ) -> Result<Tensor<2>, ModelError> {
-        let (found, values) = self.read(name)?;
-        if found.iter().product::<usize>() != needed.iter().product::<usize>()
-            || found.last() != Some(&needed[1])
-        {
-            let (path, needed) = (self.path.clone(), needed.to_vec());
-            return Err(ModelError::Shape {
-                path,
-                name: name.into(),
-                found,
-                needed,
-            });
-        }
-        Ok(matrix(values, &needed, device, DType::F32))
-    }
-}
-
-fn describe(error: &safetensors::SafeTensorError) -> String {
-    use safetensors::SafeTensorError as E;
-    match error {
-        E::HeaderTooSmall => "it is shorter than a header".into(),
-        E::HeaderTooLarge | E::InvalidHeaderLength | E::InvalidHeader(_) => {
-            "its header is not valid".into()
-        }
-        E::MetadataIncompleteBuffer => {
-            "its size differs from what its header says; it is truncated".into()
-        }
-        other => other.to_string(),
-    }
-}
-
-fn to_f32(view: &TensorView<'_>) -> Option<Vec<f32>> {
-    let data = view.data();
-    let pairs = || {
-        data.chunks_exact(2)
-            .map(|b| u16::from_le_bytes([b[0], b[1]]))
-    };
-    match view.dtype() {
-        Dtype::F32 => Some(
-            data.chunks_exact(4)
-                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                .collect(),
-        ),
-        Dtype::F16 => Some(pairs().map(|bits| f16::from_bits(bits).to_f32()).collect()),
-        Dtype::BF16 => Some(pairs().map(|bits| bf16::from_bits(bits).to_f32()).collect()),
-        _ => None,
-    }
-}
+use crate::{ModelError, Param, TensorSpec, WeightFile};
 
 /// The weights of a model folder: `model.safetensors`, or shards behind `model.safetensors.index.json`.
 pub(crate) struct Weights {
@@ -169,7 +41,7 @@ impl Weights {
             .collect::<Result<Vec<_>, _>>()?;
         let mut places = BTreeMap::new();
         for (i, file) in files.iter().enumerate() {
-            places.extend(file.names()?.into_iter().map(|name| (name, i)));
+            places.extend(file.names().into_iter().map(|name| (name, i)));
         }
         let path = if files.len() == 1 { single } else { index };
         Ok(Self {
@@ -201,7 +73,7 @@ impl Weights {
         let file = &self.files[place];
         let (found, values) = file.read(name)?;
         if found != needed {
-            let (path, needed) = (file.path.clone(), needed.to_vec());
+            let (path, needed) = (file.path().into(), needed.to_vec());
             return Err(ModelError::Shape {
                 path,
                 name: name.into(),
