@@ -59,19 +59,26 @@ def without_kernels():
 
 
 def load(folder, adapter, nested):
-    """The base in NF4, computing in f32, with its adapter ready to differentiate."""
+    """The base in NF4 with its adapter, ready to differentiate."""
+    return computing_in_f32(PeftModel.from_pretrained(load_base(folder, nested), adapter, is_trainable=True).eval())
+
+
+def load_base(folder, nested):
+    """The base in NF4."""
     codes = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=nested,
         bnb_4bit_compute_dtype=torch.float32,
     )
-    base = AutoModelForCausalLM.from_pretrained(
+    return AutoModelForCausalLM.from_pretrained(
         folder, quantization_config=codes, dtype=torch.float32, attn_implementation="eager", device_map="cpu"
     )
-    model = PeftModel.from_pretrained(base, adapter, is_trainable=True).eval()
+
+
+def computing_in_f32(model):
+    """On a processor that has it, bitsandbytes would compute in bf16 outside training, whatever was asked for."""
     for module in model.modules():
         if isinstance(module, Linear4bit):
-            # On a processor that has it, bitsandbytes would compute in bf16 whatever was asked for.
             module.training = True
     return model

@@ -1,6 +1,7 @@
 """The entry: python peers.py BINARY [options]. `run` sets the environment that it wants."""
 
 import argparse
+import logging
 import sys
 import tempfile
 import time
@@ -10,19 +11,23 @@ from pathlib import Path
 import torch
 import transformers
 
-import adapters
 import answers
 import event_files
 import gguf_files
+import judged
+import noise
+import peft_adapters
 import training
 from report import Report
 from tool import Tool
 
-CHECKS = dict(answers=answers, adapters=adapters, training=training, gguf=gguf_files, events=event_files)
+CHECKS = dict(
+    answers=answers, adapters=peft_adapters, training=training, judged=judged, neftune=noise, gguf=gguf_files, events=event_files
+)
 
 
 def parse():
-    parser = argparse.ArgumentParser(description="Compare slm-tune with transformers, peft, gguf-py and tensorboard.")
+    parser = argparse.ArgumentParser(description="Compare slm-tune with transformers, peft, trl, bitsandbytes, gguf-py and tensorboard.")
     parser.add_argument("binary", type=Path)
     parser.add_argument("--device", default="cpu", help="of slm-tune; the other side runs on the CPU")
     parser.add_argument("--only", default=",".join(CHECKS), help="some of the checks, with commas between")
@@ -35,6 +40,7 @@ def main():
     arguments = parse()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
     transformers.logging.disable_progress_bar()
     began, report = time.monotonic(), Report()
     with tempfile.TemporaryDirectory() as scratch:

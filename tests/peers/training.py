@@ -1,5 +1,6 @@
 """Ten steps here and in a loop of torch and peft: the same losses, the same adapter, the same exports."""
 
+import contextlib
 import copy
 import json
 import math
@@ -13,6 +14,7 @@ from transformers import AutoModelForCausalLM, get_cosine_schedule_with_warmup, 
 
 import peer
 import places
+import qlora
 import tool as command
 
 LOSS, NORM, RATE, WEIGHTS, LOGITS, MERGED = 1e-4, 1e-3, 1e-6, 1e-3, 2e-4, 1e-5
@@ -29,6 +31,7 @@ class Trial:
 
     `joined` documents share a row of the file, with `position_ids`. With `packing` slm-tune joins them itself, in an
     order of its own, so every step takes all of them. `lengths` are those of the documents where they are not packed.
+    `quantization` are keys of [model]: the base is kept in NF4, here and by bitsandbytes.
     """
 
     family: str
@@ -37,6 +40,7 @@ class Trial:
     data: dict = field(default_factory=dict)
     joined: int = 1
     lengths: range = range(6, 16)
+    quantization: dict = field(default_factory=dict)
 
     @property
     def packed(self):
@@ -70,6 +74,9 @@ TRIALS |= {
     "llama packed": Trial("llama", train=dict(per_device_train_batch_size=4), data=dict(packing=True, shuffle=True)),
     "llama positions": Trial("llama", joined=2),
     "llama linear schedule": Trial("llama", train=dict(lr_scheduler_type="linear")),
+    "llama nf4": Trial("llama", quantization=dict(quantization="nf4", double_quant=False)),
+    "llama nf4 double": Trial("llama", quantization=dict(quantization="nf4", double_quant=True)),
+    "qwen2 nf4 dora": Trial("qwen2", dict(use_dora=True), quantization=dict(quantization="nf4", double_quant=True)),
     "llama full": Trial("llama", None),
     "gemma2 full": Trial("gemma2", None),
     "gpt2 full": Trial("gpt2", None),
@@ -78,7 +85,8 @@ TRIALS |= {
 
 def run(tool, report, named):
     for name, trial in TRIALS.items():
-        with report.guarded("training", name):
+        kernels = qlora.without_kernels() if trial.quantization else contextlib.nullcontext()
+        with report.guarded("training", name), kernels:
             compare(tool, report, name, trial)
 
 
@@ -123,7 +131,7 @@ def file_rows(documents, trial):
 
 def start(trial, folder, adapter):
     """The other side's model before the first step; its fresh adapter is stored for ours to begin with."""
-    model = peer.read(folder)
+    model = qlora.load_base(folder, trial.quantization["double_quant"]) if trial.quantization else peer.read(folder)
     if trial.lora is None:
         for weight in model.parameters():
             weight.requires_grad_(True)
@@ -134,7 +142,7 @@ def start(trial, folder, adapter):
         fan_in_fan_out=family.model == "GPT2", **trial.lora,
     )
     torch.manual_seed(3)
-    model = get_peft_model(model, LoraConfig(**settings)).eval()
+    model = qlora.computing_in_f32(get_peft_model(model, LoraConfig(**settings)).eval())
     with torch.no_grad():
         for parameter, weight in model.named_parameters():
             if "lora_B" in parameter:
@@ -147,7 +155,8 @@ def recipe(tool, trial, slug, folder):
     """What slm-tune is told; nothing that it could choose by itself is left open."""
     made = dict(
         model=dict(
-            base_model=folder.name, device=tool.device, max_length=PACKED_ROW if trial.packed else MAX_LENGTH
+            base_model=folder.name, device=tool.device, max_length=PACKED_ROW if trial.packed else MAX_LENGTH,
+            **trial.quantization,
         ),
         data=dict(shuffle=False, val_size=0) | trial.data,
         train=dict(
@@ -226,7 +235,9 @@ def compare_exports(tool, report, name, trial, folder, export, model):
     here = tool.logits(folder, ids=ids, adapter=export / "adapter").values
     report.add("exports", name, "adapter, here and in peft", peer.difference(here, peer.logits(adapted, ids)), LOGITS)
     compare_adapters(report, name, model, export / "adapter", tool.work / f"{name.replace(' ', '-')}-start")
-    compare_merge(report, name, adapted, export / "merged")
+    if not trial.quantization:
+        # Ours has what the codes stand for with the adapter; PEFT merged the adapter into the floats.
+        compare_merge(report, name, adapted, export / "merged")
 
 
 def compare_adapters(report, name, model, ours, scratch):
