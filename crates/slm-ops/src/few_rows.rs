@@ -9,7 +9,7 @@ use crate::rows::{Rows, row, tensor};
 use crate::vector::{dot, vectorised};
 
 /// More rows than this are a matrix of their own.
-const FEW: usize = 8;
+pub(crate) const FEW: usize = 8;
 
 /// Values of a weight for one task.
 const TASK: usize = 1 << 16;
@@ -27,7 +27,7 @@ pub(crate) fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
 
 /// A backend with a product for few rows.
 #[backend_extension(Flex)]
-trait FewRows: Backend {
+pub(crate) trait FewRows: Backend {
     fn product_of_few(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 

@@ -1,8 +1,15 @@
 //! A frozen linear layer with its low-rank adapter.
 
+mod flex;
+mod fused;
+#[cfg(feature = "libtorch")]
+mod libtorch;
+
+use burn::backend::Dispatch;
 use burn::tensor::{DType, Tensor};
 
 use crate::Weight;
+use fused::{Bias, Layer, LoraLinear};
 
 /// The low-rank pair of one linear layer, as one call needs it.
 #[derive(Clone, Debug)]
@@ -43,6 +50,14 @@ pub fn lora_linear(
     bias: Option<Tensor<2>>,
     adapter: Option<Adapter>,
 ) -> Tensor<2> {
+    if let (Weight::Float(weight), Some(adapter)) = (weight, &adapter)
+        && adapter.is_plain()
+        && is_frozen(weight)
+        && bias.as_ref().is_none_or(is_frozen)
+        && crate::fused::applies(&x)
+    {
+        return fused(x, weight.clone(), bias, adapter.clone());
+    }
     let bias_outside = adapter.as_ref().is_some_and(|it| it.magnitude.is_some());
     let (base, bias) = match (bias, weight) {
         (Some(bias), Weight::Float(weight)) if weight.dtype() != DType::F32 && !bias_outside => {
@@ -74,7 +89,29 @@ fn biased_product(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<2>) -> Tensor<2>
     x.matmul(weight.transpose())
 }
 
+fn fused(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<2>>, adapter: Adapter) -> Tensor<2> {
+    let bias = match bias {
+        Some(bias) => Bias::Present(bias.into_dispatch()),
+        None => Bias::Absent,
+    };
+    let weight = weight.into_dispatch();
+    let layer = Layer { weight, bias };
+    let (a, b) = (adapter.a.into_dispatch(), adapter.b.into_dispatch());
+    let y = Dispatch::lora_linear(x.into_dispatch(), layer, a, b, adapter.scale);
+    Tensor::from_dispatch(y)
+}
+
+/// Whether no gradient of `x` is formed.
+fn is_frozen(x: &Tensor<2>) -> bool {
+    !(x.is_autodiff() && x.is_tracked())
+}
+
 impl Adapter {
+    /// Neither dropout nor DoRA.
+    fn is_plain(&self) -> bool {
+        self.dropout.is_none() && self.magnitude.is_none()
+    }
+
     /// `scale · (drop(x) Aᵀ) Bᵀ`, in the adapter's dtype.
     fn product(&self, x: Tensor<2>) -> Tensor<2> {
         let input = self.dropped(x.cast(self.a.dtype()));

@@ -11,7 +11,8 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use slm_ops::fused::{portable, taken};
 use slm_ops::{
-    Activation, RmsWeight, RotaryTable, Scores, Sight, attention, gated, rms_norm, rotary,
+    Activation, Adapter, RmsWeight, RotaryTable, Scores, Sight, attention, gated, lora_linear,
+    rms_norm, rotary,
 };
 
 /// Values from -1 to 1, those of `seed`.
@@ -246,5 +247,34 @@ fn rotations() {
             let x = inputs[0].clone().reshape([batch, heads, time, head_dim]);
             rotary(x, &table(&inputs[0])).reshape([batch * time, heads * head_dim])
         });
+    }
+}
+
+#[test]
+fn adapted_layers() {
+    let r = 4;
+    for [rows, columns, out] in [[1, 3, 5], [7, 16, 9], [130, 48, 80]] {
+        for with_bias in [false, true] {
+            let inputs = [
+                tensor([rows * columns], 1),
+                tensor([r * columns], 2),
+                tensor([out * r], 3),
+            ];
+            assert_same(&inputs, 1, &|inputs| {
+                let (device, dtype) = (inputs[0].device().inner(), inputs[0].dtype());
+                let frozen = |shape, seed| tensor::<2>(shape, seed).to_device(&device).cast(dtype);
+                let adapter = Adapter {
+                    a: inputs[1].clone().reshape([r, columns]).cast(DType::F32),
+                    b: inputs[2].clone().reshape([out, r]).cast(DType::F32),
+                    scale: 1.7,
+                    dropout: None,
+                    magnitude: None,
+                };
+                let weight = frozen([out, columns], 4).into();
+                let bias = with_bias.then(|| frozen([1, out], 5));
+                let x = inputs[0].clone().reshape([rows, columns]);
+                lora_linear(x, &weight, bias, Some(adapter))
+            });
+        }
     }
 }

@@ -1,0 +1,157 @@
+//! Layer and adapter in one buffer, forward and backward; `x` and `scale · x Aᵀ` are kept.
+
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, ExtensionType, Flex, backend_extension};
+
+/// A backend with a fused layer.
+#[backend_extension(Autodiff, Flex, LibTorch: cfg(feature = "libtorch"))]
+pub(crate) trait LoraLinear: Backend {
+    /// As [`crate::lora_linear()`], with a frozen layer of floats, without dropout and magnitude.
+    fn lora_linear(
+        x: FloatTensor<Self>,
+        #[extension_type] layer: Layer<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        scale: f64,
+    ) -> FloatTensor<Self>;
+}
+
+/// What the adapter sits on; no gradients are formed for it.
+#[derive(Clone, Debug, ExtensionType)]
+pub(crate) struct Layer<B: Backend> {
+    /// `[out, in]`
+    pub(super) weight: FloatTensor<B>,
+    #[extension_type]
+    pub(super) bias: Bias<B>,
+}
+
+/// The bias of a layer.
+#[derive(Clone, Debug, ExtensionType)]
+pub(crate) enum Bias<B: Backend> {
+    Absent,
+    /// `[1, out]`
+    Present(FloatTensor<B>),
+}
+
+/// `[r, in]`, `[out, r]`, and what their product is multiplied by.
+#[derive(Clone, Debug)]
+pub(crate) struct LowRank<B: Backend> {
+    pub(super) a: FloatTensor<B>,
+    pub(super) b: FloatTensor<B>,
+    pub(super) scale: f64,
+}
+
+/// What the two passes are made of.
+pub(crate) trait Passes: Backend {
+    /// The result, and whatever form of `scale · x Aᵀ` the backward pass wants.
+    fn forward(
+        x: &FloatTensor<Self>,
+        layer: &Layer<Self>,
+        low_rank: &LowRank<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The gradients of `x`, if asked for, and of A and B.
+    fn backward(
+        kept: Kept<Self>,
+        dy: FloatTensor<Self>,
+        wants_x: bool,
+    ) -> (Option<FloatTensor<Self>>, [FloatTensor<Self>; 2]);
+}
+
+/// What the forward pass leaves.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept<B: Backend> {
+    pub(super) x: FloatTensor<B>,
+    pub(super) weight: FloatTensor<B>,
+    pub(super) low_rank: LowRank<B>,
+    /// `scale · x Aᵀ`
+    pub(super) low: FloatTensor<B>,
+}
+
+impl LoraLinear for Flex {
+    fn lora_linear(
+        x: FloatTensor<Self>,
+        layer: Layer<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        scale: f64,
+    ) -> FloatTensor<Self> {
+        Self::forward(&x, &layer, &LowRank { a, b, scale }).0
+    }
+}
+
+#[cfg(feature = "libtorch")]
+impl LoraLinear for burn::backend::LibTorch {
+    fn lora_linear(
+        x: FloatTensor<Self>,
+        layer: Layer<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        scale: f64,
+    ) -> FloatTensor<Self> {
+        Self::forward(&x, &layer, &LowRank { a, b, scale }).0
+    }
+}
+
+impl<B: Passes, C: CheckpointStrategy> LoraLinear for Autodiff<B, C> {
+    fn lora_linear(
+        x: FloatTensor<Self>,
+        layer: Layer<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        scale: f64,
+    ) -> FloatTensor<Self> {
+        let layer = Layer {
+            weight: layer.weight.into_primitive(),
+            bias: match layer.bias {
+                Bias::Absent => Bias::Absent,
+                Bias::Present(bias) => Bias::Present(bias.into_primitive()),
+            },
+        };
+        let (x, x_node) = x.into_parts();
+        let (a, a_node) = a.into_parts();
+        let (b, b_node) = b.into_parts();
+        let low_rank = LowRank { a, b, scale };
+        let (y, low) = B::forward(&x, &layer, &low_rank);
+        let nodes = [x_node, a_node, b_node];
+        match Linear.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let kept = Kept {
+                    x,
+                    weight: layer.weight,
+                    low_rank,
+                    low,
+                };
+                prep.finish(kept, y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Linear;
+
+impl<B: Passes> Backward<B, 3> for Linear {
+    type State = Kept<B>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 3>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let dy = grads.consume::<B>(&ops.node);
+        let [x, a, b] = ops.parents;
+        let (dx, [da, db]) = B::backward(ops.state, dy, x.is_some());
+        let gradients = [(x, dx), (a, Some(da)), (b, Some(db))];
+        for (parent, gradient) in gradients {
+            if let (Some(parent), Some(gradient)) = (parent, gradient) {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
