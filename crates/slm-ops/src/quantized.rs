@@ -2,6 +2,7 @@
 
 mod dynamic;
 mod int8;
+mod integer;
 mod nf4;
 mod product;
 mod stored;
@@ -16,13 +17,15 @@ use burn::backend::{Dispatch, FloatDType};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use product::QuantizedProduct;
-use stored::{Codes, Dense, Stored};
+use stored::{Arithmetic, Codes, Dense, Stored};
 
 /// How a matrix is quantized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuantScheme {
     /// 8 bits per value, a scale per row: 8 bits and 32 per row.
     Int8,
+    /// The same, and what it is multiplied with is quantized, too, a scale per token: products are taken in integers.
+    Int8Products,
     /// 4 bits per value in blocks of 64, a scale each: 4.5 bits per value.
     Nf4,
     /// The same with scales of 8 bits: 4.127 bits per value.
@@ -37,7 +40,7 @@ impl QuantScheme {
         let packed = blocks * nf4::BLOCK / 2;
         let groups = blocks.div_ceil(nf4::GROUP);
         match self {
-            Self::Int8 => n + 4 * out,
+            Self::Int8 | Self::Int8Products => n + 4 * out,
             Self::Nf4 => packed + 4 * blocks,
             Self::Nf4Double => packed + groups * (nf4::GROUP + 4) + 4,
         }
@@ -71,7 +74,9 @@ impl Quantizer {
     /// The codes of `values`, row-major `[out, in]`; quantized on the host.
     pub fn quantize(&self, values: &[f32], shape: [usize; 2]) -> Quantized {
         let codes = match self.scheme {
-            QuantScheme::Int8 => self.int8(Int8::of(values, shape[1]), shape),
+            QuantScheme::Int8 | QuantScheme::Int8Products => {
+                self.int8(Int8::of(values, shape[1]), shape)
+            }
             QuantScheme::Nf4 => self.nf4(Nf4::of(values, false)),
             QuantScheme::Nf4Double => self.nf4(Nf4::of(values, true)),
         };
@@ -80,6 +85,7 @@ impl Quantizer {
             stored: Arc::new(Stored {
                 shape,
                 dtype: self.dtype,
+                arithmetic: Arithmetic::Float,
                 codes,
             }),
             device: self.device.clone(),
@@ -172,12 +178,19 @@ impl Quantized {
         Tensor::from_dispatch(Dispatch::dense(stored))
     }
 
-    /// `x Wᵀ` of `x`, `[rows, in]` in the matrix' dtype. The dequantized matrix lives while a product is taken, in the forward
+    /// `x Wᵀ` of `x`, `[rows, in]` in the matrix' dtype. A dequantized matrix lives while a product is taken, in the forward
     /// pass and again in the backward pass, not between them.
     pub fn product(&self, x: Tensor<2>) -> Tensor<2> {
-        Tensor::from_dispatch(Dispatch::quantized_product(
-            x.into_dispatch(),
-            Stored::clone(&self.stored),
-        ))
+        let arithmetic = match self.scheme {
+            QuantScheme::Int8Products => Arithmetic::Integer {
+                fused: crate::fused::applies(&x),
+            },
+            _ => Arithmetic::Float,
+        };
+        let stored = Stored {
+            arithmetic,
+            ..Stored::clone(&self.stored)
+        };
+        Tensor::from_dispatch(Dispatch::quantized_product(x.into_dispatch(), stored))
     }
 }

@@ -7,6 +7,7 @@ use slm_ops::quantized::{Absmax, Int8, Nf4};
 use slm_ops::{QuantScheme, Quantizer, dynamic_map};
 use slm_testkit::{Golden, assert_close};
 
+/// Those that are multiplied with as floats.
 const ALL: [QuantScheme; 3] = [QuantScheme::Int8, QuantScheme::Nf4, QuantScheme::Nf4Double];
 
 fn golden() -> Golden {
@@ -144,4 +145,84 @@ fn sizes_are_those_of_codes_and_scales() {
     assert_eq!(bits[0], 8.0 + 32.0 / 4096.0);
     assert_eq!(bits[1], 4.5);
     assert!((bits[2] - (4.0 + 8.0 / 64.0 + 32.0 / (64.0 * 256.0))).abs() < 1e-4);
+}
+
+/// `round(127 v / absmax)` of each row, and what a code stands for.
+fn tokens(values: &[f32], columns: usize) -> Vec<f64> {
+    let row = |row: &[f32]| {
+        let absmax = row.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+        let scale = 127.0 / absmax.max(1e-30);
+        let step = f64::from(absmax) / 127.0;
+        let code = |v: &f32| f64::from((v * scale).round_ties_even());
+        row.iter().map(|v| code(v) * step).collect::<Vec<f64>>()
+    };
+    values.chunks(columns).flat_map(row).collect()
+}
+
+/// `a bᵀ` of `[m, k]` and `[n, k]`.
+fn products(a: &[f64], b: &[f64], k: usize) -> Vec<f32> {
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() as f32;
+    a.chunks(k)
+        .flat_map(|a| b.chunks(k).map(move |b| dot(a, b)))
+        .collect()
+}
+
+/// Sizes that end within quads, tiles and panels; a row of zeros.
+#[test]
+fn products_in_integers_are_those_of_quantized_tokens() {
+    let device = Device::flex();
+    for shape @ [out, columns] in [[5, 3], [48, 128], [300, 130], [257, 64]] {
+        let draw = |rows: usize, columns: usize| {
+            Tensor::<2>::random([rows, columns], Distribution::Normal(0.0, 0.1), &device)
+        };
+        let (weight, x, dy) = (
+            values(draw(out, columns)),
+            draw(101, columns),
+            draw(101, out),
+        );
+        let x = x.mul(Tensor::ones([101, 1], &device).slice_fill(7..8, 0.0));
+        let quantizer = Quantizer::new(QuantScheme::Int8Products, &device, DType::F32);
+        let quantized = quantizer.quantize(&weight, shape);
+        let int8 = Int8::of(&weight, columns);
+        let of_x = tokens(&values(x.clone()), columns);
+        let step = |row: usize| int8.absmax[row] * 7.874_016e-3;
+        let of_w: Vec<f64> = int8
+            .codes
+            .iter()
+            .enumerate()
+            .map(|(i, code)| f64::from(*code) * f64::from(step(i / columns)))
+            .collect();
+        let want_y = products(&of_x, &of_w, columns);
+        // The scale of a row goes with what it multiplies.
+        let scaled: Vec<f32> = values(dy.clone())
+            .iter()
+            .enumerate()
+            .map(|(i, v)| v * step(i % out))
+            .collect();
+        let columns_of: Vec<f64> = (0..out * columns)
+            .map(|i| f64::from(int8.codes[i % out * columns + i / out]))
+            .collect();
+        let want_dx = products(&tokens(&scaled, out), &columns_of, out);
+
+        let run = || {
+            let leaf = x.clone().autodiff().require_grad();
+            let y = quantized.product(leaf.clone());
+            let grads = y.clone().mul(dy.clone().autodiff()).sum().backward();
+            [values(y.inner()), values(leaf.grad(&grads).unwrap())]
+        };
+        let before = slm_ops::fused::taken();
+        let fused = run();
+        assert_eq!(slm_ops::fused::taken(), before + 1);
+        for [y, dx] in [&fused, &slm_ops::fused::portable(run)] {
+            assert_close("y", y, &want_y, 1e-5);
+            assert_close("dx", dx, &want_dx, 1e-5);
+        }
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            assert_eq!(pool.install(run), fused, "{threads} threads");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use burn::backend::{
 };
 use burn::tensor::{DType, IntDType, Shape, Slice, TensorData};
 
+use super::integer::Matrix;
 use super::nf4::{BLOCK, GROUP};
 use super::{int8, nf4};
 
@@ -16,8 +17,18 @@ pub(crate) struct Stored<B: Backend> {
     pub(super) shape: [usize; 2],
     /// What it becomes.
     pub(super) dtype: FloatDType,
+    pub(super) arithmetic: Arithmetic,
     #[extension_type]
     pub(super) codes: Codes<B>,
+}
+
+/// What products are taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arithmetic {
+    /// In floats, with the dequantized matrix.
+    Float,
+    /// In integers; fused, or made of burn's primitives.
+    Integer { fused: bool },
 }
 
 /// Codes and scales. Floats are f32.
@@ -48,6 +59,19 @@ pub(crate) enum Codes<B: Backend> {
         nested: FloatTensor<B>,
         offset: f32,
     },
+}
+
+impl<B: Backend> Stored<B> {
+    /// What products in integers are taken with; `None` where they are in floats.
+    pub(super) fn integers(&self) -> Option<(Matrix<B>, bool)> {
+        match (self.arithmetic, &self.codes) {
+            (Arithmetic::Integer { fused }, Codes::Int8 { codes, absmax }) => {
+                let (codes, absmax) = (codes.clone(), absmax.clone());
+                Some((Matrix { codes, absmax }, fused))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A backend that reads quantized matrices. The body given here is made of burn's primitives, and the oracle of others.
@@ -155,7 +179,7 @@ fn index<B: Backend>(codes: IntTensor<B>) -> IntTensor<B> {
     B::int_cast(codes, IntDType::I64)
 }
 
-fn cast<B: Backend>(values: FloatTensor<B>, dtype: FloatDType) -> FloatTensor<B> {
+pub(super) fn cast<B: Backend>(values: FloatTensor<B>, dtype: FloatDType) -> FloatTensor<B> {
     match values.dtype() == DType::from(dtype) {
         true => values,
         false => B::float_cast(values, dtype),
@@ -200,6 +224,7 @@ impl<B: Backend, C: burn::backend::autodiff::checkpoint::strategy::CheckpointStr
         Stored {
             shape: self.shape,
             dtype: self.dtype,
+            arithmetic: self.arithmetic,
             codes,
         }
     }
