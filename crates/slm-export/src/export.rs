@@ -279,7 +279,7 @@ fn in_f32(request: &Request<'_>) -> Result<Decoder, ExportError> {
     let decoder = request.decoder;
     let is_f32 = |param: &&Param| param.value.dtype() == DType::F32;
     if decoder.params().iter().all(is_f32) {
-        return Ok(decoder.inference());
+        return Ok(decoder.inference().in_floats());
     }
     let widen = |name: &str, _: &[usize]| {
         let mut params = decoder.params().into_iter();

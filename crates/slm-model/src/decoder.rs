@@ -365,6 +365,11 @@ impl Decoder {
         self.map(Linear::detached, Param::detached)
     }
 
+    /// The same model with products in floats: what its weights say, where they are in codes. Shares the weights.
+    pub fn in_floats(&self) -> Self {
+        self.map(Linear::in_floats, Param::clone)
+    }
+
     /// The base that the adapter sits on. Shares the weights.
     pub fn base(&self) -> Self {
         let mut base = self.map(Linear::base, Param::base);

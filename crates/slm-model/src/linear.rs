@@ -79,6 +79,13 @@ impl Linear {
         }
     }
 
+    /// The same with products in floats. Shares the weights.
+    pub(crate) fn in_floats(&self) -> Self {
+        let mut linear = self.clone();
+        linear.weight.value = linear.weight.value.in_floats();
+        linear
+    }
+
     pub(crate) fn params(&self) -> impl Iterator<Item = &Param> {
         std::iter::once(&self.weight).chain(&self.bias)
     }

@@ -8,11 +8,12 @@ use crate::{Param, TensorSpec};
 
 /// How a recipe's base is kept; `None` as floats.
 pub fn quant_scheme(section: &ModelSection) -> Option<QuantScheme> {
-    match (section.quantization, section.double_quant) {
-        (Quantization::None, _) => None,
-        (Quantization::Int8, _) => Some(QuantScheme::Int8),
-        (Quantization::Nf4, false) => Some(QuantScheme::Nf4),
-        (Quantization::Nf4, true) => Some(QuantScheme::Nf4Double),
+    match section.quantization {
+        Quantization::None => None,
+        Quantization::Int8 if section.int8_activations => Some(QuantScheme::Int8Products),
+        Quantization::Int8 => Some(QuantScheme::Int8),
+        Quantization::Nf4 if section.double_quant => Some(QuantScheme::Nf4Double),
+        Quantization::Nf4 => Some(QuantScheme::Nf4),
     }
 }
 

@@ -169,6 +169,18 @@ impl Quantized {
         self.scheme
     }
 
+    /// The same codes, with products in floats.
+    pub fn in_floats(&self) -> Self {
+        let scheme = match self.scheme {
+            QuantScheme::Int8Products => QuantScheme::Int8,
+            other => other,
+        };
+        Self {
+            scheme,
+            ..self.clone()
+        }
+    }
+
     /// The values that the codes stand for.
     pub fn dense(&self, dtype: DType) -> Tensor<2> {
         let stored = Stored {

@@ -67,6 +67,14 @@ impl Weight {
         }
     }
 
+    /// The same with products in floats.
+    pub fn in_floats(&self) -> Self {
+        match self {
+            Self::Float(weight) => Self::Float(weight.clone()),
+            Self::Quantized(weight) => Self::Quantized(weight.in_floats()),
+        }
+    }
+
     /// What it takes up.
     pub fn size_bytes(&self) -> usize {
         match self {

@@ -23,8 +23,11 @@ pub struct ModelSection {
     pub device: String,
     /// Precision of weights and activations.
     pub dtype: Dtype,
-    /// How the layers' matrices of a frozen base are kept (QLoRA); products are taken in `dtype`.
+    /// How the layers' matrices of a frozen base are kept (QLoRA).
     pub quantization: Quantization,
+    /// With `int8`, quantize what the matrices are multiplied with as well, activations and output gradients, a scale per
+    /// token, and take products in integers; without, with dequantized matrices.
+    pub int8_activations: bool,
     /// Keep the scales of `nf4` in 8 bits as well: 4.13 bits per weight instead of 4.5.
     pub double_quant: bool,
     /// `auto` for the template that comes with the tokenizer, or the path of a `.jinja` file.
@@ -45,6 +48,7 @@ impl Default for ModelSection {
             device: "auto".into(),
             dtype: Dtype::F32,
             quantization: Quantization::None,
+            int8_activations: true,
             double_quant: true,
             chat_template: "auto".into(),
             max_length: 1024,

@@ -569,6 +569,7 @@ fn a_quantized_base_is_frozen_and_taken_whole() {
     for right in [
         "quantization = \"none\"",
         "quantization = \"int8\"",
+        "quantization = \"int8\"\nint8_activations = false",
         "quantization = \"nf4\"",
         "quantization = \"nf4\"\ndouble_quant = false",
     ] {
@@ -592,6 +593,12 @@ fn a_quantized_base_is_frozen_and_taken_whole() {
     assert_eq!(
         of("quantization = \"int8\"\ndouble_quant = false", ""),
         ["r.toml:6:1 `model.double_quant` is about the scales of `model.quantization = \"nf4\"`"]
+    );
+    assert_eq!(
+        of("quantization = \"nf4\"\nint8_activations = false", ""),
+        [
+            "r.toml:6:1 `model.int8_activations` is about products with `model.quantization = \"int8\"`"
+        ]
     );
     assert_eq!(
         of("bnb_4bit_use_double_quant = true", ""),

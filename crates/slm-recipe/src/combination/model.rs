@@ -68,6 +68,11 @@ impl Combinations<'_> {
                 "`model.double_quant` is about the scales of `model.quantization = \"nf4\"`";
             self.conflict(&["model.double_quant", "model.quantization"], reason);
         }
+        if model.quantization != Quantization::Int8 && !model.int8_activations {
+            let reason =
+                "`model.int8_activations` is about products with `model.quantization = \"int8\"`";
+            self.conflict(&["model.int8_activations", "model.quantization"], reason);
+        }
         if model.quantization == Quantization::None {
             return;
         }
