@@ -366,6 +366,7 @@ fn deviation(base: &Path, ids: &[i32], backend: &str, scheme: QuantScheme) -> [f
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures are to be read")]
 fn integers_lead_little_further_than_codes() {
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/base/slm-base-2m");
     let stories = slm_testkit::shared("models/stories260k", 2);

@@ -94,6 +94,7 @@ vectorised! {
 }
 
 #[cfg(test)]
+#[expect(clippy::print_stdout, reason = "the figures are to be read")]
 mod tests {
     use super::*;
 
