@@ -282,7 +282,9 @@ fn what_is_trained_whole_becomes_floats() {
         ..LoraSection::default()
     });
     decoder.attach_lora(&spec, 3).unwrap();
-    assert_eq!(logits(&decoder.inference()), before);
+    // A product with floats may add in another order.
+    let off = relative_difference(&logits(&decoder.inference()), &before);
+    assert!(off < 1e-5, "logits are {off:e} off");
     let (_, gradients) = step(&decoder, false);
     let copies = gradients
         .keys()

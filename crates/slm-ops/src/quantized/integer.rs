@@ -14,6 +14,8 @@ mod avx2;
 mod avx512;
 mod flex;
 mod kernel;
+#[cfg(feature = "libtorch")]
+mod libtorch;
 mod panels;
 mod scalar;
 mod tokens;
@@ -82,6 +84,3 @@ fn tokens<B: Backend>(x: FloatTensor<B>) -> (FloatTensor<B>, FloatTensor<B>) {
 fn floats<B: Backend>(codes: IntTensor<B>) -> FloatTensor<B> {
     B::int_into_float(codes, FloatDType::F32)
 }
-
-#[cfg(feature = "libtorch")]
-impl IntegerProduct for burn::backend::LibTorch {}
