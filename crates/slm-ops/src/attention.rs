@@ -2,11 +2,13 @@
 
 mod flex;
 mod fused;
+#[cfg(feature = "libtorch")]
+mod libtorch;
 mod sight;
 
 pub use sight::Sight;
 
-use burn::backend::Dispatch;
+use burn::backend::{Dispatch, DispatchDevice};
 use burn::tensor::{DType, Tensor, activation::softmax};
 
 use fused::Attention;
@@ -36,11 +38,27 @@ pub fn attention(
     sight: &Sight,
     scores: Scores,
 ) -> Tensor<4> {
-    if crate::fused::is_flex(&q) && crate::fused::applies(&q) {
+    if has_kernel(&q, sight, scores) && crate::fused::applies(&q) {
         let [q, k, v] = [q, k, v].map(Tensor::into_dispatch);
         return Tensor::from_dispatch(Dispatch::attention(q, k, v, sight.clone(), scores));
     }
     portable(q, k, v, sight, scores)
+}
+
+/// ATen's kernels cap no scores, and those of a GPU see no ranges.
+#[cfg_attr(
+    not(feature = "libtorch"),
+    expect(unused_variables, reason = "only ATen's kernels have limits")
+)]
+fn has_kernel(q: &Tensor<4>, sight: &Sight, scores: Scores) -> bool {
+    match q.device().inner().as_dispatch() {
+        DispatchDevice::Flex(_) => true,
+        #[cfg(feature = "libtorch")]
+        DispatchDevice::LibTorch(device) => {
+            scores.softcap.is_none() && libtorch::has_kernel(*device, sight, q.dims()[3])
+        }
+        _ => false,
+    }
 }
 
 /// Keys are never repeated: the queries of one group are stacked along time instead.

@@ -28,8 +28,11 @@ fn tensor<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
     Tensor::from_data(data, &Device::flex())
 }
 
-/// Where there are fused versions, and how far apart values may be there, as a share of the largest.
-fn places() -> Vec<(Device, DType, f32)> {
+/// A device, a dtype, and how far apart values may be there, as a share of the largest.
+type Place = (Device, DType, f32);
+
+/// Where there are fused versions.
+fn places() -> Vec<Place> {
     vec![
         (Device::flex(), DType::F32, 3e-6),
         #[cfg(feature = "libtorch")]
@@ -62,21 +65,22 @@ fn flat<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 
 /// Asks that `f` is done in `operations` fused operations, and does the same as in portable ones, with and without a graph.
 fn assert_same(inputs: &[Tensor<1>], operations: usize, f: &dyn Fn(&[Tensor<1>]) -> Tensor<2>) {
-    for (device, dtype, tolerance) in places() {
-        let inputs: Vec<Tensor<1>> = inputs
-            .iter()
-            .map(|input| input.clone().to_device(&device).cast(dtype))
-            .collect();
-        assert_same_there(&inputs, operations, f, tolerance);
+    for place in &places() {
+        assert_same_at(place, inputs, operations, f);
     }
 }
 
-fn assert_same_there(
+fn assert_same_at(
+    (device, dtype, tolerance): &Place,
     inputs: &[Tensor<1>],
     operations: usize,
     f: &dyn Fn(&[Tensor<1>]) -> Tensor<2>,
-    tolerance: f32,
 ) {
+    let inputs: Vec<Tensor<1>> = inputs
+        .iter()
+        .map(|input| input.clone().to_device(device).cast(*dtype))
+        .collect();
+    let inputs = &inputs;
     let before = taken();
     let fused = traced(inputs, f);
     assert_eq!(taken() - before, operations, "fused operations");
@@ -87,11 +91,13 @@ fn assert_same_there(
         assert_eq!(fused.len(), plain.len());
         for (j, (a, b)) in fused.iter().zip(plain).enumerate() {
             let off = (a - b).abs() / scale;
-            assert!(off < tolerance, "value {j} of {i}: {a} is not {b}");
+            assert!(off < *tolerance, "value {j} of {i}: {a} is not {b}");
         }
     }
-    let untracked = flat(f(inputs));
-    assert_eq!(untracked, fused[0], "with and without a graph");
+    if operations > 0 {
+        let untracked = flat(f(inputs));
+        assert_eq!(untracked, fused[0], "with and without a graph");
+    }
 }
 
 #[test]
@@ -163,8 +169,13 @@ fn attentions() {
         Sight::new([2, 100, 100], packed),
         Sight::new([1, 130, 130], |_, _| 0).within(20),
     ];
-    for sight in &sights {
+    for (place, sight) in places()
+        .iter()
+        .flat_map(|place| sights.iter().map(move |sight| (place, sight)))
+    {
         let [batch, time, seen] = sight.dims();
+        // One of its own for each place.
+        let sight = &sight.within(seen);
         for [n_heads, kv_heads, dim] in [[1, 1, 1], [4, 2, 6], [6, 2, 16], [3, 3, 8]] {
             for softcap in [None, Some(1.5)] {
                 let inputs = [(n_heads, time), (kv_heads, seen), (kv_heads, seen)];
@@ -172,7 +183,8 @@ fn attentions() {
                     tensor([batch * heads * time * dim], (heads + time) as u64).mul_scalar(2.0)
                 });
                 let shape = [batch, n_heads, kv_heads, dim];
-                assert_same(&inputs, 1, &|inputs| {
+                let is_fused = softcap.is_none() || place.0 == Device::flex();
+                assert_same_at(place, &inputs, usize::from(is_fused), &|inputs| {
                     attended(inputs, shape, sight, softcap)
                 });
             }
@@ -274,6 +286,29 @@ fn adapted_layers() {
                 let bias = with_bias.then(|| frozen([1, out], 5));
                 let x = inputs[0].clone().reshape([rows, columns]);
                 lora_linear(x, &weight, bias, Some(adapter))
+            });
+        }
+    }
+}
+
+/// Causal attention is fused there too; the rest asks for masks, and is not.
+#[cfg(feature = "libtorch")]
+#[test]
+#[ignore = "needs CUDA"]
+fn attentions_on_a_gpu() {
+    let sight = Sight::new([2, 100, 100], |_, _| 0);
+    for (dtype, tolerance) in [(DType::F32, 1e-4), (DType::BF16, 1.5e-2)] {
+        let place = (Device::libtorch_cuda(0usize), dtype, tolerance);
+        for [n_heads, kv_heads, dim] in [[4, 2, 16], [3, 3, 64]] {
+            let inputs = [n_heads, kv_heads, kv_heads]
+                .map(|heads| tensor([2 * heads * 100 * dim], heads as u64).mul_scalar(2.0));
+            assert_same_at(&place, &inputs, 1, &|inputs| {
+                attended(
+                    inputs,
+                    [2, n_heads, kv_heads, dim],
+                    &sight.within(100),
+                    None,
+                )
             });
         }
     }

@@ -9,7 +9,7 @@ use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use super::{Scores, Sight};
 
 /// A backend with fused attention.
-#[backend_extension(Autodiff, Flex)]
+#[backend_extension(Autodiff, Flex, LibTorch: cfg(feature = "libtorch"))]
 pub(crate) trait Attention: Backend {
     /// As [`crate::attention()`].
     fn attention(
@@ -49,6 +49,19 @@ pub(crate) struct Kept<B: Backend> {
 }
 
 impl Attention for Flex {
+    fn attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        sight: Sight,
+        scores: Scores,
+    ) -> FloatTensor<Self> {
+        Self::forward(&q, &k, &v, &sight, scores).0
+    }
+}
+
+#[cfg(feature = "libtorch")]
+impl Attention for burn::backend::LibTorch {
     fn attention(
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,

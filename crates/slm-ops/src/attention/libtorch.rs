@@ -1,0 +1,157 @@
+//! Attention in ATen's fused kernels.
+
+use burn::backend::DispatchTensorKind;
+use burn::backend::LibTorch;
+use burn::backend::libtorch::LibTorchDevice;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::Device;
+use tch::{Kind, Tensor};
+
+use super::fused::{Kept, Passes};
+use super::{Scores, Sight};
+use crate::torch::handle;
+
+/// Of a GPU, ATen's memory-efficient kernels are used, which read heads of eights of channels. They have masks, too, but
+/// ask for them in a layout of their own.
+pub(super) fn has_kernel(device: LibTorchDevice, sight: &Sight, head_dim: usize) -> bool {
+    match device {
+        LibTorchDevice::Cpu => true,
+        LibTorchDevice::Cuda(_) => is_triangle(sight) && head_dim.is_multiple_of(8),
+        _ => false,
+    }
+}
+
+impl Passes for LibTorch {
+    fn forward(
+        q: &FloatTensor<Self>,
+        k: &FloatTensor<Self>,
+        v: &FloatTensor<Self>,
+        sight: &Sight,
+        scores: Scores,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (y, log_sums) = match q.tensor.device() {
+            tch::Device::Cpu => {
+                let (is_causal, mask) = mask(sight);
+                Tensor::internal_scaled_dot_product_flash_attention_for_cpu(
+                    &q.tensor,
+                    &k.tensor,
+                    &v.tensor,
+                    0.0,
+                    is_causal,
+                    mask,
+                    scores.scale,
+                )
+            }
+            _ => {
+                let [k, v] = [k, v].map(|x| repeated(&x.tensor, q.tensor.size()[1]));
+                let (y, log_sums, ..) = Tensor::internal_scaled_dot_product_efficient_attention(
+                    &q.tensor,
+                    &k,
+                    &v,
+                    None::<Tensor>,
+                    true,
+                    0.0,
+                    true,
+                    scores.scale,
+                );
+                (y, log_sums)
+            }
+        };
+        (handle(y), handle(log_sums))
+    }
+
+    fn backward(kept: Kept<Self>, dy: FloatTensor<Self>) -> [FloatTensor<Self>; 3] {
+        let (dq, dk, dv) = match dy.tensor.device() {
+            tch::Device::Cpu => {
+                let (is_causal, mask) = mask(&kept.sight);
+                Tensor::internal_scaled_dot_product_flash_attention_for_cpu_backward(
+                    &dy.tensor,
+                    &kept.q.tensor,
+                    &kept.k.tensor,
+                    &kept.v.tensor,
+                    &kept.y.tensor,
+                    &kept.log_sums.tensor,
+                    0.0,
+                    is_causal,
+                    mask,
+                    kept.scores.scale,
+                )
+            }
+            _ => efficient_backward(&kept, &dy.tensor),
+        };
+        [dq, dk, dv].map(handle)
+    }
+}
+
+/// Of the kernels for a GPU, which take time before heads.
+fn efficient_backward(kept: &Kept<LibTorch>, dy: &Tensor) -> (Tensor, Tensor, Tensor) {
+    /// A query sees the keys up to its own number.
+    const CAUSAL: i64 = 1;
+    let [_, n_heads, time, _] =
+        <[i64; 4]>::try_from(dy.size()).expect("heads have four dimensions");
+    let [k, v] = [&kept.k, &kept.v].map(|x| repeated(&x.tensor, n_heads).transpose(1, 2));
+    let no_dropout = Tensor::empty([0], (Kind::Int64, dy.device()));
+    let (dq, dk, dv, _) = Tensor::internal_efficient_attention_backward(
+        &dy.transpose(1, 2),
+        &kept.q.tensor.transpose(1, 2),
+        &k,
+        &v,
+        None::<Tensor>,
+        &kept.y.tensor.transpose(1, 2),
+        None,
+        None,
+        time,
+        time,
+        &kept.log_sums.tensor,
+        0.0,
+        &no_dropout,
+        &no_dropout,
+        CAUSAL,
+        false,
+        kept.scores.scale,
+        None,
+        None,
+        false,
+    );
+    let kv_heads = kept.k.tensor.size()[1];
+    let summed = |x: Tensor| {
+        let x = x.transpose(1, 2);
+        match n_heads == kv_heads {
+            true => x,
+            false => x
+                .unflatten(1, [kv_heads, -1])
+                .sum_dim_intlist(2, false, None),
+        }
+    };
+    (dq.transpose(1, 2), summed(dk), summed(dv))
+}
+
+/// Each key head as often as queries read it.
+fn repeated(x: &Tensor, n_heads: i64) -> Tensor {
+    let times = n_heads / x.size()[1];
+    match times {
+        1 => x.shallow_clone(),
+        _ => x.repeat_interleave_self_int(times, 1, None),
+    }
+}
+
+/// Whether the kernels' own triangle is what queries see.
+fn is_triangle(sight: &Sight) -> bool {
+    let [_, time, seen] = sight.dims();
+    time == seen && sight.is_causal()
+}
+
+/// Whether the kernel's own triangle does, and what is added to the scores if not.
+fn mask(sight: &Sight) -> (bool, Option<Tensor>) {
+    if is_triangle(sight) {
+        return (true, None);
+    }
+    match sight
+        .bias(&Device::new(LibTorchDevice::Cpu))
+        .into_dispatch()
+        .kind
+    {
+        DispatchTensorKind::LibTorch(bias) => (false, Some(bias.float().tensor)),
+        _ => unreachable!("a bias lies where the scores do"),
+    }
+}
