@@ -9,7 +9,7 @@ use burn::backend::Dispatch;
 use burn::tensor::{DType, Tensor};
 
 use crate::Weight;
-use fused::{Bias, Layer, LoraLinear};
+use fused::{Bias, Frozen, Layer, LoraLinear};
 
 /// The low-rank pair of one linear layer, as one call needs it.
 #[derive(Clone, Debug)]
@@ -50,13 +50,12 @@ pub fn lora_linear(
     bias: Option<Tensor<2>>,
     adapter: Option<Adapter>,
 ) -> Tensor<2> {
-    if let (Weight::Float(weight), Some(adapter)) = (weight, &adapter)
+    if let (Some(weight), Some(adapter)) = (frozen(weight), &adapter)
         && adapter.is_plain()
-        && is_frozen(weight)
         && bias.as_ref().is_none_or(is_frozen)
         && crate::fused::applies(&x)
     {
-        return fused(x, weight.clone(), bias, adapter.clone());
+        return fused(x, weight, bias, adapter.clone());
     }
     let bias_outside = adapter.as_ref().is_some_and(|it| it.magnitude.is_some());
     let (base, bias) = match (bias, weight) {
@@ -89,12 +88,27 @@ fn biased_product(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<2>) -> Tensor<2>
     x.matmul(weight.transpose())
 }
 
-fn fused(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<2>>, adapter: Adapter) -> Tensor<2> {
+/// What a fused layer sits on.
+fn frozen(weight: &Weight) -> Option<Frozen<Dispatch>> {
+    match weight {
+        Weight::Float(weight) if is_frozen(weight) => {
+            Some(Frozen::Float(weight.clone().into_dispatch()))
+        }
+        Weight::Float(_) => None,
+        Weight::Quantized(weight) => weight.int8_matrix().map(Frozen::Int8),
+    }
+}
+
+fn fused(
+    x: Tensor<2>,
+    weight: Frozen<Dispatch>,
+    bias: Option<Tensor<2>>,
+    adapter: Adapter,
+) -> Tensor<2> {
     let bias = match bias {
         Some(bias) => Bias::Present(bias.into_dispatch()),
         None => Bias::Absent,
     };
-    let weight = weight.into_dispatch();
     let layer = Layer { weight, bias };
     let (a, b) = (adapter.a.into_dispatch(), adapter.b.into_dispatch());
     let y = Dispatch::lora_linear(x.into_dispatch(), layer, a, b, adapter.scale);

@@ -7,6 +7,8 @@ mod nf4;
 mod product;
 mod stored;
 
+pub(crate) use integer::{Int8Matrix, IntegerProduct};
+
 pub use dynamic::dynamic_map;
 pub use int8::Int8;
 pub use nf4::{Absmax, Nf4};
@@ -188,6 +190,19 @@ impl Quantized {
             ..Stored::clone(&self.stored)
         };
         Tensor::from_dispatch(Dispatch::dense(stored))
+    }
+
+    /// What products in integers are taken with; `None` where they are in floats, or cast to f32 for it.
+    pub(crate) fn int8_matrix(&self) -> Option<Int8Matrix<Dispatch>> {
+        match (self.scheme, self.dtype(), &self.stored.codes) {
+            (QuantScheme::Int8Products, DType::F32, Codes::Int8 { codes, absmax }) => {
+                Some(Int8Matrix {
+                    codes: codes.clone(),
+                    absmax: absmax.clone(),
+                })
+            }
+            _ => None,
+        }
     }
 
     /// `x Wᵀ` of `x`, `[rows, in]` in the matrix' dtype. A dequantized matrix lives while a product is taken, in the forward

@@ -11,8 +11,8 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use slm_ops::fused::{portable, taken};
 use slm_ops::{
-    Activation, Adapter, RmsWeight, RotaryTable, Scores, Sight, attention, gated, lora_linear,
-    rms_norm, rotary,
+    Activation, Adapter, QuantScheme, Quantizer, RmsWeight, RotaryTable, Scores, Sight, Weight,
+    attention, gated, lora_linear, rms_norm, rotary,
 };
 
 /// Values from -1 to 1, those of `seed`.
@@ -266,7 +266,8 @@ fn rotations() {
 fn adapted_layers() {
     let r = 4;
     for [rows, columns, out] in [[1, 3, 5], [7, 16, 9], [130, 48, 80]] {
-        for with_bias in [false, true] {
+        for (with_bias, in_integers) in [(false, false), (true, false), (false, true), (true, true)]
+        {
             let inputs = [
                 tensor([rows * columns], 1),
                 tensor([r * columns], 2),
@@ -282,7 +283,12 @@ fn adapted_layers() {
                     dropout: None,
                     magnitude: None,
                 };
-                let weight = frozen([out, columns], 4).into();
+                let quantizer = Quantizer::new(QuantScheme::Int8Products, &device, dtype);
+                let codes = quantizer.quantize(&values(out * columns, 4), [out, columns]);
+                let weight = match in_integers {
+                    true => Weight::Quantized(codes),
+                    false => frozen([out, columns], 4).into(),
+                };
                 let bias = with_bias.then(|| frozen([1, out], 5));
                 let x = inputs[0].clone().reshape([rows, columns]);
                 lora_linear(x, &weight, bias, Some(adapter))

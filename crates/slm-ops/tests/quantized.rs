@@ -151,7 +151,7 @@ fn sizes_are_those_of_codes_and_scales() {
 fn tokens(values: &[f32], columns: usize) -> Vec<f64> {
     let row = |row: &[f32]| {
         let absmax = row.iter().fold(0.0f32, |most, v| most.max(v.abs()));
-        let scale = 127.0 / absmax.max(1e-30);
+        let scale = 1.0 / absmax.max(1e-30) * 127.0;
         let step = f64::from(absmax) / 127.0;
         let code = |v: &f32| f64::from((v * scale).round_ties_even());
         row.iter().map(|v| code(v) * step).collect::<Vec<f64>>()

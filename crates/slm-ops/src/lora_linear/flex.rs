@@ -4,8 +4,9 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 
-use super::fused::{Bias, Kept, Layer, LowRank, Passes};
+use super::fused::{Bias, Frozen, Kept, Layer, LowRank, Passes};
 use crate::few_rows::{FEW, FewRows};
+use crate::quantized::IntegerProduct;
 
 impl Passes for Flex {
     fn forward(
@@ -16,9 +17,12 @@ impl Passes for Flex {
         let transposed = |x: &FloatTensor<Self>| Self::float_transpose(x.clone());
         let low = Self::float_matmul(x.clone(), transposed(&low_rank.a));
         let low = Self::float_mul_scalar(low, low_rank.scale.into());
-        let base = match x.shape()[0] <= FEW {
-            true => Self::product_of_few(x.clone(), layer.weight.clone()),
-            false => Self::float_matmul(x.clone(), transposed(&layer.weight)),
+        let base = match &layer.weight {
+            Frozen::Int8(matrix) => Self::integer_product(x.clone(), matrix.clone()),
+            Frozen::Float(weight) if x.shape()[0] <= FEW => {
+                Self::product_of_few(x.clone(), weight.clone())
+            }
+            Frozen::Float(weight) => Self::float_matmul(x.clone(), transposed(weight)),
         };
         let part = Self::float_matmul(low.clone(), transposed(&low_rank.b));
         let y = Self::float_add(base, part);
@@ -39,7 +43,10 @@ impl Passes for Flex {
         let da = Self::float_matmul(Self::float_transpose(d_low.clone()), kept.x);
         let db = Self::float_matmul(Self::float_transpose(dy.clone()), kept.low);
         let dx = wants_x.then(|| {
-            let base = Self::float_matmul(dy, kept.weight);
+            let base = match kept.weight {
+                Frozen::Int8(matrix) => Self::integer_gradient(dy, matrix),
+                Frozen::Float(weight) => Self::float_matmul(dy, weight),
+            };
             Self::float_add(base, Self::float_matmul(d_low, a))
         });
         (dx, [da, db])

@@ -1,5 +1,6 @@
 //! Layer and adapter in one buffer, forward and backward; `x` and `scale · x Aᵀ` are kept.
 
+use crate::quantized::Int8Matrix;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
@@ -9,7 +10,7 @@ use burn::backend::{Autodiff, Backend, ExtensionType, Flex, backend_extension};
 /// A backend with a fused layer.
 #[backend_extension(Autodiff, Flex, LibTorch: cfg(feature = "libtorch"))]
 pub(crate) trait LoraLinear: Backend {
-    /// As [`crate::lora_linear()`], with a frozen layer of floats, without dropout and magnitude.
+    /// As [`crate::lora_linear()`], with a frozen layer, without dropout and magnitude.
     fn lora_linear(
         x: FloatTensor<Self>,
         #[extension_type] layer: Layer<Self>,
@@ -22,10 +23,18 @@ pub(crate) trait LoraLinear: Backend {
 /// What the adapter sits on; no gradients are formed for it.
 #[derive(Clone, Debug, ExtensionType)]
 pub(crate) struct Layer<B: Backend> {
-    /// `[out, in]`
-    pub(super) weight: FloatTensor<B>,
+    #[extension_type]
+    pub(super) weight: Frozen<B>,
     #[extension_type]
     pub(super) bias: Bias<B>,
+}
+
+/// A matrix `[out, in]`.
+#[derive(Clone, Debug, ExtensionType)]
+pub(crate) enum Frozen<B: Backend> {
+    Float(FloatTensor<B>),
+    /// Multiplied with in integers.
+    Int8(#[extension_type] Int8Matrix<B>),
 }
 
 /// The bias of a layer.
@@ -65,7 +74,7 @@ pub(crate) trait Passes: Backend {
 #[derive(Clone, Debug)]
 pub(crate) struct Kept<B: Backend> {
     pub(super) x: FloatTensor<B>,
-    pub(super) weight: FloatTensor<B>,
+    pub(super) weight: Frozen<B>,
     pub(super) low_rank: LowRank<B>,
     /// `scale · x Aᵀ`
     pub(super) low: FloatTensor<B>,
@@ -105,7 +114,10 @@ impl<B: Passes, C: CheckpointStrategy> LoraLinear for Autodiff<B, C> {
         scale: f64,
     ) -> FloatTensor<Self> {
         let layer = Layer {
-            weight: layer.weight.into_primitive(),
+            weight: match layer.weight {
+                Frozen::Float(weight) => Frozen::Float(weight.into_primitive()),
+                Frozen::Int8(matrix) => Frozen::Int8(matrix.inner()),
+            },
             bias: match layer.bias {
                 Bias::Absent => Bias::Absent,
                 Bias::Present(bias) => Bias::Present(bias.into_primitive()),

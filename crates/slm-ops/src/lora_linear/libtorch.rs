@@ -4,7 +4,8 @@ use burn::backend::LibTorch;
 use burn::backend::tensor::FloatTensor;
 use tch::Tensor;
 
-use super::fused::{Bias, Kept, Layer, LowRank, Passes};
+use super::fused::{Bias, Frozen, Kept, Layer, LowRank, Passes};
+use crate::quantized::IntegerProduct;
 use crate::torch::{handle, linear};
 
 /// Thin products are taken with the long side last, `[r, rows]`: the other way round they are three times slower on a
@@ -20,7 +21,16 @@ impl Passes for LibTorch {
             Bias::Absent => None,
             Bias::Present(bias) => Some(&bias.tensor),
         };
-        let y = linear(x, &layer.weight.tensor, bias);
+        let y = match &layer.weight {
+            Frozen::Float(weight) => linear(x, &weight.tensor, bias),
+            Frozen::Int8(matrix) => {
+                let y = Self::integer_product(handle(x.shallow_clone()), matrix.clone()).tensor;
+                match bias {
+                    Some(bias) => y + bias,
+                    None => y,
+                }
+            }
+        };
         let kind = a.tensor.kind();
         let low = a.tensor.mm(&x.to_kind(kind).tr()).g_mul_scalar_(*scale); // [r, rows]
         let y = with_product(y, &low.tr(), &b.tensor.tr());
@@ -40,7 +50,10 @@ impl Passes for LibTorch {
         let db = kept.low.tensor.mm(&pull).tr().contiguous();
         drop(pull);
         let dx = wants_x.then(|| {
-            let dx = linear(&dy.tensor, &kept.weight.tensor.tr(), None);
+            let dx = match kept.weight {
+                Frozen::Float(weight) => linear(&dy.tensor, &weight.tensor.tr(), None),
+                Frozen::Int8(matrix) => Self::integer_gradient(dy, matrix).tensor,
+            };
             handle(with_product(dx, &d_low.tr(), &a.tensor))
         });
         (dx, [handle(da), handle(db)])

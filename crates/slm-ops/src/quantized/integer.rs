@@ -20,8 +20,9 @@ mod panels;
 mod scalar;
 mod tokens;
 
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Backend, FloatDType, TensorMetadata};
+use burn::backend::{Autodiff, Backend, ExtensionType, FloatDType, TensorMetadata};
 
 use super::int8::STEP;
 
@@ -29,34 +30,47 @@ use super::int8::STEP;
 const SMALLEST: f32 = 1e-30;
 
 /// A matrix in 8 bits.
-#[derive(Clone, Debug)]
-pub(super) struct Matrix<B: Backend> {
+#[derive(Clone, Debug, ExtensionType)]
+pub(crate) struct Int8Matrix<B: Backend> {
     /// `[out, in]`, i8
     pub(super) codes: IntTensor<B>,
     /// `[out, 1]`, f32
     pub(super) absmax: FloatTensor<B>,
 }
 
-impl<B: Backend> Matrix<B> {
+impl<B: Backend> Int8Matrix<B> {
     fn shape(&self) -> [usize; 2] {
         self.codes.shape().dims()
     }
 }
 
+impl<B: Backend, C: CheckpointStrategy> Int8Matrix<Autodiff<B, C>> {
+    /// The same outside the graph.
+    pub(crate) fn inner(self) -> Int8Matrix<B> {
+        Int8Matrix {
+            codes: self.codes,
+            absmax: self.absmax.into_primitive(),
+        }
+    }
+}
+
 /// A backend with such products, of f32. The bodies given here are made of burn's primitives, and the oracle of others.
-pub(super) trait IntegerProduct: Backend {
+pub(crate) trait IntegerProduct: Backend {
     /// `x Wᵀ`: `[rows, in]` to `[rows, out]`.
-    fn product(x: FloatTensor<Self>, weight: Matrix<Self>) -> FloatTensor<Self> {
+    fn integer_product(x: FloatTensor<Self>, weight: Int8Matrix<Self>) -> FloatTensor<Self> {
         portable_product::<Self>(x, weight)
     }
 
     /// `dy W`: `[rows, out]` to `[rows, in]`.
-    fn gradient(dy: FloatTensor<Self>, weight: Matrix<Self>) -> FloatTensor<Self> {
+    fn integer_gradient(dy: FloatTensor<Self>, weight: Int8Matrix<Self>) -> FloatTensor<Self> {
         portable_gradient::<Self>(dy, weight)
     }
 }
 
-pub(super) fn portable_product<B: Backend>(x: FloatTensor<B>, weight: Matrix<B>) -> FloatTensor<B> {
+pub(super) fn portable_product<B: Backend>(
+    x: FloatTensor<B>,
+    weight: Int8Matrix<B>,
+) -> FloatTensor<B> {
     let steps = B::float_mul_scalar(B::float_transpose(weight.absmax), STEP.into()); // [1, out]
     let (x, scales) = tokens::<B>(x);
     let sums = B::float_matmul(x, B::float_transpose(floats::<B>(weight.codes)));
@@ -65,7 +79,7 @@ pub(super) fn portable_product<B: Backend>(x: FloatTensor<B>, weight: Matrix<B>)
 
 pub(super) fn portable_gradient<B: Backend>(
     dy: FloatTensor<B>,
-    weight: Matrix<B>,
+    weight: Int8Matrix<B>,
 ) -> FloatTensor<B> {
     let steps = B::float_mul_scalar(B::float_transpose(weight.absmax), STEP.into());
     let (dy, scales) = tokens::<B>(B::float_mul(dy, steps));

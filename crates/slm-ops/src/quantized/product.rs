@@ -49,7 +49,7 @@ impl<B: Dense + IntegerProduct, C: CheckpointStrategy> QuantizedProduct for Auto
 fn product<B: Dense + IntegerProduct>(x: FloatTensor<B>, weight: Stored<B>) -> FloatTensor<B> {
     match weight.integers() {
         None => B::float_matmul(x, B::float_transpose(B::dense(weight))),
-        Some((matrix, true)) => in_f32::<B>(x, |x| B::product(x, matrix)),
+        Some((matrix, true)) => in_f32::<B>(x, |x| B::integer_product(x, matrix)),
         Some((matrix, false)) => in_f32::<B>(x, |x| portable_product::<B>(x, matrix)),
     }
 }
@@ -57,7 +57,7 @@ fn product<B: Dense + IntegerProduct>(x: FloatTensor<B>, weight: Stored<B>) -> F
 fn gradient<B: Dense + IntegerProduct>(dy: FloatTensor<B>, weight: Stored<B>) -> FloatTensor<B> {
     match weight.integers() {
         None => B::float_matmul(dy, B::dense(weight)),
-        Some((matrix, true)) => in_f32::<B>(dy, |dy| B::gradient(dy, matrix)),
+        Some((matrix, true)) => in_f32::<B>(dy, |dy| B::integer_gradient(dy, matrix)),
         Some((matrix, false)) => in_f32::<B>(dy, |dy| portable_gradient::<B>(dy, matrix)),
     }
 }

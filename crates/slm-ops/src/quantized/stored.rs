@@ -6,7 +6,7 @@ use burn::backend::{
 };
 use burn::tensor::{DType, IntDType, Shape, Slice, TensorData};
 
-use super::integer::Matrix;
+use super::integer::Int8Matrix;
 use super::nf4::{BLOCK, GROUP};
 use super::{int8, nf4};
 
@@ -63,11 +63,11 @@ pub(crate) enum Codes<B: Backend> {
 
 impl<B: Backend> Stored<B> {
     /// What products in integers are taken with; `None` where they are in floats.
-    pub(super) fn integers(&self) -> Option<(Matrix<B>, bool)> {
+    pub(super) fn integers(&self) -> Option<(Int8Matrix<B>, bool)> {
         match (self.arithmetic, &self.codes) {
             (Arithmetic::Integer { fused }, Codes::Int8 { codes, absmax }) => {
                 let (codes, absmax) = (codes.clone(), absmax.clone());
-                Some((Matrix { codes, absmax }, fused))
+                Some((Int8Matrix { codes, absmax }, fused))
             }
             _ => None,
         }

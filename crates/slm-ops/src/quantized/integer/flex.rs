@@ -10,7 +10,7 @@ use super::super::int8::STEP;
 use super::kernel::{Kernel, Sums, TILE};
 use super::panels::{PANEL, Panels};
 use super::tokens::Tokens;
-use super::{IntegerProduct, Matrix};
+use super::{Int8Matrix, IntegerProduct};
 use crate::rows::{Rows, tensor};
 use crate::vector::vectorised;
 
@@ -18,7 +18,7 @@ use crate::vector::vectorised;
 const TASK: usize = 8 * TILE;
 
 impl IntegerProduct for Flex {
-    fn product(x: FloatTensor<Self>, weight: Matrix<Self>) -> FloatTensor<Self> {
+    fn integer_product(x: FloatTensor<Self>, weight: Int8Matrix<Self>) -> FloatTensor<Self> {
         let [out, columns] = weight.shape();
         let tokens = Tokens::of(&Rows::of(&x), None);
         let (codes, scales) = (weight.codes.to_contiguous(), steps(&weight.absmax));
@@ -29,7 +29,7 @@ impl IntegerProduct for Flex {
         tensor(y, [tokens.count(), out])
     }
 
-    fn gradient(dy: FloatTensor<Self>, weight: Matrix<Self>) -> FloatTensor<Self> {
+    fn integer_gradient(dy: FloatTensor<Self>, weight: Int8Matrix<Self>) -> FloatTensor<Self> {
         let [_, columns] = weight.shape();
         let tokens = Tokens::of(&Rows::of(&dy), Some(&steps(&weight.absmax)));
         let codes = weight.codes.to_contiguous();

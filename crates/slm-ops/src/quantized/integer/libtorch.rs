@@ -5,11 +5,11 @@ use burn::backend::tensor::FloatTensor;
 use tch::{Kind, Tensor};
 
 use super::super::int8::STEP;
-use super::{IntegerProduct, Matrix, SMALLEST, portable_gradient, portable_product};
+use super::{Int8Matrix, IntegerProduct, SMALLEST, portable_gradient, portable_product};
 use crate::torch::handle;
 
 impl IntegerProduct for LibTorch {
-    fn product(x: FloatTensor<Self>, weight: Matrix<Self>) -> FloatTensor<Self> {
+    fn integer_product(x: FloatTensor<Self>, weight: Int8Matrix<Self>) -> FloatTensor<Self> {
         if !is_processor(&x.tensor) {
             return portable_product::<Self>(x, weight);
         }
@@ -18,7 +18,7 @@ impl IntegerProduct for LibTorch {
         handle((sums * scales).g_mul_(&steps(&weight)))
     }
 
-    fn gradient(dy: FloatTensor<Self>, weight: Matrix<Self>) -> FloatTensor<Self> {
+    fn integer_gradient(dy: FloatTensor<Self>, weight: Int8Matrix<Self>) -> FloatTensor<Self> {
         if !is_processor(&dy.tensor) {
             return portable_gradient::<Self>(dy, weight);
         }
@@ -33,7 +33,7 @@ fn is_processor(x: &Tensor) -> bool {
 }
 
 /// What a code of each row stands for, `[1, out]`.
-fn steps(weight: &Matrix<LibTorch>) -> Tensor {
+fn steps(weight: &Int8Matrix<LibTorch>) -> Tensor {
     weight.absmax.tensor.tr() * f64::from(STEP)
 }
 

@@ -86,7 +86,7 @@ vectorised! {
         /// Adding it rounds to an integer, which the low bits of the sum then hold.
         const ROUND: f32 = 12_582_912.0; // 1.5 · 2²³
         let largest = largest(x);
-        let scale = 127.0 / largest.max(SMALLEST);
+        let scale = 1.0 / largest.max(SMALLEST) * 127.0;
         let mut sum = 0;
         for (code, x) in codes.iter_mut().zip(x) {
             let bits = (x * scale + ROUND).to_bits() as i32;
