@@ -2,6 +2,8 @@
 
 mod flex;
 mod fused;
+#[cfg(feature = "libtorch")]
+mod libtorch;
 mod portable;
 
 use burn::backend::Dispatch;
@@ -158,7 +160,7 @@ fn head_loss(
     smoothing: f64,
     wants: Wants,
 ) -> Found {
-    if !(crate::fused::is_flex(&head) && crate::fused::applies(&head)) {
+    if !crate::fused::applies(&head) {
         return portable::head_loss(hidden, head, targets, weights, shape, smoothing, wants);
     }
     let (scores, d_states, d_head) = Dispatch::head_loss(

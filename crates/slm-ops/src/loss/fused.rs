@@ -8,7 +8,7 @@ use crate::HeadShape;
 
 /// A backend that takes a head's loss without leaving its loop over chunks. There is no graph here: gradients come with the
 /// loss.
-#[backend_extension(Flex)]
+#[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"))]
 pub(crate) trait HeadLoss: Backend {
     /// As [`crate::linear_cross_entropy`]: `hidden` is `[n, d]`, `head` `[vocab, d]`, `targets` and `weights` `[n]`.
     ///
