@@ -10,7 +10,7 @@ use super::super::int8::STEP;
 use super::kernel::{Kernel, Sums, TILE};
 use super::panels::{PANEL, Panels};
 use super::tokens::Tokens;
-use super::{Int8Matrix, IntegerProduct};
+use super::{Int8Matrix, IntegerProduct, portable_gradient, portable_product};
 use crate::rows::{Rows, tensor};
 use crate::vector::vectorised;
 
@@ -19,6 +19,10 @@ const TASK: usize = 8 * TILE;
 
 impl IntegerProduct for Flex {
     fn integer_product(x: FloatTensor<Self>, weight: Int8Matrix<Self>) -> FloatTensor<Self> {
+        if Kernel::best() == Kernel::Scalar {
+            // Sums in floats are faster there, and off by their rounding.
+            return portable_product::<Self>(x, weight);
+        }
         let [out, columns] = weight.shape();
         let tokens = Tokens::of(&Rows::of(&x), None);
         let (codes, scales) = (weight.codes.to_contiguous(), steps(&weight.absmax));
@@ -30,6 +34,9 @@ impl IntegerProduct for Flex {
     }
 
     fn integer_gradient(dy: FloatTensor<Self>, weight: Int8Matrix<Self>) -> FloatTensor<Self> {
+        if Kernel::best() == Kernel::Scalar {
+            return portable_gradient::<Self>(dy, weight);
+        }
         let [_, columns] = weight.shape();
         let tokens = Tokens::of(&Rows::of(&dy), Some(&steps(&weight.absmax)));
         let codes = weight.codes.to_contiguous();
