@@ -58,6 +58,14 @@ pub(crate) fn peak_memory_bytes() -> Option<u64> {
     Some(1024 * kib)
 }
 
+/// Pages of memory that the system had to find for this process so far; `None` where it does not tell.
+pub(crate) fn fresh_pages() -> Option<u64> {
+    // Linux: behind the name, which ends with the last parenthesis, the eighth field.
+    let stat = fs_err::read_to_string("/proc/self/stat").ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(7)?.parse().ok()
+}
+
 /// Optional parts that were built in.
 fn features() -> Vec<&'static str> {
     let mut features = Vec::new();

@@ -9,6 +9,7 @@ mod interrupt;
 mod library;
 mod machine;
 mod mask;
+mod pages;
 mod plan;
 mod preview;
 mod readings;
@@ -30,6 +31,7 @@ use clap::Parser;
 use terminal::Terminal;
 
 fn main() -> ExitCode {
+    pages::keep();
     let arguments = Arguments::parse();
     let mut terminal = Terminal::new(arguments.quiet, arguments.offline);
     match dispatch(arguments.verb, &mut terminal) {

@@ -30,6 +30,8 @@ pub(crate) struct Speed {
     /// After the base was loaded, and at the end; none where the system does not tell.
     pub(crate) loaded_peak_bytes: Option<u64>,
     pub(crate) peak_bytes: Option<u64>,
+    /// Pages that the measured steps had to be given, instead of using those of earlier ones again.
+    pub(crate) fresh_pages: Option<u64>,
 }
 
 /// Of the measured steps together.

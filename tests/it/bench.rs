@@ -73,6 +73,28 @@ fn bench_measures_a_shape_that_is_only_a_config() {
     assert_eq!(full["trained_parameters"], full["parameters"]);
 }
 
+/// A step works in the memory that the one before it left.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn steps_use_their_pages_again() {
+    let shape = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/shapes/15m");
+    let base = format!("model.base_model={shape}");
+    let sandbox = Sandbox::new();
+    let measured = [
+        "bench",
+        "adapter.toml",
+        &base,
+        "--random-weights",
+        "--length=64",
+        "--steps=3",
+        "--warmup=2",
+        "--json",
+    ];
+    let pages = sandbox.json(&measured)["fresh_pages"].as_u64().unwrap();
+    // 4 MB; a step makes and drops more than ten times as much.
+    assert!(pages < 1000, "{pages} pages in 3 steps");
+}
+
 #[test]
 fn bench_refuses_a_row_of_one_token() {
     let sandbox = Sandbox::new();

@@ -9,7 +9,7 @@ use slm_train::measure_steps;
 
 use crate::{
     args::BenchArguments,
-    machine::peak_memory_bytes,
+    machine::{fresh_pages, peak_memory_bytes},
     reporter::Reporter,
     speed::{GenerationSpeed, Speed, TrainingSpeed},
     terminal::Terminal,
@@ -27,7 +27,9 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
 
     let mut trainer = workload.trainer(&mut decoder)?;
     measure_steps(&mut trainer, &mut decoder, arguments.warmup)?;
+    let pages = fresh_pages();
     let steps = measure_steps(&mut trainer, &mut decoder, arguments.steps)?;
+    let pages = Option::zip(fresh_pages(), pages).map(|(after, before)| after - before);
     let (recipe, parameters) = (&workload.recipe, workload.config.n_params());
     let training = (!steps.is_empty())
         .then(|| TrainingSpeed::of(steps, recipe.train.method, parameters, matmul_flops));
@@ -57,6 +59,7 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
         training,
         generation,
         loaded_peak_bytes,
+        fresh_pages: pages,
         peak_bytes: peak_memory_bytes(),
     };
     if let Some(path) = &arguments.out {
