@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use crate::vector::vectorised;
+
 /// What bitsandbytes multiplies with instead of dividing by 127.
 pub(super) const STEP: f32 = 7.874_016e-3;
 
@@ -25,13 +27,16 @@ impl Int8 {
             .zip(values.par_chunks(columns))
             .zip(&absmax)
             .filter(|(_, absmax)| **absmax > 0.0)
-            .for_each(|((codes, values), absmax)| {
-                let scale = 127.0 / absmax;
-                for (code, value) in codes.iter_mut().zip(values) {
-                    *code = (value * scale).round_ties_even() as i8;
-                }
-            });
+            .for_each(|((codes, values), absmax)| round(values, 127.0 / absmax, codes));
         Self { codes, absmax }
+    }
+}
+
+vectorised! {
+    fn round(values: &[f32], scale: f32, codes: &mut [i8]) {
+        for (code, value) in codes.iter_mut().zip(values) {
+            *code = (value * scale).round_ties_even() as i8;
+        }
     }
 }
 
