@@ -2,6 +2,9 @@
 
 use std::marker::PhantomData;
 
+use burn::backend::Flex;
+use burn::backend::tensor::FloatTensor;
+
 /// A matrix of f32; entry (i, j) is at `i · row + j · col` of its slice.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Matrix<'a> {
@@ -30,6 +33,14 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn cols(&self) -> usize {
+        self.cols
+    }
+
     pub(crate) fn transpose(self) -> Self {
         Self {
             rows: self.cols,
@@ -37,6 +48,44 @@ impl<'a> Matrix<'a> {
             row: self.col,
             col: self.row,
             ..self
+        }
+    }
+}
+
+/// A tensor of Flex with two dimensions, as it lies.
+pub(crate) struct Dense {
+    tensor: FloatTensor<Flex>,
+    start: usize,
+    dims: [usize; 2],
+    strides: [usize; 2],
+}
+
+impl Dense {
+    /// Without a copy where either dimension lies in one piece.
+    pub(crate) fn of(tensor: &FloatTensor<Flex>) -> Self {
+        let strides = tensor.layout().strides();
+        let fits = strides.iter().all(|&s| s > 0) && strides.contains(&1);
+        let tensor = match fits {
+            true => tensor.clone(),
+            false => tensor.to_contiguous(),
+        };
+        let layout = tensor.layout();
+        let (start, dims) = (layout.start_offset(), [0, 1].map(|i| layout.shape()[i]));
+        let strides = [0, 1].map(|i| layout.strides()[i].unsigned_abs());
+        Self {
+            tensor,
+            start,
+            dims,
+            strides,
+        }
+    }
+
+    pub(crate) fn matrix(&self) -> Matrix<'_> {
+        let values = &self.tensor.storage::<f32>()[self.start..];
+        let ([rows, cols], [row, col]) = (self.dims, self.strides);
+        match col {
+            1 => Matrix::new(values, [rows, cols], row),
+            _ => Matrix::new(values, [cols, rows], col).transpose(),
         }
     }
 }

@@ -1,12 +1,13 @@
-//! The layer's products on Flex.
+//! The layer's products on Flex: what is added to a result is added by the product itself.
 
-use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 
 use super::fused::{Bias, Frozen, Kept, Layer, LowRank, Passes};
 use crate::few_rows::{FEW, FewRows};
+use crate::matrix::{Before, Dense, Matrix, Threads, product};
 use crate::quantized::IntegerProduct;
+use crate::rows::tensor;
 
 impl Passes for Flex {
     fn forward(
@@ -14,22 +15,26 @@ impl Passes for Flex {
         layer: &Layer<Self>,
         low_rank: &LowRank<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let transposed = |x: &FloatTensor<Self>| Self::float_transpose(x.clone());
-        let low = Self::float_matmul(x.clone(), transposed(&low_rank.a));
-        let low = Self::float_mul_scalar(low, low_rank.scale.into());
-        let base = match &layer.weight {
+        let y = match &layer.weight {
             Frozen::Int8(matrix) => Self::integer_product(x.clone(), matrix.clone()),
             Frozen::Float(weight) if x.shape()[0] <= FEW => {
                 Self::product_of_few(x.clone(), weight.clone())
             }
-            Frozen::Float(weight) => Self::float_matmul(x.clone(), transposed(weight)),
+            Frozen::Float(weight) => {
+                let [x, weight] = [x, weight].map(Dense::of);
+                fresh(1.0, x.matrix(), weight.matrix().transpose())
+            }
         };
-        let part = Self::float_matmul(low.clone(), transposed(&low_rank.b));
-        let y = Self::float_add(base, part);
-        let y = match &layer.bias {
-            Bias::Absent => y,
-            Bias::Present(bias) => Self::float_add(y, bias.clone()),
-        };
+        let [x, a, b] = [x, &low_rank.a, &low_rank.b].map(Dense::of);
+        let low = fresh(low_rank.scale as f32, x.matrix(), a.matrix().transpose());
+        let mut y = with_product(y, Dense::of(&low).matrix(), b.matrix().transpose());
+        if let Bias::Present(bias) = &layer.bias {
+            let bias = bias.to_contiguous();
+            let bias = bias.storage::<f32>();
+            for row in y.storage_mut::<f32>().chunks_exact_mut(bias.len()) {
+                row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+            }
+        }
         (y, low)
     }
 
@@ -38,17 +43,39 @@ impl Passes for Flex {
         dy: FloatTensor<Self>,
         wants_x: bool,
     ) -> (Option<FloatTensor<Self>>, [FloatTensor<Self>; 2]) {
-        let LowRank { a, b, scale } = kept.low_rank;
-        let d_low = Self::float_mul_scalar(Self::float_matmul(dy.clone(), b), scale.into());
-        let da = Self::float_matmul(Self::float_transpose(d_low.clone()), kept.x);
-        let db = Self::float_matmul(Self::float_transpose(dy.clone()), kept.low);
+        let pull = Dense::of(&dy);
+        let [x, low] = [&kept.x, &kept.low].map(Dense::of);
+        let [a, b] = [&kept.low_rank.a, &kept.low_rank.b].map(Dense::of);
+        let d_low = fresh(kept.low_rank.scale as f32, pull.matrix(), b.matrix());
+        let d_low = Dense::of(&d_low);
+        let da = fresh(1.0, d_low.matrix().transpose(), x.matrix());
+        let db = fresh(1.0, pull.matrix().transpose(), low.matrix());
         let dx = wants_x.then(|| {
-            let base = match kept.weight {
+            let dx = match kept.weight {
                 Frozen::Int8(matrix) => Self::integer_gradient(dy, matrix),
-                Frozen::Float(weight) => Self::float_matmul(dy, weight),
+                Frozen::Float(weight) => {
+                    fresh(1.0, pull.matrix(), Dense::of(&weight).matrix())
+                }
             };
-            Self::float_add(base, Self::float_matmul(d_low, a))
+            with_product(dx, d_low.matrix(), a.matrix())
         });
         (dx, [da, db])
     }
+}
+
+/// `scale · a b`
+fn fresh(scale: f32, a: Matrix, b: Matrix) -> FloatTensor<Flex> {
+    let [rows, cols] = [a.rows(), b.cols()];
+    let mut out = vec![0.0; rows * cols];
+    let place = (&mut out[..], cols);
+    product(place, Before::Nothing, scale, (a, b), Threads::All);
+    tensor(out, [rows, cols])
+}
+
+/// `y + a b`, in the memory of `y` where that lies in one piece.
+fn with_product(y: FloatTensor<Flex>, a: Matrix, b: Matrix) -> FloatTensor<Flex> {
+    let mut y = y.to_contiguous();
+    let place = (y.storage_mut::<f32>(), b.cols());
+    product(place, Before::Terms, 1.0, (a, b), Threads::All);
+    y
 }
