@@ -1,8 +1,11 @@
+use slm_data::{BatchOptions, Sample, batches};
+use slm_model::Decoder;
 use slm_recipe::TrainSection;
 use slm_run::Event;
+use slm_train::{Gradients, LossOptions, loss_and_gradients};
 use tempfile::tempdir;
 
-use crate::tiny::{Run, run, samples, section, tiny};
+use crate::tiny::{Run, run, samples, section, tiny, weights};
 
 #[test]
 fn eight_rows_are_learned_by_heart() {
@@ -43,6 +46,69 @@ fn accumulated_micro_batches_equal_one_large_batch() {
             );
         }
     }
+}
+
+/// The mean loss over all learned tokens of rows, and the gradients of it in the order of the weights.
+fn epoch(decoder: &Decoder, rows: &[Sample], packing: bool, batch_size: usize) -> (f64, Vec<f32>) {
+    let options = BatchOptions {
+        batch_size,
+        max_length: 24,
+        packing,
+        shuffle: true,
+        group_by_length: false,
+        shares: Vec::new(),
+        seed: 5,
+        epoch: 0,
+    };
+    let plan = batches(rows, &options);
+    let learned = plan.iter().map(|batch| batch.learned).sum();
+    let (mut gradients, mut loss) = (Gradients::new(), 0.0);
+    for batch in plan.iter() {
+        let options = LossOptions::mean_of(learned);
+        let sums = loss_and_gradients(decoder, &batch, &options, &mut gradients);
+        loss += sums.read().loss;
+    }
+    let gradients = gradients
+        .into_values()
+        .flat_map(|gradient| gradient.into_data().try_into_vec::<f32>().unwrap());
+    (loss / learned as f64, gradients.collect())
+}
+
+#[test]
+fn packed_rows_have_the_loss_and_gradients_of_rows_alone() {
+    for n in [2, 5, 8, 13] {
+        let (decoder, rows) = (tiny(true, 0.0), samples(n));
+        let (alone, gradients) = epoch(&decoder, &rows, false, 1);
+        for (packing, batch_size) in [(true, 1), (true, 3), (false, 4)] {
+            let (loss, others) = epoch(&decoder, &rows, packing, batch_size);
+            assert!(
+                (loss - alone).abs() < 1e-5 * alone,
+                "{n} rows: {loss} is not {alone}"
+            );
+            let norm =
+                |values: &mut dyn Iterator<Item = f32>| values.map(|x| x * x).sum::<f32>().sqrt();
+            let apart = norm(&mut gradients.iter().zip(&others).map(|(a, b)| a - b));
+            assert!(
+                apart < 1e-5 * norm(&mut gradients.iter().copied()),
+                "{n} rows: {apart}"
+            );
+        }
+    }
+}
+
+#[test]
+fn dropout_of_zero_is_no_dropout() {
+    let trained = |dropout: f64| {
+        let (folder, mut decoder) = (tempdir().unwrap(), tiny(false, dropout));
+        run(&mut decoder, folder.path(), &section(6), false, 0);
+        weights(&decoder)
+    };
+    assert_eq!(
+        trained(0.0),
+        trained(1e-12),
+        "a mask of ones changes nothing"
+    );
+    assert_ne!(trained(0.0), trained(0.2));
 }
 
 #[test]
