@@ -106,3 +106,20 @@ fn a_run_that_blows_up_says_where() {
         "the state before the step is kept"
     );
 }
+
+#[test]
+fn a_module_that_is_tied_to_another_is_said_to_be() {
+    let sandbox = Sandbox::with_base();
+    let saved = "lora.modules_to_save=[\"embed_tokens\"]";
+    let shown = sandbox.run(&[
+        "train",
+        "adapter.toml",
+        saved,
+        "lora.target_modules=[\"q_proj\"]",
+    ]);
+    assert!(shown.starts_with("exit code: 0"), "{shown}");
+    assert!(
+        shown.contains("note: embedding and head of this base are one weight"),
+        "{shown}"
+    );
+}

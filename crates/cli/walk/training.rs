@@ -7,7 +7,7 @@ use serde_json::json;
 use slm_data::{Answers, Sample, Shards};
 use slm_model::Decoder;
 use slm_recipe::{ModelSection, Objective};
-use slm_run::{RunDir, StageStatus, sha256_file, sha256_json, write_file_atomic};
+use slm_run::{Event, RunDir, StageStatus, sha256_file, sha256_json, write_file_atomic};
 use slm_train::{Checkpoint, Corpus, Options, Outcome, TrainError, Trainer, Turn};
 
 use super::judge::Judge;
@@ -42,6 +42,7 @@ impl Walk {
         self.refuse_changed("weights of the base", "train", &digest)?;
         let mut decoder = self.untrained(base)?;
         self.reporter.mask(&shards.manifest().mask);
+        self.tell_tied(&decoder);
         let validation = first(shards.validation(), self.recipe.eval.max_samples);
         let corpus = Corpus {
             train: shards.train(),
@@ -82,6 +83,16 @@ impl Walk {
         match outcome {
             Some(outcome) => Ok(Student { decoder, outcome }),
             None => self.taken_up(decoder),
+        }
+    }
+
+    /// Says that modules are one weight where the recipe names them to be trained whole.
+    fn tell_tied(&mut self, decoder: &Decoder) {
+        let saved = &self.recipe.lora.modules_to_save;
+        let is_lora = self.recipe.train.method == slm_recipe::Method::Lora;
+        if is_lora && decoder.config().tie_word_embeddings && !saved.is_empty() {
+            let text = "embedding and head of this base are one weight: if `lora.modules_to_save` names either, both are trained, as one";
+            self.reporter.show(Event::Note { text: text.into() });
         }
     }
 

@@ -103,12 +103,14 @@ fn dropout_of_zero_is_no_dropout() {
         run(&mut decoder, folder.path(), &section(6), false, 0);
         weights(&decoder)
     };
-    assert_eq!(
-        trained(0.0),
-        trained(1e-12),
-        "a mask of ones changes nothing"
-    );
-    assert_ne!(trained(0.0), trained(0.2));
+    let [none, zero, some] = [0.0, 1e-12, 0.2].map(trained);
+    let apart = |others: &[Vec<f32>]| {
+        let pairs = none.iter().flatten().zip(others.iter().flatten());
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    // A mask of ones goes another way through the layer, which rounds in another order.
+    assert!(apart(&zero) < 1e-4, "{}", apart(&zero));
+    assert!(apart(&some) > 1e-2, "{}", apart(&some));
 }
 
 #[test]
