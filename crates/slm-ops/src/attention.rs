@@ -4,6 +4,7 @@ mod flex;
 mod fused;
 #[cfg(feature = "libtorch")]
 mod libtorch;
+mod rows;
 mod sight;
 
 pub use sight::Sight;

@@ -42,13 +42,17 @@ fn case(golden: &Golden, name: &str) -> (HeadShape, f64) {
     (HeadShape { scale, softcap }, smoothing)
 }
 
-/// Does `check` fused, which takes place, and with the portable version, on each device.
-fn in_both_versions(check: fn(&Device)) {
-    for device in [
+fn devices() -> Vec<Device> {
+    vec![
         Device::flex(),
         #[cfg(feature = "libtorch")]
         Device::libtorch(),
-    ] {
+    ]
+}
+
+/// Does `check` fused, which takes place, and with the portable version, on each device.
+fn in_both_versions(check: fn(&Device)) {
+    for device in devices() {
         let before = taken();
         check(&device);
         assert!(taken() > before, "nothing was done fused");

@@ -53,9 +53,7 @@ impl Passes for Flex {
         let dx = wants_x.then(|| {
             let dx = match kept.weight {
                 Frozen::Int8(matrix) => Self::integer_gradient(dy, matrix),
-                Frozen::Float(weight) => {
-                    fresh(1.0, pull.matrix(), Dense::of(&weight).matrix())
-                }
+                Frozen::Float(weight) => fresh(1.0, pull.matrix(), Dense::of(&weight).matrix()),
             };
             with_product(dx, d_low.matrix(), a.matrix())
         });
