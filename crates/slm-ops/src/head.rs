@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Tensor};
 
-use crate::few_rows;
+use crate::frozen_product;
 
 /// What a family does to its logits after the product with the head. Families without anything use the default.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,7 +27,7 @@ impl HeadShape {
     ///
     /// The product is in their dtype, everything after it in f32.
     pub fn logits(&self, states: Tensor<2>, head: Tensor<2>) -> Tensor<2> {
-        let mut logits = few_rows::product(states, head).cast(DType::F32);
+        let mut logits = frozen_product::product(states, head).cast(DType::F32);
         if self.scale != 1.0 {
             logits = logits.mul_scalar(self.scale);
         }

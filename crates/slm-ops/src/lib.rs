@@ -13,7 +13,7 @@
 )]
 
 pub mod attention;
-mod few_rows;
+mod frozen_product;
 pub mod fused;
 pub mod gated;
 pub mod head;

@@ -1,10 +1,10 @@
 //! The layer's products on Flex: what is added to a result is added by the product itself.
 
+use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Flex, TensorMetadata};
 
 use super::fused::{Bias, Frozen, Kept, Layer, LowRank, Passes};
-use crate::few_rows::{FEW, FewRows};
+use crate::frozen_product::FrozenProduct;
 use crate::matrix::{Before, Dense, Matrix, Threads, product};
 use crate::quantized::IntegerProduct;
 use crate::rows::tensor;
@@ -17,13 +17,7 @@ impl Passes for Flex {
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let y = match &layer.weight {
             Frozen::Int8(matrix) => Self::integer_product(x.clone(), matrix.clone()),
-            Frozen::Float(weight) if x.shape()[0] <= FEW => {
-                Self::product_of_few(x.clone(), weight.clone())
-            }
-            Frozen::Float(weight) => {
-                let [x, weight] = [x, weight].map(Dense::of);
-                fresh(1.0, x.matrix(), weight.matrix().transpose())
-            }
+            Frozen::Float(weight) => Self::frozen_product(x.clone(), weight.clone()),
         };
         let [x, a, b] = [x, &low_rank.a, &low_rank.b].map(Dense::of);
         let low = fresh(low_rank.scale as f32, x.matrix(), a.matrix().transpose());
