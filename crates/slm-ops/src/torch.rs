@@ -75,7 +75,10 @@ fn few(x: &Tensor, weight: &Tensor) -> Tensor {
         shape,
         out as usize,
     );
-    Tensor::from_slice(&columns).view((out, rows)).tr()
+    Tensor::from_slice(&columns)
+        .view((out, rows))
+        .tr()
+        .contiguous()
 }
 
 /// The values of a contiguous tensor of f32 in a processor's memory.
