@@ -1,8 +1,9 @@
 //! Blocks to f32 and back, bit for bit what ggml computes.
 //!
 //! One file per type, each with the layout of its block and two functions on one block. A new type is such a file and a line in
-//! [`dequantize`] and [`quantize`]. The reference for each is `ggml-quants.c` in ggml-org/llama.cpp: `dequantize_row_*` and
-//! `quantize_row_*_ref`, in plain f32 without fused multiply-add, which is how ggml's base library is built for x86-64.
+//! [`dequantize`], [`quantize`] and [`quantize_weighted`]. The reference for each is `ggml-quants.c` in ggml-org/llama.cpp:
+//! `dequantize_row_*` and `quantize_*`, in plain f32 without fused multiply-add, which is how ggml's base library is built for
+//! x86-64.
 //!
 //! Nothing here starts threads: a caller that has some gives each of them rows of its own.
 
@@ -10,8 +11,14 @@ mod bf16;
 mod f16;
 mod f32;
 mod fit;
+mod fit_levels;
+mod iq4_levels;
+mod iq4_nl;
+mod iq4_xs;
 mod k_lines;
 mod levels;
+mod q2_k;
+mod q3_k;
 mod q4_0;
 mod q4_1;
 mod q4_k;
@@ -20,6 +27,10 @@ mod q5_1;
 mod q5_k;
 mod q6_k;
 mod q8_0;
+mod two_bits;
+mod weighted;
+
+pub use weighted::quantize_weighted;
 
 use crate::{GgufError, TensorType};
 
@@ -43,9 +54,13 @@ pub fn dequantize(
         TensorType::Q5_0 => each_block(bytes, values, q5_0::dequantize),
         TensorType::Q5_1 => each_block(bytes, values, q5_1::dequantize),
         TensorType::Q8_0 => each_block(bytes, values, q8_0::dequantize),
+        TensorType::Q2_K => each_block(bytes, values, q2_k::dequantize),
+        TensorType::Q3_K => each_block(bytes, values, q3_k::dequantize),
         TensorType::Q4_K => each_block(bytes, values, q4_k::dequantize),
         TensorType::Q5_K => each_block(bytes, values, q5_k::dequantize),
         TensorType::Q6_K => each_block(bytes, values, q6_k::dequantize),
+        TensorType::IQ4_NL => each_block(bytes, values, iq4_nl::dequantize),
+        TensorType::IQ4_XS => each_block(bytes, values, iq4_xs::dequantize),
         _ => {
             return Err(GgufError::NoCodec {
                 tensor_type,
@@ -81,9 +96,13 @@ pub fn quantize(
         TensorType::Q5_0 => to_each_block(values, bytes, q5_0::quantize),
         TensorType::Q5_1 => to_each_block(values, bytes, q5_1::quantize),
         TensorType::Q8_0 => to_each_block(values, bytes, q8_0::quantize),
+        TensorType::Q2_K => to_each_block(values, bytes, q2_k::quantize),
+        TensorType::Q3_K => to_each_block(values, bytes, q3_k::quantize),
         TensorType::Q4_K => to_each_block(values, bytes, q4_k::quantize),
         TensorType::Q5_K => to_each_block(values, bytes, q5_k::quantize),
         TensorType::Q6_K => to_each_block(values, bytes, q6_k::quantize),
+        TensorType::IQ4_NL => to_each_block(values, bytes, iq4_nl::quantize),
+        TensorType::IQ4_XS => to_each_block(values, bytes, iq4_xs::quantize),
         _ => {
             return Err(GgufError::NoCodec {
                 tensor_type,

@@ -138,6 +138,12 @@ pub enum GgufError {
         index: usize,
         value: f32,
     },
+    #[error(
+        "{n_elements} elements are not whole rows of {n_columns} columns, of which each has an importance"
+    )]
+    ImportanceLength { n_elements: usize, n_columns: usize },
+    #[error("the importance of column {column} is {value}, needs a finite number from 0 up")]
+    Importance { column: usize, value: f32 },
 
     // Writing
     #[error("failed to encode tensor `{name}`")]

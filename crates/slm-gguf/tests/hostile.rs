@@ -329,7 +329,7 @@ proptest! {
     #[test]
     fn numbers_come_back_near(numbers in prop::collection::vec(-4.0f32..4.0, 256)) {
         use TensorType::*;
-        for (tensor_type, steps) in [(Q4_0, 7.0), (Q4_1, 15.0), (Q5_0, 15.0), (Q5_1, 31.0), (Q8_0, 127.0), (Q4_K, 7.0), (Q5_K, 15.0), (Q6_K, 31.0)] {
+        for (tensor_type, steps) in [(Q4_0, 7.0), (Q4_1, 15.0), (Q5_0, 15.0), (Q5_1, 31.0), (Q8_0, 127.0), (Q4_K, 7.0), (Q5_K, 15.0), (Q6_K, 31.0), (Q3_K, 3.0), (Q2_K, 1.5), (IQ4_NL, 5.0), (IQ4_XS, 5.0)] {
             let mut bytes = vec![0; tensor_type.size_bytes(256).unwrap() as usize];
             codec::quantize(tensor_type, &numbers, &mut bytes).unwrap();
             let mut back = vec![0.0; 256];

@@ -1,8 +1,8 @@
 //! Searches for the scale that loses least, for a few elements at a time.
 //!
-//! Both are greedy: they round with one scale, fit the best scale to those levels in closed form, and repeat with a slightly
-//! different start. The order of every addition is ggml's: `make_qx_quants` with its weights of `x * x`, and
-//! `make_qkx2_quants` with squared errors.
+//! All are greedy: they round with one scale, fit the best scale to those levels in closed form, and repeat with a slightly
+//! different start. The order of every addition is ggml's: [`around_zero`] is its `make_qx_quants`, [`from_smallest`] its
+//! `make_qkx2_quants` and `make_qkx3_quants`; the ones that move levels one by one are in `fit_levels.rs`.
 
 use super::{extremes, largest_magnitude};
 
@@ -19,8 +19,12 @@ pub(super) fn nearest(value: f32) -> i32 {
 
 /// A scale and levels such that elements come near `scale * (level - middle)`, with levels up to `2 * middle - 1`.
 ///
-/// Errors count by the square of the element.
-pub(super) fn around_zero<const N: usize>(values: &[f32; N], middle: i32) -> (f32, [u8; N]) {
+/// Errors count by their square times the element's weight.
+pub(super) fn around_zero<const N: usize>(
+    values: &[f32; N],
+    weights: &[f32; N],
+    middle: i32,
+) -> (f32, [u8; N]) {
     let largest = largest_magnitude(values);
     if largest.abs() < ALL_ZERO {
         return (0.0, [0; N]);
@@ -29,13 +33,13 @@ pub(super) fn around_zero<const N: usize>(values: &[f32; N], middle: i32) -> (f3
         |inverse: f32| values.map(|value| nearest(inverse * value).clamp(-middle, middle - 1));
     let mut inverse = -(middle as f32) / largest;
     let mut best_levels = signed(inverse);
-    let (sum_xl, sum_l2) = sums(values, &best_levels);
+    let (sum_xl, sum_l2) = sums(values, weights, &best_levels);
     let mut scale = if sum_l2 == 0.0 { 0.0 } else { sum_xl / sum_l2 };
     let mut best = scale * sum_xl;
     for step in (-9..=9).filter(|&step| step != 0) {
         inverse = -(middle as f32 + 0.1 * step as f32) / largest;
         let levels = signed(inverse);
-        let (sum_xl, sum_l2) = sums(values, &levels);
+        let (sum_xl, sum_l2) = sums(values, weights, &levels);
         if sum_l2 > 0.0 && sum_xl * sum_xl > best * sum_l2 {
             best_levels = levels;
             scale = sum_xl / sum_l2;
@@ -45,11 +49,18 @@ pub(super) fn around_zero<const N: usize>(values: &[f32; N], middle: i32) -> (f3
     (scale, best_levels.map(|level| (level + middle) as u8))
 }
 
+/// What each group of `N` weighs.
+pub(super) fn sums_of_groups<const N: usize, const GROUPS: usize>(
+    weights: &[f32],
+) -> [f32; GROUPS] {
+    let groups = weights.as_chunks::<N>().0;
+    std::array::from_fn(|group| groups[group].iter().fold(0.0, |sum, weight| sum + weight))
+}
+
 /// Weighted sums of element times level and of level squared.
-fn sums<const N: usize>(values: &[f32; N], levels: &[i32; N]) -> (f32, f32) {
+fn sums<const N: usize>(values: &[f32; N], weights: &[f32; N], levels: &[i32; N]) -> (f32, f32) {
     let (mut sum_xl, mut sum_l2) = (0f32, 0f32);
-    for (&value, &level) in values.iter().zip(levels) {
-        let weight = value * value;
+    for ((&value, &weight), &level) in values.iter().zip(weights).zip(levels) {
         sum_xl += weight * value * level as f32;
         sum_l2 += weight * level as f32 * level as f32;
     }
@@ -67,11 +78,33 @@ pub(super) struct Search {
     pub(super) step: f32,
     /// How many starts follow the first.
     pub(super) n_steps: u8,
+    /// What is made small.
+    pub(super) difference: Difference,
+}
+
+/// What an element's error is, before its weight.
+#[derive(Clone, Copy)]
+pub(super) enum Difference {
+    Absolute,
+    Squared,
+}
+
+impl Search {
+    /// What ggml tries where the weights come from an importance matrix.
+    pub(super) const fn weighted(top: u8) -> Self {
+        Self {
+            top,
+            first: -0.9,
+            step: 0.05,
+            n_steps: 36,
+            difference: Difference::Squared,
+        }
+    }
 }
 
 /// A scale, an offset of at least 0, and levels such that elements come near `scale * level - offset`.
 ///
-/// Errors count by their square times the element's weight.
+/// Errors count by what the search says of them, times the element's weight.
 pub(super) fn from_smallest<const N: usize>(
     values: &[f32; N],
     weights: &[f32; N],
@@ -90,7 +123,7 @@ pub(super) fn from_smallest<const N: usize>(
         smallest,
     };
     let mut best_levels = weighted.levels(inverse, smallest, search.top);
-    let mut best_error = weighted.error(best, &best_levels);
+    let mut best_error = weighted.error(best, &best_levels, search.difference);
     for step in 0..=search.n_steps {
         // From the best line so far, not from the first: as ggml does it.
         let start = search.first + search.step * f32::from(step) + top;
@@ -99,7 +132,7 @@ pub(super) fn from_smallest<const N: usize>(
         let Some(line) = weighted.line_through(&levels) else {
             continue;
         };
-        let error = weighted.error(line, &levels);
+        let error = weighted.error(line, &levels, search.difference);
         if error < best_error {
             (best, best_levels, best_error) = (line, levels, error);
         }
@@ -142,11 +175,15 @@ impl<'a, const N: usize> Weighted<'a, N> {
             .map(|value| nearest(inverse * (value - smallest)).clamp(0, top.into()) as u8)
     }
 
-    fn error(&self, line: Line, levels: &[u8; N]) -> f32 {
+    fn error(&self, line: Line, levels: &[u8; N], difference: Difference) -> f32 {
         let mut error = 0f32;
         for ((&value, &weight), &level) in self.values.iter().zip(self.weights).zip(levels) {
-            let difference = line.scale * f32::from(level) + line.smallest - value;
-            error += weight * (difference * difference);
+            let off = line.scale * f32::from(level) + line.smallest - value;
+            error += weight
+                * match difference {
+                    Difference::Absolute => off.abs(),
+                    Difference::Squared => off * off,
+                };
         }
         error
     }
@@ -189,10 +226,10 @@ mod tests {
     #[test]
     fn levels_that_fit_are_found() {
         let values: [f32; 16] = std::array::from_fn(|i| (i as f32 - 8.0) * 0.25);
-        let (scale, levels) = around_zero(&values, 8);
+        let (scale, levels) = around_zero(&values, &[1.0; 16], 8);
         assert_eq!(scale, 0.25);
         assert_eq!(levels, std::array::from_fn(|i| i as u8));
-        assert_eq!(around_zero(&[1e-16; 16], 8), (0.0, [0; 16]));
+        assert_eq!(around_zero(&[1e-16; 16], &[1.0; 16], 8), (0.0, [0; 16]));
     }
 
     #[test]
@@ -202,6 +239,7 @@ mod tests {
             first: -1.0,
             step: 0.1,
             n_steps: 20,
+            difference: Difference::Squared,
         };
         let values: [f32; 16] = std::array::from_fn(|i| i as f32 * 0.5 - 3.0);
         assert_eq!(

@@ -11,7 +11,7 @@
 //! Element = `(d * scale) * level - (dmin * offset)`.
 
 use super::fit::{self, Search, nearest};
-use super::{extremes, read_f16, write_f16};
+use super::{extremes, fit_levels, read_f16, write_f16};
 
 const GROUPS: usize = 8;
 /// The highest scale and offset.
@@ -32,36 +32,77 @@ pub(super) fn read(block: &[u8]) -> Lines {
 
 /// Finds lines and levels, and writes the lines into the first bytes of a block.
 pub(super) fn quantize(values: &[f32; 256], search: Search, block: &mut [u8]) -> [u8; 256] {
-    let mut levels = [0; 256];
-    let (mut scales, mut offsets) = ([0f32; GROUPS], [0f32; GROUPS]);
-    let groups = values
-        .as_chunks::<32>()
-        .0
-        .iter()
-        .zip(levels.as_chunks_mut().0);
-    for ((group, levels), (scale, offset)) in groups.zip(scales.iter_mut().zip(&mut offsets)) {
-        (*scale, *offset, *levels) = fit::from_smallest(group, &weights(group), search);
+    let mut weights = [0.0; 256];
+    let groups = values.as_chunks::<32>().0.iter();
+    for (group, weights) in groups.zip(weights.as_chunks_mut().0) {
+        *weights = self::weights(group);
     }
+    let found = Found::new(values, &weights, search);
+    let (scales, offsets) = (six_bits(&found.scales), six_bits(&found.offsets));
+    found.write(values, search.top, scales, offsets, block)
+}
 
-    let (d, scales) = six_bits(&scales);
-    let (dmin, offsets) = six_bits(&offsets);
-    write_f16(block, 0, d);
-    write_f16(block, 2, dmin);
-    pack(&scales, &offsets, &mut block[4..16]);
+/// The same where weights are given; levels go up to `top`.
+pub(super) fn quantize_weighted(
+    values: &[f32; 256],
+    weights: &[f32; 256],
+    top: u8,
+    block: &mut [u8],
+) -> [u8; 256] {
+    let found = Found::new(values, weights, Search::weighted(top));
+    let sums = fit::sums_of_groups::<32, GROUPS>(weights);
+    let scales = fit_levels::from_zero(&found.scales, &sums, TOP as u8);
+    let offsets = fit_levels::from_zero(&found.offsets, &sums, TOP as u8);
+    found.write(values, top, scales, offsets, block)
+}
 
-    // The lines as they will be read are not quite those that were found: round once more, to them.
-    let groups = values
-        .as_chunks::<32>()
-        .0
-        .iter()
-        .zip(levels.as_chunks_mut::<32>().0);
-    for ((group, levels), (scale, offset)) in groups.zip(read(block)) {
-        if scale != 0.0 {
-            *levels = group
-                .map(|value| nearest((value + offset) / scale).clamp(0, search.top.into()) as u8);
+/// What the search found for each group.
+struct Found {
+    levels: [u8; 256],
+    scales: [f32; GROUPS],
+    offsets: [f32; GROUPS],
+}
+
+impl Found {
+    fn new(values: &[f32; 256], weights: &[f32; 256], search: Search) -> Self {
+        let mut found = Self {
+            levels: [0; 256],
+            scales: [0.0; GROUPS],
+            offsets: [0.0; GROUPS],
+        };
+        let (values, weights) = (values.as_chunks::<32>().0, weights.as_chunks().0);
+        let levels = found.levels.as_chunks_mut().0;
+        for group in 0..GROUPS {
+            (found.scales[group], found.offsets[group], levels[group]) =
+                fit::from_smallest(&values[group], &weights[group], search);
         }
+        found
     }
-    levels
+
+    /// Writes these scales and offsets, each as a unit and multiples of it, and returns the levels for them.
+    fn write(
+        self,
+        values: &[f32; 256],
+        top: u8,
+        (d, scales): (f32, [u8; GROUPS]),
+        (dmin, offsets): (f32, [u8; GROUPS]),
+        block: &mut [u8],
+    ) -> [u8; 256] {
+        write_f16(block, 0, d);
+        write_f16(block, 2, dmin);
+        pack(&scales, &offsets, &mut block[4..16]);
+        // The lines as they will be read are not quite those that were found: round once more, to them.
+        let mut levels = self.levels;
+        let groups = values.as_chunks::<32>().0.iter();
+        let groups = groups.zip(levels.as_chunks_mut::<32>().0);
+        for ((group, levels), (scale, offset)) in groups.zip(read(block)) {
+            if scale != 0.0 {
+                *levels =
+                    group.map(|value| nearest((value + offset) / scale).clamp(0, top.into()) as u8);
+            }
+        }
+        levels
+    }
 }
 
 /// How much an element's error counts: its magnitude, and that of the group.

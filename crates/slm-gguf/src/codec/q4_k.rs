@@ -5,7 +5,7 @@
 //! | 0..16 | the groups' lines, see `k_lines.rs` |
 //! | 16..144 | levels: 32 bytes for two groups, the first in the lower halves, the second in the upper ones |
 
-use super::fit::Search;
+use super::fit::{Difference, Search};
 use super::k_lines;
 
 const LEN: usize = 256;
@@ -15,6 +15,7 @@ const SEARCH: Search = Search {
     first: -1.0,
     step: 0.1,
     n_steps: 20,
+    difference: Difference::Squared,
 };
 
 pub(super) fn dequantize(block: &[u8; BYTES], values: &mut [f32; LEN]) {
@@ -30,6 +31,19 @@ pub(super) fn dequantize(block: &[u8; BYTES], values: &mut [f32; LEN]) {
 
 pub(super) fn quantize(values: &[f32; LEN], block: &mut [u8; BYTES]) {
     let levels = k_lines::quantize(values, SEARCH, block);
+    pack(&levels, block);
+}
+
+pub(super) fn quantize_weighted(
+    values: &[f32; LEN],
+    weights: &[f32; LEN],
+    block: &mut [u8; BYTES],
+) {
+    let levels = k_lines::quantize_weighted(values, weights, SEARCH.top, block);
+    pack(&levels, block);
+}
+
+fn pack(levels: &[u8; LEN], block: &mut [u8; BYTES]) {
     for (bytes, levels) in block[16..]
         .as_chunks_mut::<32>()
         .0

@@ -6,7 +6,7 @@
 //! | 2..6 | fifth bits |
 //! | 6..22 | low four bits; element = `d * (level - 16)` |
 
-use super::{levels, read_f16, write_f16};
+use super::{fit, levels, read_f16, write_f16};
 
 const LEN: usize = 32;
 const BYTES: usize = 22;
@@ -18,9 +18,22 @@ pub(super) fn dequantize(block: &[u8; BYTES], values: &mut [f32; LEN]) {
 
 pub(super) fn quantize(values: &[f32; LEN], block: &mut [u8; BYTES]) {
     let (d, levels) = levels::around_zero(values, 16);
+    write(d, &levels, block);
+}
+
+pub(super) fn quantize_weighted(
+    values: &[f32; LEN],
+    weights: &[f32; LEN],
+    block: &mut [u8; BYTES],
+) {
+    let (d, levels) = fit::around_zero(values, weights, 16);
+    write(d, &levels, block);
+}
+
+fn write(d: f32, levels: &[u8; LEN], block: &mut [u8; BYTES]) {
     write_f16(block, 0, d);
-    levels::pack_high(&levels, &mut block[2..6]);
-    levels::pack_low(&levels, &mut block[6..]);
+    levels::pack_high(levels, &mut block[2..6]);
+    levels::pack_low(levels, &mut block[6..]);
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! | 4..8 | fifth bits |
 //! | 8..24 | low four bits; element = `d * level + m` |
 
+use super::fit::{self, Search};
 use super::{levels, read_f16, write_f16};
 
 const LEN: usize = 32;
@@ -19,10 +20,24 @@ pub(super) fn dequantize(block: &[u8; BYTES], values: &mut [f32; LEN]) {
 
 pub(super) fn quantize(values: &[f32; LEN], block: &mut [u8; BYTES]) {
     let (d, m, levels) = levels::from_smallest(values, 31);
+    write((d, m), &levels, block);
+}
+
+pub(super) fn quantize_weighted(
+    values: &[f32; LEN],
+    weights: &[f32; LEN],
+    block: &mut [u8; BYTES],
+) {
+    let search = Search::weighted(31);
+    let (d, offset, levels) = fit::from_smallest(values, weights, search);
+    write((d, -offset), &levels, block);
+}
+
+fn write((d, m): (f32, f32), levels: &[u8; LEN], block: &mut [u8; BYTES]) {
     write_f16(block, 0, d);
     write_f16(block, 2, m);
-    levels::pack_high(&levels, &mut block[4..8]);
-    levels::pack_low(&levels, &mut block[8..]);
+    levels::pack_high(levels, &mut block[4..8]);
+    levels::pack_low(levels, &mut block[8..]);
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! | 16..48 | fifth bits: that of element `i` of group `g` is bit `g` of byte `i` |
 //! | 48..176 | low four bits: 32 bytes for two groups, the first in the lower halves, the second in the upper ones |
 
-use super::fit::Search;
+use super::fit::{Difference, Search};
 use super::k_lines;
 
 const LEN: usize = 256;
@@ -16,6 +16,7 @@ const SEARCH: Search = Search {
     first: -0.5,
     step: 0.1,
     n_steps: 15,
+    difference: Difference::Squared,
 };
 
 pub(super) fn dequantize(block: &[u8; BYTES], values: &mut [f32; LEN]) {
@@ -33,6 +34,19 @@ pub(super) fn dequantize(block: &[u8; BYTES], values: &mut [f32; LEN]) {
 
 pub(super) fn quantize(values: &[f32; LEN], block: &mut [u8; BYTES]) {
     let levels = k_lines::quantize(values, SEARCH, block);
+    pack(&levels, block);
+}
+
+pub(super) fn quantize_weighted(
+    values: &[f32; LEN],
+    weights: &[f32; LEN],
+    block: &mut [u8; BYTES],
+) {
+    let levels = k_lines::quantize_weighted(values, weights, SEARCH.top, block);
+    pack(&levels, block);
+}
+
+fn pack(levels: &[u8; LEN], block: &mut [u8; BYTES]) {
     let (high, low) = block[16..].split_at_mut(32);
     high.fill(0);
     for (i, levels) in levels.as_chunks::<32>().0.iter().enumerate() {

@@ -32,7 +32,16 @@ pub(super) fn dequantize(block: &[u8; BYTES], values: &mut [f32; LEN]) {
     }
 }
 
+/// Each element's error counts by the element's square.
 pub(super) fn quantize(values: &[f32; LEN], block: &mut [u8; BYTES]) {
+    quantize_weighted(values, &values.map(|value| value * value), block);
+}
+
+pub(super) fn quantize_weighted(
+    values: &[f32; LEN],
+    weights: &[f32; LEN],
+    block: &mut [u8; BYTES],
+) {
     block.fill(0);
     let mut levels = [0; LEN];
     let mut found = [0f32; GROUPS];
@@ -41,9 +50,10 @@ pub(super) fn quantize(values: &[f32; LEN], block: &mut [u8; BYTES]) {
         .as_chunks::<16>()
         .0
         .iter()
+        .zip(weights.as_chunks::<16>().0)
         .zip(levels.as_chunks_mut().0);
-    for ((group, levels), scale) in groups.zip(&mut found) {
-        (*scale, *levels) = fit::around_zero(group, MIDDLE);
+    for (((group, weights), levels), scale) in groups.zip(&mut found) {
+        (*scale, *levels) = fit::around_zero(group, weights, MIDDLE);
         if scale.abs() > largest.abs() {
             largest = *scale;
         }
