@@ -18,7 +18,8 @@ impl<'a> Cursor<'a> {
         self.at as u64
     }
 
-    fn left(&self) -> u64 {
+    /// How many bytes are left.
+    pub(crate) fn left(&self) -> u64 {
         (self.bytes.len() - self.at) as u64
     }
 

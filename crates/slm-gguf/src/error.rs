@@ -1,7 +1,7 @@
 //! What can go wrong with a GGUF file.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::TensorType;
 
@@ -144,6 +144,18 @@ pub enum GgufError {
     ImportanceLength { n_elements: usize, n_columns: usize },
     #[error("the importance of column {column} is {value}, needs a finite number from 0 up")]
     Importance { column: usize, value: f32 },
+    #[error("the importance of tensor `{tensor}` has {found} columns, needs {needed}")]
+    ImportanceSize {
+        tensor: String,
+        found: usize,
+        needed: usize,
+    },
+    #[error(
+        "the importance matrix comes from a `.dat` file, which counts chunks instead of positions"
+    )]
+    ImportanceCounts,
+    #[error("is not an importance matrix: {found}")]
+    NotImatrix { found: String },
 
     // Writing
     #[error("failed to encode tensor `{name}`")]
@@ -176,6 +188,14 @@ pub enum GgufError {
 }
 
 impl GgufError {
+    /// The same, of the file at `path`.
+    pub(crate) fn at(path: &Path, source: Self) -> Self {
+        Self::Read {
+            path: path.to_path_buf(),
+            source: Box::new(source),
+        }
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {

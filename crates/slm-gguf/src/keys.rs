@@ -69,7 +69,7 @@ pub mod general {
 
     /// Which decoder this is; required. See [`architecture`](super::architecture).
     pub const ARCHITECTURE: Key<String> = Key::new("general.architecture");
-    /// What the file is: `model` or `adapter`.
+    /// What the file is: `model`, `adapter` or `imatrix`.
     pub const TYPE: Key<String> = Key::new("general.type");
     /// Version of the block layouts, [`QUANTIZATION_VERSION_NOW`]; required where any tensor is quantized.
     pub const QUANTIZATION_VERSION: Key<u32> = Key::new("general.quantization_version");
@@ -255,6 +255,20 @@ pub mod tokenizer {
     pub const HUGGINGFACE_JSON: Key<String> = Key::new("tokenizer.huggingface.json");
     /// The chat template, in Jinja.
     pub const CHAT_TEMPLATE: Key<String> = Key::new("tokenizer.chat_template");
+}
+
+/// `imatrix.*`: what an importance matrix was collected on; `LLM_KV_IMATRIX_*` in llama.cpp.
+pub mod imatrix {
+    use super::Key;
+
+    /// The value of [`general::TYPE`](super::general::TYPE).
+    pub const TYPE: &str = "imatrix";
+    /// The files of text.
+    pub const DATASETS: Key<Vec<String>> = Key::new("imatrix.datasets");
+    /// How many pieces of text were seen.
+    pub const CHUNK_COUNT: Key<u32> = Key::new("imatrix.chunk_count");
+    /// How many tokens each has.
+    pub const CHUNK_SIZE: Key<u32> = Key::new("imatrix.chunk_size");
 }
 
 /// Elements of [`tokenizer::TOKEN_TYPE`].

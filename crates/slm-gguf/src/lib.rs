@@ -35,17 +35,22 @@
 //! | `header.rs`, `tensor_info.rs`, `cursor.rs` | bytes to a checked header |
 //! | `reader.rs`, `mapping.rs` | a memory-mapped file |
 //! | `layout.rs`, `header_bytes.rs` | a checked plan to the bytes of a header |
-//! | `writer.rs` | a file, tensor by tensor, that appears only when it is complete |
+//! | `writer.rs`, `pending_file.rs` | a file, tensor by tensor, that appears only when it is complete |
+//! | `imatrix.rs`, `imatrix_file.rs`, `imatrix_dat.rs` | how much each column matters, and llama.cpp's files of that |
 
 pub mod codec;
 mod cursor;
 mod error;
 mod header;
 mod header_bytes;
+mod imatrix;
+mod imatrix_dat;
+mod imatrix_file;
 pub mod keys;
 mod layout;
 mod mapping;
 mod metadata;
+mod pending_file;
 mod reader;
 mod tensor_info;
 mod tensor_type;
@@ -55,6 +60,7 @@ mod writer;
 
 pub use error::GgufError;
 pub use header::Header;
+pub use imatrix::{ColumnSums, ImportanceMatrix};
 pub use layout::TensorSpec;
 pub use metadata::Metadata;
 pub use reader::Reader;

@@ -24,11 +24,7 @@ impl Reader {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, GgufError> {
         let path = path.as_ref();
         let file = mapping::map(path)?;
-        let in_file = |source| GgufError::Read {
-            path: path.to_path_buf(),
-            source: Box::new(source),
-        };
-        let header = Header::parse(&file).map_err(in_file)?;
+        let header = Header::parse(&file).map_err(|source| GgufError::at(path, source))?;
         let places = header
             .tensors()
             .iter()

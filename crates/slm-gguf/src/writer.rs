@@ -1,11 +1,9 @@
 //! A file, tensor by tensor, that appears only when it is complete.
 
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
-
-use tempfile::NamedTempFile;
+use std::path::Path;
 
 use crate::layout::Layout;
+use crate::pending_file::PendingFile;
 use crate::{GgufError, Metadata, TensorSpec, TensorType, codec};
 
 /// How many elements are encoded at a time: a multiple of every block.
@@ -17,8 +15,7 @@ const CHUNK_ELEMENTS: usize = 1 << 16;
 /// it is never called, whatever was at the path stays there. After an error there is nothing to do but to drop it.
 #[derive(Debug)]
 pub struct Writer {
-    path: PathBuf,
-    file: BufWriter<NamedTempFile<fs_err::File>>,
+    file: PendingFile,
     alignment: u64,
     tensors: Vec<(TensorSpec, u64)>,
     /// The tensor that is being written, and how many of its bytes already were.
@@ -40,20 +37,13 @@ impl Writer {
         metadata: &Metadata,
         tensors: Vec<TensorSpec>,
     ) -> Result<Self, GgufError> {
-        let path = path.as_ref().to_path_buf();
         let Layout {
             alignment,
             header,
             tensors,
         } = Layout::new(metadata, tensors)?;
-        let file = temporary(&path).map_err(|source| GgufError::Write {
-            path: path.clone(),
-            source,
-        })?;
-        let file = BufWriter::with_capacity(1 << 20, file);
         let mut writer = Self {
-            path,
-            file,
+            file: PendingFile::create(path.as_ref())?,
             alignment,
             tensors,
             current: 0,
@@ -119,23 +109,8 @@ impl Writer {
                 missing: self.tensors.len() - self.current - 1,
             });
         }
-        let Self {
-            path,
-            file,
-            size_bytes,
-            ..
-        } = self;
-        let rename = || -> io::Result<()> {
-            let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|error| error.error)?;
-            sync_folder(folder_of(&path))
-        };
-        rename().map_err(|source| GgufError::Write {
-            path: path.clone(),
-            source,
-        })?;
-        Ok(size_bytes)
+        self.file.finish()?;
+        Ok(self.size_bytes)
     }
 
     /// The tensor that comes next and its size, if that is `name`.
@@ -150,12 +125,7 @@ impl Writer {
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), GgufError> {
         self.size_bytes += bytes.len() as u64;
-        self.file
-            .write_all(bytes)
-            .map_err(|source| GgufError::Write {
-                path: self.path.clone(),
-                source,
-            })
+        self.file.write(bytes)
     }
 }
 
@@ -172,38 +142,5 @@ fn within(name: &str, mut source: GgufError, first: usize) -> GgufError {
     GgufError::Encode {
         name: name.to_string(),
         source: Box::new(source),
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    }
-}
-
-/// A new file next to `path`, with the permissions of any new file, that is removed unless it is renamed.
-fn temporary(path: &Path) -> io::Result<NamedTempFile<fs_err::File>> {
-    let Some(name) = path.file_name() else {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the path does not end in a file name",
-        ));
-    };
-    let mut prefix = std::ffi::OsString::from(".");
-    prefix.push(name);
-    let create = |path: &Path| fs_err::File::create_new(path);
-    tempfile::Builder::new()
-        .prefix(&prefix)
-        .suffix(".partial")
-        .make_in(folder_of(path), create)
-}
-
-/// Makes the new name last, where the system can: only Unix opens a folder for that.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        fs_err::File::open(folder)?.sync_all()
-    } else {
-        Ok(())
     }
 }

@@ -4,13 +4,14 @@ use super::{
     ensure_finite, ensure_length, iq4_nl, iq4_xs, q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k,
     q6_k, quantize,
 };
+use crate::imatrix::ensure_sums;
 use crate::{GgufError, TensorType};
 
 /// Turns f32 into whole blocks, with errors in some columns counting more than in others: ggml's `quantize_*` with an importance
 /// matrix, bit for bit.
 ///
 /// `values` are whole rows, `importance` has one number for each column: the mean square of what it is multiplied with, see
-/// `ImportanceMatrix::weights`. Types without a search (F32, F16, BF16, Q8_0) do not look
+/// [`ImportanceMatrix::weights`](crate::ImportanceMatrix::weights). Types without a search (F32, F16, BF16, Q8_0) do not look
 /// at it.
 ///
 /// # Errors
@@ -124,16 +125,7 @@ fn ensure_rows(
     }
     // A row is whole blocks.
     tensor_type.size_bytes(n_columns as u64)?;
-    match importance
-        .iter()
-        .position(|&value| !(value >= 0.0 && value.is_finite()))
-    {
-        Some(column) => Err(GgufError::Importance {
-            column,
-            value: importance[column],
-        }),
-        None => Ok(()),
-    }
+    ensure_sums(importance)
 }
 
 #[cfg(test)]
