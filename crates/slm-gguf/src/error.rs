@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::TensorType;
+use crate::{FileType, TensorType};
 
 /// What can go wrong with a GGUF file. Places (`at`) are byte offsets from the start of the file.
 #[derive(Debug, thiserror::Error)]
@@ -157,6 +157,12 @@ pub enum GgufError {
     #[error("is not an importance matrix: {found}")]
     NotImatrix { found: String },
 
+    // Choosing types
+    #[error("there is no file type `{name}`")]
+    UnknownFileType { name: String },
+    #[error("type rule `{rule}`: {found}")]
+    TypeRule { rule: String, found: String },
+
     // Writing
     #[error("failed to encode tensor `{name}`")]
     Encode {
@@ -224,6 +230,11 @@ impl GgufError {
                 tensor_type.block_len()
             )),
             Self::NotFinite { .. } => Some("the weights may have diverged in training".into()),
+            Self::UnknownFileType { .. } => {
+                let names: Vec<_> = FileType::ALL.iter().map(|known| known.name()).collect();
+                Some(format!("known ones are {}", names.join(", ")))
+            }
+            Self::TypeRule { .. } => Some("a rule is `REGEX=TYPE`, such as `attn_v=Q8_0`".into()),
             Self::QuantizationVersion { .. } => {
                 Some("set `general.quantization_version` to 2".into())
             }

@@ -36,11 +36,13 @@
 //! | `reader.rs`, `mapping.rs` | a memory-mapped file |
 //! | `layout.rs`, `header_bytes.rs` | a checked plan to the bytes of a header |
 //! | `writer.rs`, `pending_file.rs` | a file, tensor by tensor, that appears only when it is complete |
+//! | `file_type.rs`, `mixture.rs`, `tensor_role.rs`, `type_rule.rs` | which tensor is stored as what |
 //! | `imatrix.rs`, `imatrix_file.rs`, `imatrix_dat.rs` | how much each column matters, and llama.cpp's files of that |
 
 pub mod codec;
 mod cursor;
 mod error;
+mod file_type;
 mod header;
 mod header_bytes;
 mod imatrix;
@@ -50,21 +52,27 @@ pub mod keys;
 mod layout;
 mod mapping;
 mod metadata;
+mod mixture;
 mod pending_file;
 mod reader;
 mod tensor_info;
+mod tensor_role;
 mod tensor_type;
+mod type_rule;
 mod value;
 mod value_bytes;
 mod writer;
 
 pub use error::GgufError;
+pub use file_type::FileType;
 pub use header::Header;
 pub use imatrix::{ColumnSums, ImportanceMatrix};
 pub use layout::TensorSpec;
 pub use metadata::Metadata;
+pub use mixture::{Choice, Mixture};
 pub use reader::Reader;
 pub use tensor_info::TensorInfo;
 pub use tensor_type::TensorType;
+pub use type_rule::TypeRule;
 pub use value::{Array, FieldType, Value, ValueType};
 pub use writer::Writer;

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import blocks
 import ggml
+import mixtures
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent))
 
 import digests  # noqa: E402
 
-PARTS = dict(blocks=blocks)
+PARTS = dict(blocks=blocks, mixtures=mixtures)
 
 
 def main(out=HERE / "data"):
