@@ -164,41 +164,4 @@ mod tests {
             }
         }
     }
-
-    #[test]
-    #[ignore = "measures"]
-    fn speed() {
-        for [m, k, n] in [[1024, 576, 1536], [1024, 1536, 576], [1024, 576, 192]] {
-            let (w, x) = (codes(n * k, 1), vec![1.0; m * k]);
-            let x = Rows::of(&tensor(x, [m, k]));
-            let tokens = Tokens::of(&x, None);
-            let mut panels = Panels::default();
-            let best_s = |work: &mut dyn FnMut()| {
-                let seconds = (0..100).map(|_| {
-                    let start = std::time::Instant::now();
-                    work();
-                    start.elapsed().as_secs_f64()
-                });
-                seconds.fold(f64::MAX, f64::min)
-            };
-            let quantized = best_s(&mut || drop(Tokens::of(&x, None)));
-            let packed = best_s(&mut || panels.pack_columns(&w, k))
-                .max(best_s(&mut || panels.pack_rows(&w, k)));
-            println!(
-                "{m} × {k} × {n}: quantized in {:.3} ms, packed in {:.3} ms",
-                quantized * 1e3,
-                packed * 1e3
-            );
-            for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.is_here()) {
-                let seconds =
-                    best_s(&mut || drop(multiply(kernel, &tokens, &panels, &vec![1.0; n])));
-                let of = |s: f64| 2e-9 * (m * k * n) as f64 / s;
-                println!(
-                    "{kernel:?}: {:.0} GFLOP/s, {:.0} with both",
-                    of(seconds),
-                    of(seconds + quantized + packed)
-                );
-            }
-        }
-    }
 }
