@@ -20,6 +20,8 @@ mod speed;
 mod summary;
 mod table;
 mod terminal;
+#[cfg(all(feature = "libtorch", target_os = "linux"))]
+mod threads;
 mod tokens;
 mod walk;
 mod workload;
@@ -33,6 +35,8 @@ use terminal::Terminal;
 fn main() -> ExitCode {
     pages::keep();
     let arguments = Arguments::parse();
+    #[cfg(all(feature = "libtorch", target_os = "linux"))]
+    threads::sleep_soon(&arguments.verb);
     let mut terminal = Terminal::new(arguments.quiet, arguments.offline);
     match dispatch(arguments.verb, &mut terminal) {
         Ok(()) => ExitCode::SUCCESS,
