@@ -12,6 +12,7 @@
     )
 )]
 
+pub mod adamw;
 pub mod attention;
 mod frozen_product;
 pub mod fused;
@@ -33,6 +34,7 @@ mod torch;
 mod vector;
 pub mod weight;
 
+pub use adamw::{AdamW, adamw};
 pub use attention::{Scores, Sight, attention};
 pub use gated::{Activation, gated};
 pub use head::HeadShape;

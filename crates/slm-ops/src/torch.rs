@@ -82,11 +82,20 @@ fn few(x: &Tensor, weight: &Tensor) -> Tensor {
 }
 
 /// The values of a contiguous tensor of f32 in a processor's memory.
-fn values(x: &Tensor) -> &[f32] {
+pub(crate) fn values(x: &Tensor) -> &[f32] {
     // SAFETY: the tensor's memory holds as many values in one piece, and lives as long as the tensor that is borrowed.
     #[expect(unsafe_code, reason = "tch gives a pointer")]
     unsafe {
         std::slice::from_raw_parts(x.data_ptr().cast::<f32>(), x.numel())
+    }
+}
+
+/// The same of a tensor that nobody else reads, to be written.
+pub(crate) fn values_mut(x: &mut Tensor) -> &mut [f32] {
+    // SAFETY: as above, and the tensor's memory is its own.
+    #[expect(unsafe_code, reason = "tch gives a pointer")]
+    unsafe {
+        std::slice::from_raw_parts_mut(x.data_ptr().cast::<f32>(), x.numel())
     }
 }
 

@@ -2,6 +2,7 @@
 //! as `bitsandbytes.optim.AdamW8bit` does.
 
 use burn::tensor::Tensor;
+use slm_ops::AdamW;
 
 use super::Step;
 use super::blocks::{Blocks, Codebooks};
@@ -9,33 +10,26 @@ use super::blocks::{Blocks, Codebooks};
 /// The moments after the step and the weight's new value.
 pub(super) fn update(
     step: &Step<'_>,
-    [first, second]: [Tensor<2>; 2],
+    moments: [Tensor<2>; 2],
     value: Tensor<2>,
     gradient: Tensor<2>,
 ) -> ([Tensor<2>; 2], Tensor<2>) {
-    let (beta1, beta2) = (step.figures.beta1, step.figures.beta2);
-    let first = first
-        .mul_scalar(beta1)
-        .add(gradient.clone().mul_scalar(1.0 - beta1));
-    let second = second
-        .mul_scalar(beta2)
-        .add(gradient.square().mul_scalar(1.0 - beta2));
+    let (value, moments) = slm_ops::adamw(value, gradient, moments, &figures(step));
+    (moments, value)
+}
 
-    let correction1 = 1.0 - beta1.powi(step.number as i32);
-    let correction2 = 1.0 - beta2.powi(step.number as i32);
-    let denominator = second
-        .clone()
-        .sqrt()
-        .div_scalar(correction2.sqrt())
-        .add_scalar(step.figures.epsilon);
-    let change = first
-        .clone()
-        .div(denominator)
-        .mul_scalar(step.lr / correction1);
-    let value = value
-        .mul_scalar(1.0 - step.lr * step.weight_decay)
-        .sub(change);
-    ([first, second], value)
+/// What the step does to every value of a weight.
+pub(super) fn figures(step: &Step<'_>) -> AdamW {
+    let (beta1, beta2) = (step.figures.beta1, step.figures.beta2);
+    let correction = |beta: f64| 1.0 - beta.powi(step.number as i32);
+    AdamW {
+        beta1,
+        beta2,
+        epsilon: step.figures.epsilon,
+        rate: step.lr / correction(beta1),
+        root: correction(beta2).sqrt(),
+        kept: 1.0 - step.lr * step.weight_decay,
+    }
 }
 
 /// [`update`] between states that are read from 8 bits and written to them.

@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 use std::thread;
 
 use burn::tensor::{DType, Int, Tensor, TensorData};
-use slm_ops::dynamic_map;
+use slm_ops::{AdamW, dynamic_map};
 
-use super::Step;
 use super::blocks::{BLOCK, Blocks, LANES, midpoints};
+use super::{Step, adamw};
 
 /// Blocks that are worth a thread of their own.
 const BLOCKS_PER_THREAD: usize = 256;
@@ -27,7 +27,7 @@ pub(super) fn update_8bit(
     let mut codes = [bytes(first.codes), bytes(second.codes)];
     let mut scales = [floats(first.scales), floats(second.scales)];
 
-    let figures = Figures::new(step);
+    let figures = adamw::figures(step);
     let blocks = scales[0].len();
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let part = blocks.div_ceil(threads).max(BLOCKS_PER_THREAD);
@@ -49,7 +49,13 @@ pub(super) fn update_8bit(
                 let codes = codes.0.chunks_mut(BLOCK).zip(codes.1.chunks_mut(BLOCK));
                 let scales = scales.0.iter_mut().zip(scales.1);
                 for (((value, gradient), codes), scales) in values.zip(codes).zip(scales) {
-                    figures.update(value, gradient, [codes.0, codes.1], [scales.0, scales.1]);
+                    update_block(
+                        &figures,
+                        value,
+                        gradient,
+                        [codes.0, codes.1],
+                        [scales.0, scales.1],
+                    );
                 }
             };
             if blocks <= part {
@@ -96,58 +102,27 @@ fn integers(codes: &[u8]) -> Vec<i64> {
         .collect()
 }
 
-/// What a step does to every value of a weight.
-#[derive(Clone, Copy)]
-struct Figures {
-    beta1: [f32; 2],
-    beta2: [f32; 2],
-    /// The root of the second moment's correction.
-    correction2: f32,
-    epsilon: f32,
-    /// Learning rate over the first moment's correction.
-    rate: f32,
-    kept: f32,
-}
-
-impl Figures {
-    fn new(step: &Step<'_>) -> Self {
-        let (beta1, beta2) = (step.figures.beta1, step.figures.beta2);
-        let correction = |beta: f64| 1.0 - beta.powi(step.number as i32);
-        Self {
-            beta1: [beta1 as f32, (1.0 - beta1) as f32],
-            beta2: [beta2 as f32, (1.0 - beta2) as f32],
-            correction2: correction(beta2).sqrt() as f32,
-            epsilon: step.figures.epsilon as f32,
-            rate: (step.lr / correction(beta1)) as f32,
-            kept: (1.0 - step.lr * step.weight_decay) as f32,
-        }
+/// One block; the codes past the weight's end stay those of zeros.
+fn update_block(
+    step: &AdamW,
+    value: &mut [f32],
+    gradient: &[f32],
+    [codes1, codes2]: [&mut [u8]; 2],
+    [scale1, scale2]: [&mut f32; 2],
+) {
+    let (mut first, mut second) = ([0.0f32; BLOCK], [0.0f32; BLOCK]);
+    let (signed, unsigned) = (&*SIGNED, &*UNSIGNED);
+    let (mut most1, mut most2) = (0.0f32, 0.0f32);
+    for (i, (value, &gradient)) in value.iter_mut().zip(gradient).enumerate() {
+        let (m, v) = (&mut first[i], &mut second[i]);
+        *m = signed.values[codes1[i] as usize] * *scale1;
+        *v = unsigned.values[codes2[i] as usize] * *scale2;
+        step.update(value, gradient, [m, v]);
+        (most1, most2) = (most1.max(m.abs()), most2.max(*v));
     }
-
-    /// One block; the codes past the weight's end stay those of zeros.
-    fn update(
-        &self,
-        value: &mut [f32],
-        gradient: &[f32],
-        [codes1, codes2]: [&mut [u8]; 2],
-        [scale1, scale2]: [&mut f32; 2],
-    ) {
-        let (mut first, mut second) = ([0.0f32; BLOCK], [0.0f32; BLOCK]);
-        let (signed, unsigned) = (&*SIGNED, &*UNSIGNED);
-        let (mut most1, mut most2) = (0.0f32, 0.0f32);
-        for (i, (value, &g)) in value.iter_mut().zip(gradient).enumerate() {
-            let m = signed.values[codes1[i] as usize] * *scale1;
-            let v = unsigned.values[codes2[i] as usize] * *scale2;
-            let m = m * self.beta1[0] + g * self.beta1[1];
-            let v = v * self.beta2[0] + g * g * self.beta2[1];
-            let change = m / (v.sqrt() / self.correction2 + self.epsilon) * self.rate;
-            *value = *value * self.kept - change;
-            (first[i], second[i]) = (m, v);
-            (most1, most2) = (most1.max(m.abs()), most2.max(v));
-        }
-        (*scale1, *scale2) = (most1, most2);
-        signed.write(&first, most1, codes1);
-        unsigned.write(&second, most2, codes2);
-    }
+    (*scale1, *scale2) = (most1, most2);
+    signed.write(&first, most1, codes1);
+    unsigned.write(&second, most2, codes2);
 }
 
 /// Magnitudes below 2^-24 share a cell: no midpoint is so small.
