@@ -12,6 +12,7 @@ mod f16;
 mod f32;
 mod fit;
 mod fit_levels;
+mod fit_line;
 mod iq4_levels;
 mod iq4_nl;
 mod iq4_xs;

@@ -10,7 +10,8 @@
 //!
 //! Element = `(d * scale) * level - (dmin * offset)`.
 
-use super::fit::{self, Search, nearest};
+use super::fit::{in_a_row, nearest, side_by_side, sums_of_groups};
+use super::fit_line::{self, Search, from_smallest};
 use super::{extremes, fit_levels, read_f16, write_f16};
 
 const GROUPS: usize = 8;
@@ -37,9 +38,9 @@ pub(super) fn quantize(values: &[f32; 256], search: Search, block: &mut [u8]) ->
     for (group, weights) in groups.zip(weights.as_chunks_mut().0) {
         *weights = self::weights(group);
     }
-    let found = Found::new(values, &weights, search);
+    let found = from_smallest(&side_by_side(values), &side_by_side(&weights), search);
     let (scales, offsets) = (six_bits(&found.scales), six_bits(&found.offsets));
-    found.write(values, search.top, scales, offsets, block)
+    write(values, &found, search.top, scales, offsets, block)
 }
 
 /// The same where weights are given; levels go up to `top`.
@@ -49,60 +50,38 @@ pub(super) fn quantize_weighted(
     top: u8,
     block: &mut [u8],
 ) -> [u8; 256] {
-    let found = Found::new(values, weights, Search::weighted(top));
-    let sums = fit::sums_of_groups::<32, GROUPS>(weights);
+    let search = Search::weighted(top);
+    let found = from_smallest(&side_by_side(values), &side_by_side(weights), search);
+    let sums = sums_of_groups::<32, GROUPS>(weights);
     let scales = fit_levels::from_zero(&found.scales, &sums, TOP as u8);
     let offsets = fit_levels::from_zero(&found.offsets, &sums, TOP as u8);
-    found.write(values, top, scales, offsets, block)
+    write(values, &found, top, scales, offsets, block)
 }
 
-/// What the search found for each group.
-struct Found {
-    levels: [u8; 256],
-    scales: [f32; GROUPS],
-    offsets: [f32; GROUPS],
-}
-
-impl Found {
-    fn new(values: &[f32; 256], weights: &[f32; 256], search: Search) -> Self {
-        let mut found = Self {
-            levels: [0; 256],
-            scales: [0.0; GROUPS],
-            offsets: [0.0; GROUPS],
-        };
-        let (values, weights) = (values.as_chunks::<32>().0, weights.as_chunks().0);
-        let levels = found.levels.as_chunks_mut().0;
-        for group in 0..GROUPS {
-            (found.scales[group], found.offsets[group], levels[group]) =
-                fit::from_smallest(&values[group], &weights[group], search);
+/// Writes these scales and offsets, each as a unit and multiples of it, and returns the levels for them.
+fn write(
+    values: &[f32; 256],
+    found: &fit_line::Lines<32, GROUPS>,
+    top: u8,
+    (d, scales): (f32, [u8; GROUPS]),
+    (dmin, offsets): (f32, [u8; GROUPS]),
+    block: &mut [u8],
+) -> [u8; 256] {
+    write_f16(block, 0, d);
+    write_f16(block, 2, dmin);
+    pack(&scales, &offsets, &mut block[4..16]);
+    // The lines as they will be read are not quite those that were found: round once more, to them.
+    let mut levels = [0; 256];
+    in_a_row(&found.levels, &mut levels);
+    let groups = values.as_chunks::<32>().0.iter();
+    let groups = groups.zip(levels.as_chunks_mut::<32>().0);
+    for ((group, levels), (scale, offset)) in groups.zip(read(block)) {
+        if scale != 0.0 {
+            *levels =
+                group.map(|value| nearest((value + offset) / scale).clamp(0, top.into()) as u8);
         }
-        found
     }
-
-    /// Writes these scales and offsets, each as a unit and multiples of it, and returns the levels for them.
-    fn write(
-        self,
-        values: &[f32; 256],
-        top: u8,
-        (d, scales): (f32, [u8; GROUPS]),
-        (dmin, offsets): (f32, [u8; GROUPS]),
-        block: &mut [u8],
-    ) -> [u8; 256] {
-        write_f16(block, 0, d);
-        write_f16(block, 2, dmin);
-        pack(&scales, &offsets, &mut block[4..16]);
-        // The lines as they will be read are not quite those that were found: round once more, to them.
-        let mut levels = self.levels;
-        let groups = values.as_chunks::<32>().0.iter();
-        let groups = groups.zip(levels.as_chunks_mut::<32>().0);
-        for ((group, levels), (scale, offset)) in groups.zip(read(block)) {
-            if scale != 0.0 {
-                *levels =
-                    group.map(|value| nearest((value + offset) / scale).clamp(0, top.into()) as u8);
-            }
-        }
-        levels
-    }
+    levels
 }
 
 /// How much an element's error counts: its magnitude, and that of the group.

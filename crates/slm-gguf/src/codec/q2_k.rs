@@ -7,7 +7,8 @@
 //! | 80..82 | scale `d` of the scales, F16 |
 //! | 82..84 | scale `dmin` of the offsets, F16; element = `(d * scale) * level - (dmin * offset)` |
 
-use super::fit::{self, Difference, Search, nearest};
+use super::fit::{in_a_row, nearest, side_by_side, sums_of_groups};
+use super::fit_line::{Difference, Lines, Search, from_smallest};
 use super::{extremes, fit_levels, read_f16, two_bits, write_f16};
 
 const LEN: usize = 256;
@@ -36,10 +37,11 @@ pub(super) fn dequantize(block: &[u8; BYTES], values: &mut [f32; LEN]) {
 }
 
 pub(super) fn quantize(values: &[f32; LEN], block: &mut [u8; BYTES]) {
-    let found = Found::new(values, &values.map(f32::abs), SEARCH);
-    let (d, scales) = four_bits(&found.scales);
-    let (dmin, offsets) = four_bits(&found.offsets);
-    found.write(values, (d, scales), (dmin, offsets), block);
+    let lanes = side_by_side(values);
+    let weights = lanes.map(|lane: [f32; GROUPS]| lane.map(f32::abs));
+    let found = from_smallest(&lanes, &weights, SEARCH);
+    let (scales, offsets) = (four_bits(&found.scales), four_bits(&found.offsets));
+    write(values, &found, scales, offsets, block);
 }
 
 pub(super) fn quantize_weighted(
@@ -47,59 +49,38 @@ pub(super) fn quantize_weighted(
     weights: &[f32; LEN],
     block: &mut [u8; BYTES],
 ) {
-    let found = Found::new(values, weights, Search::weighted(SEARCH.top));
-    let sums = fit::sums_of_groups::<16, GROUPS>(weights);
+    let search = Search::weighted(SEARCH.top);
+    let found = from_smallest(&side_by_side(values), &side_by_side(weights), search);
+    let sums = sums_of_groups::<16, GROUPS>(weights);
     let scales = fit_levels::from_zero(&found.scales, &sums, TOP);
     let offsets = fit_levels::from_zero(&found.offsets, &sums, TOP);
-    found.write(values, scales, offsets, block);
+    write(values, &found, scales, offsets, block);
 }
 
-/// What the search found for each group.
-struct Found {
-    levels: [u8; LEN],
-    scales: [f32; GROUPS],
-    offsets: [f32; GROUPS],
-}
-
-impl Found {
-    fn new(values: &[f32; LEN], weights: &[f32; LEN], search: Search) -> Self {
-        let mut found = Self {
-            levels: [0; LEN],
-            scales: [0.0; GROUPS],
-            offsets: [0.0; GROUPS],
-        };
-        let (values, weights) = (values.as_chunks::<16>().0, weights.as_chunks().0);
-        let levels = found.levels.as_chunks_mut().0;
-        for group in 0..GROUPS {
-            (found.scales[group], found.offsets[group], levels[group]) =
-                fit::from_smallest(&values[group], &weights[group], search);
-        }
-        found
+/// Writes a block with these scales and offsets, each as a unit and multiples of it.
+fn write(
+    values: &[f32; LEN],
+    found: &Lines<16, GROUPS>,
+    (d, scales): (f32, [u8; GROUPS]),
+    (dmin, offsets): (f32, [u8; GROUPS]),
+    block: &mut [u8; BYTES],
+) {
+    for (byte, (scale, offset)) in block.iter_mut().zip(scales.iter().zip(offsets)) {
+        *byte = scale | offset << 4;
     }
-
-    /// Writes a block with these scales and offsets, each as a unit and multiples of it.
-    fn write(
-        mut self,
-        values: &[f32; LEN],
-        (d, scales): (f32, [u8; GROUPS]),
-        (dmin, offsets): (f32, [u8; GROUPS]),
-        block: &mut [u8; BYTES],
-    ) {
-        for (byte, (scale, offset)) in block.iter_mut().zip(scales.iter().zip(offsets)) {
-            *byte = scale | offset << 4;
+    write_f16(block, 80, d);
+    write_f16(block, 82, dmin);
+    // The lines as they will be read are not quite those that were found: round once more, to them.
+    let mut levels = [0; LEN];
+    in_a_row(&found.levels, &mut levels);
+    let groups = values.as_chunks::<16>().0.iter();
+    let groups = groups.zip(levels.as_chunks_mut::<16>().0);
+    for ((group, levels), (scale, offset)) in groups.zip(lines(block)) {
+        if scale != 0.0 {
+            *levels = group.map(|value| nearest((value + offset) / scale).clamp(0, 3) as u8);
         }
-        write_f16(block, 80, d);
-        write_f16(block, 82, dmin);
-        // The lines as they will be read are not quite those that were found: round once more, to them.
-        let groups = values.as_chunks::<16>().0.iter();
-        let groups = groups.zip(self.levels.as_chunks_mut::<16>().0);
-        for ((group, levels), (scale, offset)) in groups.zip(lines(block)) {
-            if scale != 0.0 {
-                *levels = group.map(|value| nearest((value + offset) / scale).clamp(0, 3) as u8);
-            }
-        }
-        two_bits::pack(&self.levels, &mut block[16..80]);
     }
+    two_bits::pack(&levels, &mut block[16..80]);
 }
 
 /// A line for each group: element = `scale * level - offset`.

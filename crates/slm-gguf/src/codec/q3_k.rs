@@ -7,7 +7,7 @@
 //! | 96..108 | sixteen scales of six bits, 32 of which is 0 |
 //! | 108..110 | scale `d` of the scales, F16; element = `(d * (scale - 32)) * (level - 4)` |
 
-use super::fit::{self, nearest};
+use super::fit::{self, in_a_row, nearest, side_by_side};
 use super::{fit_levels, largest_magnitude, read_f16, two_bits, write_f16};
 
 const LEN: usize = 256;
@@ -29,9 +29,10 @@ pub(super) fn dequantize(block: &[u8; BYTES], values: &mut [f32; LEN]) {
 
 pub(super) fn quantize(values: &[f32; LEN], block: &mut [u8; BYTES]) {
     let mut levels = [0; LEN];
-    let found: [f32; GROUPS] = each_group(&mut levels, |group, levels| {
-        let (scale, found) = fit_levels::around_zero(&values.as_chunks::<16>().0[group], MIDDLE);
-        *levels = found;
+    let groups = levels.as_chunks_mut::<16>().0;
+    let found: [f32; GROUPS] = std::array::from_fn(|group| {
+        let (scale, levels) = fit_levels::around_zero(&values.as_chunks().0[group], MIDDLE);
+        groups[group] = levels;
         scale
     });
     let largest = largest_magnitude(&found);
@@ -51,24 +52,13 @@ pub(super) fn quantize_weighted(
     weights: &[f32; LEN],
     block: &mut [u8; BYTES],
 ) {
+    let (values_of, weights_of) = (side_by_side(values), side_by_side(weights));
+    let (found, lanes) = fit::around_zero::<16, GROUPS>(&values_of, &weights_of, MIDDLE);
     let mut levels = [0; LEN];
-    let found: [f32; GROUPS] = each_group(&mut levels, |group, levels| {
-        let (values, weights) = (values.as_chunks::<16>().0, weights.as_chunks::<16>().0);
-        let (scale, found) = fit::around_zero(&values[group], &weights[group], MIDDLE);
-        *levels = found;
-        scale
-    });
+    in_a_row(&lanes, &mut levels);
     let sums = fit::sums_of_groups::<16, GROUPS>(weights);
-    let (d, scales) = fit::around_zero(&found, &sums, SCALE_MIDDLE);
+    let (d, scales) = fit::one_around_zero(&found, &sums, SCALE_MIDDLE);
     write(values, levels, d, scales, block);
-}
-
-fn each_group(
-    levels: &mut [u8; LEN],
-    mut fit: impl FnMut(usize, &mut [u8; 16]) -> f32,
-) -> [f32; GROUPS] {
-    let groups = levels.as_chunks_mut::<16>().0;
-    std::array::from_fn(|group| fit(group, &mut groups[group]))
 }
 
 fn write(

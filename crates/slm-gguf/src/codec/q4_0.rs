@@ -25,7 +25,7 @@ pub(super) fn quantize_weighted(
     weights: &[f32; LEN],
     block: &mut [u8; BYTES],
 ) {
-    let (d, levels) = fit::around_zero(values, weights, 8);
+    let (d, levels) = fit::one_around_zero(values, weights, 8);
     write(d, &levels, block);
 }
 

@@ -6,7 +6,7 @@
 //! | 2..4 | smallest element `m`, F16 |
 //! | 4..20 | levels; element = `d * level + m` |
 
-use super::fit::{self, Search};
+use super::fit_line::{self, Search};
 use super::{levels, read_f16, write_f16};
 
 const LEN: usize = 32;
@@ -28,7 +28,7 @@ pub(super) fn quantize_weighted(
     block: &mut [u8; BYTES],
 ) {
     let search = Search::weighted(15);
-    let (d, offset, levels) = fit::from_smallest(values, weights, search);
+    let (d, offset, levels) = fit_line::one_from_smallest(values, weights, search);
     write((d, -offset), &levels, block);
 }
 

@@ -5,7 +5,7 @@
 //! | 0..16 | the groups' lines, see `k_lines.rs` |
 //! | 16..144 | levels: 32 bytes for two groups, the first in the lower halves, the second in the upper ones |
 
-use super::fit::{Difference, Search};
+use super::fit_line::{Difference, Search};
 use super::k_lines;
 
 const LEN: usize = 256;

@@ -7,7 +7,7 @@
 //! | 4..8 | fifth bits |
 //! | 8..24 | low four bits; element = `d * level + m` |
 
-use super::fit::{self, Search};
+use super::fit_line::{self, Search};
 use super::{levels, read_f16, write_f16};
 
 const LEN: usize = 32;
@@ -29,7 +29,7 @@ pub(super) fn quantize_weighted(
     block: &mut [u8; BYTES],
 ) {
     let search = Search::weighted(31);
-    let (d, offset, levels) = fit::from_smallest(values, weights, search);
+    let (d, offset, levels) = fit_line::one_from_smallest(values, weights, search);
     write((d, -offset), &levels, block);
 }
 

@@ -6,7 +6,7 @@
 //! | 16..48 | fifth bits: that of element `i` of group `g` is bit `g` of byte `i` |
 //! | 48..176 | low four bits: 32 bytes for two groups, the first in the lower halves, the second in the upper ones |
 
-use super::fit::{Difference, Search};
+use super::fit_line::{Difference, Search};
 use super::k_lines;
 
 const LEN: usize = 256;

@@ -11,8 +11,8 @@
 //! `i` (lower half), `32 + i` (lower), `i` (upper) and `32 + i` (upper), and its upper bits in byte `i`, the first quarter's
 //! lowest.
 
-use super::fit::{self, nearest};
-use super::{read_f16, write_f16};
+use super::fit::{self, in_a_row, nearest, side_by_side};
+use super::{largest_magnitude, read_f16, write_f16};
 
 const LEN: usize = 256;
 const BYTES: usize = 210;
@@ -43,21 +43,11 @@ pub(super) fn quantize_weighted(
     block: &mut [u8; BYTES],
 ) {
     block.fill(0);
+    let (lanes, weights) = (side_by_side(values), side_by_side(weights));
+    let (found, lanes) = fit::around_zero::<16, GROUPS>(&lanes, &weights, MIDDLE);
     let mut levels = [0; LEN];
-    let mut found = [0f32; GROUPS];
-    let mut largest = 0f32;
-    let groups = values
-        .as_chunks::<16>()
-        .0
-        .iter()
-        .zip(weights.as_chunks::<16>().0)
-        .zip(levels.as_chunks_mut().0);
-    for (((group, weights), levels), scale) in groups.zip(&mut found) {
-        (*scale, *levels) = fit::around_zero(group, weights, MIDDLE);
-        if scale.abs() > largest.abs() {
-            largest = *scale;
-        }
-    }
+    in_a_row(&lanes, &mut levels);
+    let largest = largest_magnitude(&found);
     if largest.abs() < fit::ALL_ZERO {
         return;
     }
