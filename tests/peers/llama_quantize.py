@@ -1,14 +1,16 @@
-"""llama.cpp itself beside slm-gguf: python tests/peers/llama_quantize.py QUANTIZE [SEED]
+"""llama.cpp itself beside slm-gguf: python tests/peers/llama_quantize.py QUANTIZE [SEED [FILE...]]
 
 QUANTIZE is `cargo build --release -p slm-gguf --example quantize`, the Python one with llama-cpp-python, gguf, numpy and
 safetensors (tests/goldens/gguf/PROVENANCE.md). Random models are written in F32 and quantized by both, to every file
-type: names, types and bytes of all tensors are equal, with and without an importance matrix and rules.
+type: names, types and bytes of all tensors are equal, with and without an importance matrix and rules. So are those of
+each FILE, a model in F32.
 """
 
 import random
 import subprocess
 import sys
 import tempfile
+from itertools import chain
 from pathlib import Path
 
 import gguf
@@ -25,18 +27,28 @@ MODELS = 24
 ROWS = 5
 
 
-def main(quantize, seed=0):
+def main(quantize, seed=0, *files):
     draw, wrong, compared = random.Random(int(seed)), 0, 0
-    for number in range(MODELS):
-        model = random_model(draw)
-        has_importance, rules = draw.random() < 0.5, draw.sample(RULES, draw.choice([0, 0, 2]))
-        with tempfile.TemporaryDirectory() as folder:
-            differing, tensors = compare(Path(quantize).absolute(), model, has_importance, rules, Path(folder))
-        compared += tensors
-        wrong += len(differing)
-        print(f"{number}: {model}, importance {has_importance}, rules {rules}: {', '.join(differing[:4]) or 'equal'}", flush=True)
+    quantize = Path(quantize).absolute()
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        for source, importance, rules, what in chain(random_cases(draw, folder), ((file, None, [], file) for file in files)):
+            differing, tensors = compare(quantize, Path(source), importance, rules, folder)
+            compared += tensors
+            wrong += len(differing)
+            print(f"{what}: {', '.join(differing[:4]) or 'equal'}", flush=True)
     print(f"{compared} tensors, {wrong} wrong")
     return 1 if wrong else 0
+
+
+def random_cases(draw, folder):
+    """Files, each with or without an importance matrix and rules."""
+    for _ in range(MODELS):
+        model, source = random_model(draw), folder / "f32.gguf"
+        importance = tiny_files.importances(model) if draw.random() < 0.5 else None
+        rules = draw.sample(RULES, draw.choice([0, 0, 2]))
+        tiny_files.write(model, source, rows=ROWS, seed=model.layers)
+        yield source, importance, rules, f"{model}{', importance' if importance else ''}, rules {rules}"
 
 
 def random_model(draw):
@@ -53,11 +65,9 @@ def random_model(draw):
     )
 
 
-def compare(quantize, model, has_importance, rules, folder):
+def compare(quantize, source, importance, rules, folder):
     """What differs, over all file types, and how many tensors were compared."""
-    source, ours, theirs, matrix = (folder / name for name in ("f32.gguf", "ours.gguf", "theirs.gguf", "imatrix.gguf"))
-    tiny_files.write(model, source, rows=ROWS, seed=model.layers)
-    importance = tiny_files.importances(model) if has_importance else None
+    ours, theirs, matrix = (folder / name for name in ("ours.gguf", "theirs.gguf", "imatrix.gguf"))
     if importance:
         write_matrix(matrix, importance)
     more = [str(matrix) if importance else "-", *(f"{expression}={kind}" for expression, kind in rules)]

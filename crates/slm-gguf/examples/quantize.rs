@@ -11,8 +11,8 @@ use std::ops::Range;
 use std::time::Instant;
 
 use slm_gguf::{
-    Choice, FileType, GgufError, ImportanceMatrix, Metadata, Mixture, Reader, TensorInfo,
-    TensorSpec, TypeRule, Writer, codec, keys,
+    Choice, FileType, GgufError, ImportanceMatrix, Mixture, Reader, TensorInfo, TensorSpec,
+    TypeRule, Writer, codec, keys,
 };
 
 /// About how many elements are turned at a time.
@@ -33,13 +33,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     let reader = Reader::open(source)?;
     let specs: Vec<_> = reader.tensors().iter().map(spec).collect();
-    let choices = choose(
-        reader.metadata(),
-        file_type,
-        importance.is_some(),
-        &rules,
-        &specs,
-    )?;
+    let mixture = Mixture {
+        has_importance: importance.is_some(),
+        rules: &rules,
+        ..Mixture::of(reader.metadata(), file_type)?
+    };
+    let choices = mixture.choose(&specs);
     let chosen = specs
         .into_iter()
         .zip(&choices)
@@ -80,27 +79,6 @@ fn spec(info: &TensorInfo) -> TensorSpec {
         dims: info.dims().to_vec(),
         tensor_type: info.tensor_type(),
     }
-}
-
-fn choose(
-    metadata: &Metadata,
-    file_type: FileType,
-    has_importance: bool,
-    rules: &[TypeRule],
-    tensors: &[TensorSpec],
-) -> Result<Vec<Choice>, GgufError> {
-    let architecture = metadata.require(&keys::general::ARCHITECTURE)?;
-    let count = |key: &keys::ArchitectureKey<u32>| metadata.require(&key.of(&architecture));
-    let mixture = Mixture {
-        file_type,
-        n_layers: count(&keys::llm::BLOCK_COUNT)? as usize,
-        n_heads: count(&keys::llm::HEAD_COUNT)? as usize,
-        n_kv_heads: count(&keys::llm::HEAD_COUNT_KV)? as usize,
-        architecture: &architecture,
-        has_importance,
-        rules,
-    };
-    Ok(mixture.choose(tensors))
 }
 
 /// A tensor in its new type; each thread turns some of the rows.

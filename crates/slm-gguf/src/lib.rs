@@ -36,9 +36,10 @@
 //! | `reader.rs`, `mapping.rs` | a memory-mapped file |
 //! | `layout.rs`, `header_bytes.rs` | a checked plan to the bytes of a header |
 //! | `writer.rs`, `pending_file.rs` | a file, tensor by tensor, that appears only when it is complete |
-//! | `file_type.rs`, `mixture.rs`, `tensor_role.rs`, `type_rule.rs` | which tensor is stored as what |
+//! | `file_type.rs`, `mixture.rs`, `choice.rs`, `tensor_role.rs`, `type_rule.rs` | which tensor is stored as what |
 //! | `imatrix.rs`, `imatrix_file.rs`, `imatrix_dat.rs` | how much each column matters, and llama.cpp's files of that |
 
+mod choice;
 pub mod codec;
 mod cursor;
 mod error;
@@ -63,13 +64,14 @@ mod value;
 mod value_bytes;
 mod writer;
 
+pub use choice::Choice;
 pub use error::GgufError;
 pub use file_type::FileType;
 pub use header::Header;
 pub use imatrix::{ColumnSums, ImportanceMatrix};
 pub use layout::TensorSpec;
 pub use metadata::Metadata;
-pub use mixture::{Choice, Mixture};
+pub use mixture::Mixture;
 pub use reader::Reader;
 pub use tensor_info::TensorInfo;
 pub use tensor_type::TensorType;

@@ -3,7 +3,7 @@
 //! The rules are those of `llama_tensor_get_type` in llama.cpp's `src/llama-quant.cpp` for dense models, as of ggml 0.25.3.
 
 use crate::tensor_role::{Role, may_be_quantized};
-use crate::{FileType, TensorSpec, TensorType, TypeRule};
+use crate::{Choice, FileType, GgufError, Metadata, TensorSpec, TensorType, TypeRule, keys};
 
 /// What decides about a model's tensors, apart from their names and widths.
 #[derive(Clone, Debug)]
@@ -11,7 +11,7 @@ pub struct Mixture<'a> {
     /// What the file is quantized to.
     pub file_type: FileType,
     /// The architecture, such as [`LLAMA`](crate::keys::architecture::LLAMA).
-    pub architecture: &'a str,
+    pub architecture: String,
     /// How many layers the model has.
     pub n_layers: usize,
     /// How many heads of queries.
@@ -24,26 +24,26 @@ pub struct Mixture<'a> {
     pub rules: &'a [TypeRule],
 }
 
-/// What a tensor is stored as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Choice {
-    /// What its rows can be stored as.
-    pub tensor_type: TensorType,
-    /// What the rules ask for. Another one where the rows are not whole blocks of it.
-    pub wanted: TensorType,
-}
-
-impl Choice {
-    /// Whether rows are not whole blocks of what the rules ask for.
-    pub fn fell_back(self) -> bool {
-        self.tensor_type != self.wanted
-    }
-
-    fn of(wanted: TensorType, row_len: u64) -> Self {
-        Self {
-            tensor_type: that_fits(wanted, row_len),
-            wanted,
-        }
+impl Mixture<'static> {
+    /// That of the model with this metadata, without an importance matrix and rules.
+    ///
+    /// # Errors
+    /// [`GgufError::MissingKey`] and [`GgufError::KeyType`] where the metadata does not say which architecture it is, and how many
+    /// layers and heads there are.
+    pub fn of(metadata: &Metadata, file_type: FileType) -> Result<Self, GgufError> {
+        let architecture = metadata.require(&keys::general::ARCHITECTURE)?;
+        let n_layers = metadata.require(&keys::llm::BLOCK_COUNT.of(&architecture))?;
+        let n_heads = metadata.require(&keys::llm::HEAD_COUNT.of(&architecture))?;
+        let n_kv_heads = metadata.get(&keys::llm::HEAD_COUNT_KV.of(&architecture))?;
+        Ok(Self {
+            file_type,
+            architecture,
+            n_layers: n_layers as usize,
+            n_heads: n_heads as usize,
+            n_kv_heads: n_kv_heads.unwrap_or(n_heads) as usize,
+            has_importance: false,
+            rules: &[],
+        })
     }
 }
 
@@ -64,7 +64,7 @@ impl Mixture<'_> {
         let mut places: Vec<usize> = (0..tensors.len()).collect();
         // Rules count the tensors that they have seen, in llama.cpp's order.
         places.sort_by_key(|&place| (layer(&tensors[place].name), &tensors[place].name));
-        let mut choices: Vec<_> = tensors.iter().map(kept).collect();
+        let mut choices: Vec<_> = tensors.iter().map(Choice::kept).collect();
         for place in places {
             if may_be_quantized(&tensors[place]) {
                 choices[place] = walk.choose(&tensors[place]);
@@ -81,15 +81,12 @@ impl Mixture<'_> {
     /// What llama.cpp takes for a 70B model, by nothing but its layers.
     fn is_70b(&self) -> bool {
         let heads_differ = self.n_heads != self.n_kv_heads;
-        self.n_layers == 80
-            && (self.architecture == "qwen2" || self.architecture == "llama" && heads_differ)
-    }
-}
-
-fn kept(tensor: &TensorSpec) -> Choice {
-    Choice {
-        tensor_type: tensor.tensor_type,
-        wanted: tensor.tensor_type,
+        let is_large = match self.architecture.as_str() {
+            keys::architecture::LLAMA => heads_differ,
+            keys::architecture::QWEN2 => true,
+            _ => false,
+        };
+        self.n_layers == 80 && is_large
     }
 }
 
@@ -198,27 +195,6 @@ fn matters(layer: usize, n_layers: usize) -> bool {
     layer < first || layer >= 7 * n_layers / 8 || (layer - first) % 3 == 2
 }
 
-/// What rows of this length can be stored as.
-fn that_fits(wanted: TensorType, row_len: u64) -> TensorType {
-    let fits = |tensor_type: TensorType| row_len.is_multiple_of(tensor_type.block_len() as u64);
-    if fits(wanted) {
-        return wanted;
-    }
-    let smaller = match wanted {
-        TensorType::IQ4_XS => TensorType::IQ4_NL,
-        TensorType::Q2_K | TensorType::Q3_K => TensorType::Q4_0,
-        TensorType::Q4_K => TensorType::Q5_0,
-        TensorType::Q5_K => TensorType::Q5_1,
-        TensorType::Q6_K => TensorType::Q8_0,
-        _ => wanted,
-    };
-    if fits(smaller) {
-        smaller
-    } else {
-        TensorType::F16
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,16 +204,6 @@ mod tests {
         let of_16: Vec<_> = (0..16).filter(|&layer| matters(layer, 16)).collect();
         assert_eq!(of_16, [0, 1, 4, 7, 10, 13, 14, 15]);
         assert!(matters(0, 1));
-    }
-
-    #[test]
-    fn rows_that_are_not_whole_blocks_fall_back() {
-        assert_eq!(that_fits(TensorType::Q4_K, 512), TensorType::Q4_K);
-        assert_eq!(that_fits(TensorType::Q4_K, 576), TensorType::Q5_0);
-        assert_eq!(that_fits(TensorType::IQ4_XS, 96), TensorType::IQ4_NL);
-        assert_eq!(that_fits(TensorType::Q6_K, 172), TensorType::F16);
-        assert_eq!(that_fits(TensorType::Q8_0, 172), TensorType::F16);
-        assert!(Choice::of(TensorType::Q2_K, 32).fell_back());
     }
 
     #[test]

@@ -68,7 +68,7 @@ fn types_are_those_of_llama_cpp() -> Result<(), Box<dyn Error>> {
         for &file_type in FileType::ALL {
             let mixture = Mixture {
                 file_type,
-                architecture: case["architecture"].as_str().unwrap(),
+                architecture: case["architecture"].as_str().unwrap().to_string(),
                 n_layers: count("layers"),
                 n_heads: count("heads"),
                 n_kv_heads: count("kv_heads"),
