@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 use slm_model::{Decoder, Sampling, generate};
 use slm_recipe::Method;
-use slm_train::{MeasuredStep, PartTimes};
+use slm_train::{MeasuredStep, Memory, PartTimes};
 
 use crate::workload::{WorkloadShape, random_ids};
 
@@ -30,6 +30,8 @@ pub(crate) struct Speed {
     /// After the base was loaded, and at the end; none where the system does not tell.
     pub(crate) loaded_peak_bytes: Option<u64>,
     pub(crate) peak_bytes: Option<u64>,
+    /// What the shapes foretell of a step; none without one.
+    pub(crate) expected: Option<Memory>,
     /// Pages that the measured steps had to be given, instead of using those of earlier ones again.
     pub(crate) fresh_pages: Option<u64>,
 }

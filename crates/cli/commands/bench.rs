@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 use slm_model::{device, matmul_flops};
 use slm_run::write_file_atomic;
-use slm_train::measure_steps;
+use slm_train::{Memory, measure_steps};
 
 use crate::{
     args::BenchArguments,
@@ -30,9 +30,14 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
     let pages = fresh_pages();
     let steps = measure_steps(&mut trainer, &mut decoder, arguments.steps)?;
     let pages = Option::zip(fresh_pages(), pages).map(|(after, before)| after - before);
+    let places = steps.iter().map(|step| step.places).max();
     let (recipe, parameters) = (&workload.recipe, workload.config.n_params());
     let training = (!steps.is_empty())
         .then(|| TrainingSpeed::of(steps, recipe.train.method, parameters, matmul_flops));
+    let expected = places.map(|places| {
+        let micro_batch = places.div_ceil(workload.shape.micro_batches);
+        Memory::of(&workload.config, recipe, micro_batch)
+    });
     let mut generation = Vec::new();
     for &rows in arguments
         .rows
@@ -61,6 +66,7 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
         loaded_peak_bytes,
         fresh_pages: pages,
         peak_bytes: peak_memory_bytes(),
+        expected,
     };
     if let Some(path) = &arguments.out {
         write_file_atomic(path, &serde_json::to_vec_pretty(&speed)?)?;

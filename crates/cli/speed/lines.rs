@@ -46,8 +46,11 @@ impl Speed {
 
     fn memory(&self) -> String {
         let known = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), size);
+        let expected = self.expected.map_or_else(String::new, |expected| {
+            format!(" ({} foretold)", size(expected.total_bytes() as u64))
+        });
         format!(
-            "{} at most, {} after loading ({:.1} s)",
+            "{} at most{expected}, {} after loading ({:.1} s)",
             known(self.peak_bytes),
             known(self.loaded_peak_bytes),
             self.load_s

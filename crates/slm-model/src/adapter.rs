@@ -67,18 +67,21 @@ impl From<&LoraSection> for LoraSpec {
 
 impl LoraSpec {
     /// Whether the linear layer at `path` gets a pair.
-    fn adapts(&self, path: &str) -> bool {
+    pub(crate) fn adapts(&self, path: &str) -> bool {
         let in_layers = || layer_of(path).is_some_and(|layer| self.layers.contains(&layer));
         self.targets.holds(path)
             && !self.exclude.holds(path)
-            && !self
-                .modules_to_save
-                .iter()
-                .any(|name| contains_module(path, name))
+            && !self.keeps(path)
             && (self.layers.is_empty() || in_layers())
     }
 
-    fn rank_of(&self, path: &str) -> usize {
+    /// Whether the module at `path` is trained whole.
+    pub(crate) fn keeps(&self, path: &str) -> bool {
+        let mut names = self.modules_to_save.iter();
+        names.any(|name| contains_module(path, name))
+    }
+
+    pub(crate) fn rank_of(&self, path: &str) -> usize {
         by_pattern(&self.ranks, path).copied().unwrap_or(self.r)
     }
 

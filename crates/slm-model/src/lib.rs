@@ -1,5 +1,6 @@
 //! Small language models on burn: where they run, how they are read and written, adapted, scored and sampled.
 
+mod activations;
 mod adapter;
 mod adapter_config;
 mod attention;

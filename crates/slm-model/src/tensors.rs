@@ -17,6 +17,16 @@ pub struct TensorSpec {
     pub(crate) layout: Layout,
 }
 
+impl TensorSpec {
+    /// The width of what a linear layer with this matrix puts out.
+    pub(crate) fn out(&self) -> usize {
+        match (self.layout, &self.shape[..]) {
+            (Layout::Transposed, &[_, out]) | (_, &[out, ..]) => out,
+            _ => 0,
+        }
+    }
+}
+
 impl DecoderConfig {
     /// Every tensor that the files must hold, in the order of a forward pass.
     pub fn tensors(&self) -> Vec<TensorSpec> {

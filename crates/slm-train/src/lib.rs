@@ -6,6 +6,7 @@ mod clip;
 mod error;
 mod exact;
 mod gradients;
+mod memory;
 mod neftune;
 mod optimizer;
 mod pace;
@@ -26,6 +27,7 @@ pub use gradients::{
     Gradients, LossOptions, TokenMeans, held_out_means, judged_loss_and_gradients,
     loss_and_gradients,
 };
+pub use memory::Memory;
 pub use optimizer::Optimizer;
 pub use plateau::Plateau;
 pub use preference::{JudgedCounts, JudgedSums, Judging, Preference};

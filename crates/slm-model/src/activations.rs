@@ -1,0 +1,57 @@
+//! What a forward pass keeps for the backward one, from the shapes alone.
+
+use crate::config::QkNorm;
+use crate::family::FeedForwardNames;
+use crate::{DecoderConfig, LoraSpec, TensorSpec};
+
+impl DecoderConfig {
+    /// Values that a layer keeps for each token, with the fused operations of `slm-ops`; `rank` is that of a pair.
+    ///
+    /// Norms keep what they read; the layers of attention and feed-forward their inputs, once for all that read the same, and
+    /// each pair what A made of it; attention its queries, keys, values and results; a gate both its sides.
+    pub fn kept_per_token(&self, rank: usize) -> usize {
+        let names = &self.family.names;
+        let (d, ff) = (self.hidden_size, self.intermediate_size);
+        let q = self.num_attention_heads * self.head_dim;
+        let kv = self.num_key_value_heads * self.head_dim;
+
+        let in_norms = [names.attention_in_norm, names.ff_in_norm];
+        let out_norms = [names.attention_out_norm, names.ff_out_norm];
+        let norms = in_norms.iter().chain(&out_norms).flatten().count() * d;
+        let of_heads = match self.qk_norm {
+            Some(QkNorm::Head | QkNorm::Projection) => q + kv,
+            None => 0,
+        };
+        let inputs = if self.parallel_residual { d } else { 2 * d };
+        let attention = 2 * q + 2 * kv;
+        let (feed_forward, pairs) = match names.ff {
+            FeedForwardNames::Gated { .. } => (3 * ff, 7),
+            FeedForwardNames::GatedJoined { .. } => (3 * ff, 5),
+            FeedForwardNames::Plain { .. } => (2 * ff, 6),
+        };
+        norms + of_heads + inputs + attention + feed_forward + pairs * rank
+    }
+
+    /// The widest that a layer's inner values are at a time: what flows back into a feed-forward half.
+    pub fn flowing_per_token(&self) -> usize {
+        3 * self.intermediate_size + 2 * self.hidden_size
+    }
+}
+
+impl LoraSpec {
+    /// How many values it trains of such a model: its pairs, their magnitudes, and copies of `modules_to_save`.
+    pub fn n_params(&self, config: &DecoderConfig) -> usize {
+        let trained = |tensor: TensorSpec| {
+            let path = tensor.name.trim_end_matches(".weight");
+            if self.keeps(path) {
+                return tensor.shape.iter().product();
+            }
+            if !config.is_linear(&tensor) || !self.adapts(path) {
+                return 0;
+            }
+            let magnitudes = if self.use_dora { tensor.out() } else { 0 };
+            self.rank_of(path) * tensor.shape.iter().sum::<usize>() + magnitudes
+        };
+        config.tensors().into_iter().map(trained).sum()
+    }
+}
