@@ -2,10 +2,12 @@
 //!
 //! Nothing here waits for a device, and every tensor that is written in place is one that nobody else reads.
 
+use std::mem::MaybeUninit;
 use std::sync::LazyLock;
 
 use burn::backend::LibTorch;
 use burn::backend::tensor::FloatTensor;
+use tch::kind::Element;
 use tch::{Device, Kind, Tensor};
 
 use crate::frozen_product::{FEW, columns_of_few};
@@ -81,21 +83,34 @@ fn few(x: &Tensor, weight: &Tensor) -> Tensor {
         .contiguous()
 }
 
-/// The values of a contiguous tensor of f32 in a processor's memory.
-pub(crate) fn values(x: &Tensor) -> &[f32] {
-    // SAFETY: the tensor's memory holds as many values in one piece, and lives as long as the tensor that is borrowed.
+/// The values of a contiguous tensor in a processor's memory.
+pub(crate) fn values<E: Element>(x: &Tensor) -> &[E] {
+    assert_eq!(x.kind(), E::KIND, "the kind of the values");
+    // SAFETY: the tensor's memory holds as many values of this kind in one piece, and lives as long as the tensor that is
+    // borrowed.
     #[expect(unsafe_code, reason = "tch gives a pointer")]
     unsafe {
-        std::slice::from_raw_parts(x.data_ptr().cast::<f32>(), x.numel())
+        std::slice::from_raw_parts(x.data_ptr().cast(), x.numel())
     }
 }
 
 /// The same of a tensor that nobody else reads, to be written.
 pub(crate) fn values_mut(x: &mut Tensor) -> &mut [f32] {
+    assert_eq!(x.kind(), Kind::Float, "the kind of the values");
     // SAFETY: as above, and the tensor's memory is its own.
     #[expect(unsafe_code, reason = "tch gives a pointer")]
     unsafe {
-        std::slice::from_raw_parts_mut(x.data_ptr().cast::<f32>(), x.numel())
+        std::slice::from_raw_parts_mut(x.data_ptr().cast(), x.numel())
+    }
+}
+
+/// The same of a tensor that has not been written yet.
+pub(crate) fn unwritten(x: &mut Tensor) -> &mut [MaybeUninit<f32>] {
+    assert_eq!(x.kind(), Kind::Float, "the kind of the values");
+    // SAFETY: as above, and nothing is said of what the memory holds.
+    #[expect(unsafe_code, reason = "tch gives a pointer")]
+    unsafe {
+        std::slice::from_raw_parts_mut(x.data_ptr().cast(), x.numel())
     }
 }
 

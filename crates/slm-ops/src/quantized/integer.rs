@@ -17,6 +17,7 @@ mod kernel;
 #[cfg(feature = "libtorch")]
 mod libtorch;
 mod panels;
+mod products;
 mod scalar;
 mod tokens;
 

@@ -1,46 +1,53 @@
-//! The product by ATen's integer product, which is oneDNN's on processors.
+//! The products on LibTorch: our own loops over a processor's memory. ATen's `_int_mm` takes as long, and needs passes before
+//! and after it, each with memory of its own.
 
 use burn::backend::LibTorch;
 use burn::backend::tensor::FloatTensor;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::super::int8::STEP;
-use super::{Int8Matrix, IntegerProduct, SMALLEST, portable_gradient, portable_product};
-use crate::torch::handle;
+use super::products::{self, Codes};
+use super::{Int8Matrix, IntegerProduct, portable_gradient, portable_product};
+use crate::torch::{handle, unwritten, values};
 
 impl IntegerProduct for LibTorch {
     fn integer_product(x: FloatTensor<Self>, weight: Int8Matrix<Self>) -> FloatTensor<Self> {
-        if !is_processor(&x.tensor) {
+        if !has_loops(&x.tensor) {
             return portable_product::<Self>(x, weight);
         }
-        let (x, scales) = tokens(&x.tensor);
-        let sums = x.internal_int_mm(&weight.codes.tensor.tr());
-        handle((sums * scales).g_mul_(&steps(&weight)))
+        let ([out, columns], x) = (weight.shape(), x.tensor.contiguous());
+        let rows = x.size()[0] as usize;
+        let mut y = x.new_empty([rows as i64, out as i64], (Kind::Float, Device::Cpu));
+        with_codes(&weight, |weight| {
+            products::forward((values(&x), columns), rows, weight, unwritten(&mut y));
+        });
+        handle(y)
     }
 
     fn integer_gradient(dy: FloatTensor<Self>, weight: Int8Matrix<Self>) -> FloatTensor<Self> {
-        if !is_processor(&dy.tensor) {
+        if !has_loops(&dy.tensor) {
             return portable_gradient::<Self>(dy, weight);
         }
-        let (dy, scales) = tokens(&(dy.tensor * steps(&weight)));
-        handle(dy.internal_int_mm(&weight.codes.tensor) * scales)
+        let ([out, columns], dy) = (weight.shape(), dy.tensor.contiguous());
+        let rows = dy.size()[0] as usize;
+        let mut dx = dy.new_empty([rows as i64, columns as i64], (Kind::Float, Device::Cpu));
+        with_codes(&weight, |weight| {
+            products::backward((values(&dy), out), rows, weight, unwritten(&mut dx));
+        });
+        handle(dx)
     }
 }
 
-/// On others, what `_int_mm` takes depends on shapes.
-fn is_processor(x: &Tensor) -> bool {
-    x.device() == tch::Device::Cpu
+fn has_loops(x: &Tensor) -> bool {
+    x.device() == Device::Cpu && products::are_fast()
 }
 
-/// What a code of each row stands for, `[1, out]`.
-fn steps(weight: &Int8Matrix<LibTorch>) -> Tensor {
-    weight.absmax.tensor.tr() * f64::from(STEP)
-}
-
-/// Codes of rows, and what they stand for, `[rows, 1]`.
-fn tokens(x: &Tensor) -> (Tensor, Tensor) {
-    let absmax = x.abs().amax([1i64].as_slice(), true);
-    let scales = absmax.clamp_min(f64::from(SMALLEST)).reciprocal() * 127.0;
-    let codes = (x * scales).round_().to_kind(Kind::Int8);
-    (codes, absmax / 127.0)
+fn with_codes(weight: &Int8Matrix<LibTorch>, work: impl FnOnce(Codes<'_>)) {
+    let codes = weight.codes.tensor.contiguous();
+    let steps = &weight.absmax.tensor * f64::from(STEP);
+    work(Codes {
+        values: values(&codes),
+        columns: weight.shape()[1],
+        steps: values(&steps.contiguous()),
+    });
 }

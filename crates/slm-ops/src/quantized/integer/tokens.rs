@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::SMALLEST;
 use super::kernel::{QUAD, TILE};
-use crate::rows::{Rows, row, rows_per_task};
+use crate::rows::{row, rows_per_task};
 use crate::vector::vectorised;
 
 /// Codes of rows, each filled up with zeros to whole quads.
@@ -12,6 +12,8 @@ pub(super) struct Tokens {
     codes: Vec<[i8; QUAD]>,
     /// Quads per row.
     quads: usize,
+    /// Codes per row, those that fill it up apart.
+    n: usize,
     scales: Vec<f32>,
     /// Of the codes of a row.
     sums: Vec<i32>,
@@ -25,31 +27,32 @@ pub(super) struct TokenTile<'a> {
 }
 
 impl Tokens {
-    /// `round(127 x / absmax)` of each row. `factors` multiply the columns before.
-    pub(super) fn of(x: &Rows, factors: Option<&[f32]>) -> Self {
-        let quads = x.n.div_ceil(QUAD);
+    /// `round(127 x / absmax)` of each of `count` rows of length `n`. `factors` multiply the columns before.
+    pub(super) fn of(x: (&[f32], usize), [count, n]: [usize; 2], factors: Option<&[f32]>) -> Self {
+        let quads = n.div_ceil(QUAD);
         let mut it = Self {
-            codes: vec![[0; QUAD]; x.count * quads],
+            codes: vec![[0; QUAD]; count * quads],
             quads,
-            scales: vec![0.0; x.count],
-            sums: vec![0; x.count],
+            n,
+            scales: vec![0.0; count],
+            sums: vec![0; count],
         };
-        let task = rows_per_task(x.n);
+        let task = rows_per_task(n);
         it.codes
             .par_chunks_mut(task * quads)
             .zip(it.scales.par_chunks_mut(task))
             .zip(it.sums.par_chunks_mut(task))
             .enumerate()
             .for_each(|(i, ((codes, scales), sums))| {
-                let mut scaled = vec![0.0; x.n];
+                let mut scaled = vec![0.0; n];
                 let rows = codes.chunks_mut(quads).zip(scales).zip(sums);
                 for (j, ((codes, scale), sum)) in rows.enumerate() {
-                    let mut values = row(x.values(), i * task + j, x.n);
+                    let mut values = row(x, i * task + j, n);
                     if let Some(factors) = factors {
                         multiply(values, factors, &mut scaled);
                         values = &scaled;
                     }
-                    (*scale, *sum) = quantize(values, &mut codes.as_flattened_mut()[..x.n]);
+                    (*scale, *sum) = quantize(values, &mut codes.as_flattened_mut()[..n]);
                 }
             });
         it
@@ -61,6 +64,10 @@ impl Tokens {
 
     pub(super) fn scales(&self, first: usize, rows: usize) -> &[f32] {
         &self.scales[first..][..rows]
+    }
+
+    pub(super) fn row(&self, i: usize) -> &[i8] {
+        &self.codes[i * self.quads..][..self.quads].as_flattened()[..self.n]
     }
 
     pub(super) fn tile(&self, first: usize) -> TokenTile<'_> {
