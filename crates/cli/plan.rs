@@ -6,8 +6,8 @@ use anyhow::Result;
 use serde::Serialize;
 use slm_data::{BatchOptions, Side};
 use slm_model::{device, quant_scheme};
-use slm_recipe::{EvalTask, Method, Recipe};
-use slm_train::{batches_per_epoch, total_steps};
+use slm_recipe::{EvalTask, Method, Objective, Recipe};
+use slm_train::{Memory, batches_per_epoch, total_steps};
 
 use crate::{
     preview::Preview,
@@ -28,6 +28,9 @@ pub(crate) struct Plan {
     weights_bytes: usize,
     /// The same without `model.quantization`.
     weights_bytes_unquantized: usize,
+    /// Of a micro-batch at its largest.
+    memory: Memory,
+    micro_batch_tokens: usize,
     train_rows: usize,
     held_out_rows: usize,
     left_out_rows: usize,
@@ -48,6 +51,7 @@ impl Plan {
         let (train, held_out) = (manifest.side(Side::Train), manifest.side(Side::Validation));
         let (steps, epochs) = steps(recipe, preview);
         let section = &recipe.train;
+        let micro_batch_tokens = largest_micro_batch(recipe, preview);
         Ok(Self {
             run: recipe.output_dir.clone(),
             run_exists: std::path::Path::new(&recipe.output_dir)
@@ -62,6 +66,8 @@ impl Plan {
             parameters: config.n_params(),
             weights_bytes: config.size_bytes(recipe.model.dtype, quant_scheme(&recipe.model)),
             weights_bytes_unquantized: config.size_bytes(recipe.model.dtype, None),
+            memory: Memory::of(&config, recipe, micro_batch_tokens),
+            micro_batch_tokens,
             train_rows: train.rows,
             held_out_rows: held_out.rows,
             left_out_rows: train.dropped.total() + held_out.dropped.total(),
@@ -93,6 +99,7 @@ impl Plan {
             format!("{} ({}, {parameters} parameters)", self.base, self.family),
         ]);
         table.row(["weights".into(), self.weights()]);
+        table.row(["memory".into(), self.memory()]);
         table.row(["device".into(), self.device.clone()]);
         table.row([
             "rows".into(),
@@ -125,6 +132,23 @@ impl Plan {
 }
 
 impl Plan {
+    /// What training takes up, and what most of it goes to.
+    fn memory(&self) -> String {
+        let bytes = |bytes: usize| size(bytes as u64);
+        let Memory {
+            trained_bytes,
+            activations_bytes,
+            ..
+        } = self.memory;
+        format!(
+            "about {} while training: {} for what is trained, {} for {} tokens at a time",
+            bytes(self.memory.total_bytes()),
+            bytes(trained_bytes),
+            bytes(activations_bytes),
+            thousands(self.micro_batch_tokens),
+        )
+    }
+
     /// What the weights take up, and what that saves.
     fn weights(&self) -> String {
         let [kept, floats] = [self.weights_bytes, self.weights_bytes_unquantized];
@@ -138,6 +162,20 @@ impl Plan {
             }
         }
     }
+}
+
+/// Tokens of a micro-batch that has the longest row, padding included.
+fn largest_micro_batch(recipe: &Recipe, preview: &Preview) -> usize {
+    let longest = preview.shards.train().iter().map(|row| row.ids.len()).max();
+    let length = match recipe.data.packing {
+        true => recipe.model.max_length,
+        false => longest.unwrap_or_default(),
+    };
+    let answers = match recipe.train.objective {
+        Objective::Dpo | Objective::Orpo => 2,
+        _ => 1,
+    };
+    recipe.train.per_device_train_batch_size * answers * length
 }
 
 /// Optimizer steps, and the passes over the rows that they make.

@@ -95,6 +95,52 @@ fn steps_use_their_pages_again() {
     assert!(pages < 10_000, "{pages} pages in 3 steps");
 }
 
+/// What the shapes foretell of a step is what it takes up, the program itself apart.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn memory_is_foretold() {
+    let shape = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/shapes/15m");
+    let base = format!("model.base_model={shape}");
+    let sandbox = Sandbox::new();
+    let measured = |more: &[&str]| {
+        let fixed = [
+            "bench",
+            "adapter.toml",
+            &base,
+            "lora.target_modules=all-linear",
+            "lora.r=8",
+            "--random-weights",
+            "--batch=4",
+            "--steps=1",
+            "--warmup=1",
+            "--json",
+        ];
+        let speed = sandbox.json(&[&fixed[..], more].concat());
+        let parts = speed["expected"].as_object().unwrap().values();
+        let expected: u64 = parts.map(|bytes| bytes.as_u64().unwrap()).sum();
+        (speed["peak_bytes"].as_u64().unwrap(), expected)
+    };
+    let cases: [&[&str]; 3] = [
+        &["--length=256"],
+        &["--length=512"],
+        &["--length=512", "train.gradient_checkpointing=true"],
+    ];
+    for case in cases {
+        let (peak, expected) = measured(case);
+        let beside = peak as f64 - expected as f64;
+        // libtorch's libraries are a program of their own.
+        let program = if cfg!(feature = "libtorch") {
+            180e6
+        } else {
+            60e6
+        };
+        assert!(
+            beside.abs() < program + 0.05 * expected as f64,
+            "{case:?}: {peak} bytes where {expected} were foretold"
+        );
+    }
+}
+
 #[test]
 fn bench_refuses_a_row_of_one_token() {
     let sandbox = Sandbox::new();

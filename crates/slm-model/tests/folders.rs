@@ -97,6 +97,47 @@ fn a_file_of_the_bare_model_is_the_same_model() {
     }
 }
 
+/// What a plan says of an adapter without making it.
+#[test]
+fn an_adapters_size_follows_from_the_shapes() {
+    let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/goldens/data");
+    let plain = LoraSection {
+        r: 3,
+        ..LoraSection::default()
+    };
+    let ranks = [(r"1\..*(down_proj|c_proj)".to_owned(), 5)];
+    let sections = [
+        plain.clone(),
+        LoraSection {
+            use_dora: true,
+            layers_to_transform: vec![1],
+            ..plain.clone()
+        },
+        LoraSection {
+            rank_pattern: ranks.into(),
+            ..plain.clone()
+        },
+    ];
+    for family in ["gpt2", "llama"] {
+        let device = device::open("cpu").unwrap();
+        let config = DecoderConfig::read(&goldens.join(family).join("model")).unwrap();
+        for section in &sections {
+            let spec = LoraSpec::from(section);
+            let mut decoder = Decoder::init(config.clone(), 1, &device);
+            decoder.attach_lora(&spec, 1).unwrap();
+            let trained = decoder.n_trainable();
+            assert_eq!(spec.n_params(&config), trained, "{family}: {section:?}");
+        }
+    }
+    let mut decoder = decoder();
+    let spec = LoraSpec::from(&LoraSection {
+        modules_to_save: vec!["embed_tokens".into(), "q_proj".into()],
+        ..plain
+    });
+    decoder.attach_lora(&spec, 1).unwrap();
+    assert_eq!(spec.n_params(decoder.config()), decoder.n_trainable());
+}
+
 #[test]
 fn a_written_model_is_the_same_model() {
     assert_eq!(logits(&load(&folder()).unwrap()), logits(&decoder()));
