@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::tensor::DType;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use slm_gguf::FileType;
 use slm_model::{Decoder, ModelError, Param, save_adapter};
 use slm_recipe::{ExportSection, GgufType};
 use slm_run::{AtomicDir, AtomicFile, Emit, Event, RunError, sha256_file, write_file_atomic};
@@ -178,17 +179,19 @@ impl Walk<'_> {
             tokenizer,
             ..
         } = *self.request;
-        let file = GgufFile::plan(&self.merged, weights)?;
+        let config = self.merged.config();
+        let n_params = self.merged.n_params();
+        // Both have llama.cpp's names; a test holds them to each other.
+        let file_type: FileType = weights.name().parse()?;
+        let mut metadata = model_metadata(config, n_params, file_type, name, base_model);
+        let file = GgufFile::plan(&self.merged, &metadata, file_type)?;
         let n = file.fallen_back.len();
-        if let Some(first) = file.fallen_back.first() {
+        if let Some((first, tensor_type)) = file.fallen_back.first() {
             let text = format!(
-                "{n} tensors of `{file_name}` are F16, because a row is no multiple of 32: `{first}` and those like it"
+                "{n} tensors of `{file_name}` have a larger type, because a row is not whole blocks of theirs: `{first}` is {tensor_type}"
             );
             (self.emit)(Event::Note { text });
         }
-        let config = self.merged.config();
-        let n_params = self.merged.n_params();
-        let mut metadata = model_metadata(config, n_params, weights, name, base_model);
         set_vocabulary(&mut metadata, tokenizer, config.vocab_size, self.emit)?;
         file.write(&metadata, path)
     }

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use slm_gguf::{Metadata, TensorSpec, TensorType, Writer};
+use slm_gguf::{FileType, Metadata, Mixture, TensorSpec, TensorType, Writer};
 use slm_model::{Decoder, Param};
-use slm_recipe::GgufType;
 
 use crate::ExportError;
 use crate::architecture::{ensure_expressible, is_paired, tensor_name, to_pairs};
@@ -29,20 +28,23 @@ enum Content<'a> {
 pub(crate) struct GgufFile<'a> {
     decoder: &'a Decoder,
     tensors: Vec<Planned<'a>>,
-    /// Names of the tensors that are F16 because a row is not whole blocks.
-    pub(crate) fallen_back: Vec<String>,
+    /// Names of the tensors whose rows are not whole blocks of what the mixture asks for, with what they are instead.
+    pub(crate) fallen_back: Vec<(String, TensorType)>,
 }
 
 impl<'a> GgufFile<'a> {
-    /// Plans the file of `decoder`, which has no adapter.
+    /// Plans the file of `decoder`, which has no adapter, with the types that llama.cpp's `llama-quantize` gives its tensors.
     ///
     /// # Errors
     /// [`ExportError::NotInGguf`] for what llama.cpp has no tensor for.
-    pub(crate) fn plan(decoder: &'a Decoder, weights: GgufType) -> Result<Self, ExportError> {
+    pub(crate) fn plan(
+        decoder: &'a Decoder,
+        metadata: &Metadata,
+        file_type: FileType,
+    ) -> Result<Self, ExportError> {
         let config = decoder.config();
         ensure_expressible(config)?;
         let mut tensors = Vec::new();
-        let mut fallen_back = Vec::new();
         // First, where llama.cpp's converter puts it.
         if let Some(factors) = rope_factors(config)? {
             tensors.push(Planned {
@@ -54,15 +56,19 @@ impl<'a> GgufFile<'a> {
             let name = tensor_name(&param.name).ok_or_else(|| ExportError::NotInGguf {
                 what: format!("`{}`", param.name),
             })?;
-            let shape = param.file_shape();
-            let tensor_type = stored_as(weights, &shape);
-            if tensor_type == TensorType::F16 && weights == GgufType::Q8_0 {
-                fallen_back.push(name.clone());
-            }
             tensors.push(Planned {
-                spec: TensorSpec::from_shape(name, &shape, tensor_type),
+                spec: TensorSpec::from_shape(name, &param.file_shape(), TensorType::F32),
                 content: Content::Param(param),
             });
+        }
+        let specs: Vec<_> = tensors.iter().map(|planned| planned.spec.clone()).collect();
+        let choices = Mixture::of(metadata, file_type)?.choose(&specs);
+        let mut fallen_back = Vec::new();
+        for (Planned { spec, .. }, choice) in tensors.iter_mut().zip(choices) {
+            spec.tensor_type = choice.tensor_type;
+            if choice.fell_back() {
+                fallen_back.push((spec.name.clone(), choice.tensor_type));
+            }
         }
         Ok(Self {
             decoder,
@@ -105,30 +111,18 @@ impl<'a> GgufFile<'a> {
     }
 }
 
-/// Norms and biases stay F32, as llama.cpp needs them; a row that is not whole blocks becomes F16.
-fn stored_as(weights: GgufType, shape: &[usize]) -> TensorType {
-    let row_len = shape.last().copied().unwrap_or(1);
-    match weights {
-        _ if shape.len() == 1 => TensorType::F32,
-        GgufType::F32 => TensorType::F32,
-        GgufType::F16 => TensorType::F16,
-        GgufType::BF16 => TensorType::BF16,
-        GgufType::Q8_0 if row_len.is_multiple_of(TensorType::Q8_0.block_len()) => TensorType::Q8_0,
-        GgufType::Q8_0 => TensorType::F16,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use slm_recipe::GgufType;
+
     use super::*;
 
     #[test]
-    fn a_type_holds_whole_blocks_and_vectors_stay_f32() {
-        assert_eq!(stored_as(GgufType::Q8_0, &[512, 64]), TensorType::Q8_0);
-        assert_eq!(stored_as(GgufType::Q8_0, &[64, 172]), TensorType::F16);
-        assert_eq!(stored_as(GgufType::Q8_0, &[64]), TensorType::F32);
-        assert_eq!(stored_as(GgufType::BF16, &[64]), TensorType::F32);
-        assert_eq!(stored_as(GgufType::BF16, &[64, 172]), TensorType::BF16);
-        assert_eq!(stored_as(GgufType::F16, &[64, 172]), TensorType::F16);
+    fn every_type_of_a_recipe_is_one_of_llama_cpp() {
+        use GgufType::{BF16, F16, F32, Q8_0};
+        for weights in [F32, F16, BF16, Q8_0] {
+            let file_type: FileType = weights.name().parse().unwrap();
+            assert_eq!(file_type.name(), weights.name());
+        }
     }
 }

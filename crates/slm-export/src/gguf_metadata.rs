@@ -1,8 +1,7 @@
 //! What a GGUF file says about the model: keys and values as llama.cpp's converter writes them.
 
-use slm_gguf::{Metadata, keys};
+use slm_gguf::{FileType, Metadata, keys};
 use slm_model::DecoderConfig;
-use slm_recipe::GgufType;
 
 use crate::ExportError;
 use crate::architecture::not_in_gguf;
@@ -78,7 +77,7 @@ pub(crate) fn are_rope_factors(config: &DecoderConfig, found: &[f32]) -> bool {
 pub(crate) fn model_metadata(
     config: &DecoderConfig,
     n_params: usize,
-    weights: GgufType,
+    file_type: FileType,
     name: &str,
     base_model: &str,
 ) -> Metadata {
@@ -92,7 +91,7 @@ pub(crate) fn model_metadata(
     set_base_model(&mut metadata, base_model);
     set_dimensions(&mut metadata, config, architecture);
     set_rope(&mut metadata, config, architecture);
-    metadata.set(&general::FILE_TYPE, file_type(weights));
+    metadata.set(&general::FILE_TYPE, file_type.id());
     metadata.set(
         &general::QUANTIZATION_VERSION,
         general::QUANTIZATION_VERSION_NOW,
@@ -164,16 +163,6 @@ fn set_rope(metadata: &mut Metadata, config: &DecoderConfig, architecture: &str)
     }
 }
 
-fn file_type(weights: GgufType) -> u32 {
-    use keys::file_type;
-    match weights {
-        GgufType::F32 => file_type::ALL_F32,
-        GgufType::F16 => file_type::MOSTLY_F16,
-        GgufType::BF16 => file_type::MOSTLY_BF16,
-        GgufType::Q8_0 => file_type::MOSTLY_Q8_0,
-    }
-}
-
 /// The size class in two digits or more: `260K`, `3.1M`, `135M` (gguf-py's `size_label`).
 fn size_label(n_params: usize) -> String {
     let n = n_params as f64;
@@ -203,7 +192,7 @@ mod tests {
     }
 
     fn metadata(config: &DecoderConfig) -> Metadata {
-        model_metadata(config, 135_000_000, GgufType::Q8_0, "run", "owner/name")
+        model_metadata(config, 135_000_000, FileType::Q8_0, "run", "owner/name")
     }
 
     #[test]
