@@ -2,7 +2,7 @@
 
 QUANTIZE is `cargo build --release -p slm-gguf --example quantize`, the Python one with llama-cpp-python, gguf, numpy and
 safetensors (tests/goldens/gguf/PROVENANCE.md). Random models are written in F32 and quantized by both, to every file
-type: names, types and bytes of all tensors are equal, with and without an importance matrix and rules. So are those of
+type: metadata, names, types and bytes of all tensors are equal, with and without an importance matrix and rules. So are those of
 each FILE, a model in F32.
 """
 
@@ -37,7 +37,7 @@ def main(quantize, seed=0, *files):
             compared += tensors
             wrong += len(differing)
             print(f"{what}: {', '.join(differing[:4]) or 'equal'}", flush=True)
-    print(f"{compared} tensors, {wrong} wrong")
+    print(f"{compared} keys and tensors, {wrong} wrong")
     return 1 if wrong else 0
 
 
@@ -66,7 +66,7 @@ def random_model(draw):
 
 
 def compare(quantize, source, importance, rules, folder):
-    """What differs, over all file types, and how many tensors were compared."""
+    """What differs, over all file types, and how many keys and tensors were compared."""
     ours, theirs, matrix = (folder / name for name in ("ours.gguf", "theirs.gguf", "imatrix.gguf"))
     if importance:
         write_matrix(matrix, importance)
@@ -84,8 +84,10 @@ def compare(quantize, source, importance, rules, folder):
 
 
 def tensors(path):
-    """Types and bytes."""
-    return {tensor.name: (tensor.tensor_type, tensor.data.tobytes()) for tensor in gguf.GGUFReader(path).tensors}
+    """Types and bytes, and what the file says of itself."""
+    reader = gguf.GGUFReader(path)
+    said = {key: field.contents() for key, field in reader.fields.items() if not key.startswith("GGUF.")}
+    return said | {tensor.name: (tensor.tensor_type, tensor.data.tobytes()) for tensor in reader.tensors}
 
 
 def write_matrix(path, importance):

@@ -77,7 +77,7 @@ pub mod general {
     pub const QUANTIZATION_VERSION_NOW: u32 = 2;
     /// What every tensor's place is a multiple of; 32 where missing.
     pub const ALIGNMENT: Key<u32> = Key::new("general.alignment");
-    /// What most tensors are stored as, a number of [`file_type`](super::file_type).
+    /// What most tensors are stored as, the number of a [`FileType`](crate::FileType).
     pub const FILE_TYPE: Key<u32> = Key::new("general.file_type");
 
     /// Name for people to read.
@@ -128,36 +128,6 @@ pub mod general {
             holds: std::marker::PhantomData,
         }
     }
-}
-
-/// Values of [`general::FILE_TYPE`]: `llama_ftype` in llama.h.
-pub mod file_type {
-    /// Everything is F32.
-    pub const ALL_F32: u32 = 0;
-    /// F16, except one-dimensional tensors.
-    pub const MOSTLY_F16: u32 = 1;
-    /// Q4_0, except one-dimensional tensors.
-    pub const MOSTLY_Q4_0: u32 = 2;
-    /// Q4_1, except one-dimensional tensors.
-    pub const MOSTLY_Q4_1: u32 = 3;
-    /// Q8_0, except one-dimensional tensors.
-    pub const MOSTLY_Q8_0: u32 = 7;
-    /// Q5_0, except one-dimensional tensors.
-    pub const MOSTLY_Q5_0: u32 = 8;
-    /// Q5_1, except one-dimensional tensors.
-    pub const MOSTLY_Q5_1: u32 = 9;
-    /// Q4_K throughout.
-    pub const MOSTLY_Q4_K_S: u32 = 14;
-    /// Q4_K, with Q6_K where it matters most.
-    pub const MOSTLY_Q4_K_M: u32 = 15;
-    /// Q5_K throughout.
-    pub const MOSTLY_Q5_K_S: u32 = 16;
-    /// Q5_K, with Q6_K where it matters most.
-    pub const MOSTLY_Q5_K_M: u32 = 17;
-    /// Q6_K, except one-dimensional tensors.
-    pub const MOSTLY_Q6_K: u32 = 18;
-    /// BF16, except one-dimensional tensors.
-    pub const MOSTLY_BF16: u32 = 32;
 }
 
 /// `llama.*`, `qwen2.*`, `qwen3.*`: the decoder's dimensions. `config.json` names are those of Hugging Face.
