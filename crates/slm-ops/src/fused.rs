@@ -6,7 +6,9 @@
 
 use std::cell::Cell;
 
-use burn::backend::DispatchDevice;
+use burn::backend::autodiff::{NodeId, grads::Gradients};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, DispatchDevice};
 use burn::tensor::{DType, Tensor};
 
 thread_local! {
@@ -44,4 +46,16 @@ pub(crate) fn applies<const D: usize>(x: &Tensor<D>) -> bool {
 /// Whether `x` lies on Flex.
 pub(crate) fn is_flex<const D: usize>(x: &Tensor<D>) -> bool {
     matches!(x.device().inner().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// Hands an operation's inputs their gradients: those that want one and were given one.
+pub(crate) fn register<B: Backend>(
+    grads: &mut Gradients,
+    pairs: impl IntoIterator<Item = (Option<NodeId>, Option<FloatTensor<B>>)>,
+) {
+    for pair in pairs {
+        if let (Some(input), Some(gradient)) = pair {
+            grads.register::<B>(input, gradient);
+        }
+    }
 }

@@ -7,6 +7,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
 use super::{Scores, Sight};
+use crate::fused::register;
 
 /// A backend with fused attention.
 #[backend_extension(Autodiff, Flex, LibTorch: cfg(feature = "libtorch"))]
@@ -118,10 +119,7 @@ impl<B: Passes> Backward<B, 3> for Attend {
     ) {
         let dy = grads.consume::<B>(&ops.node);
         let gradients = B::backward(ops.state, dy);
-        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
-            if let Some(parent) = parent {
-                grads.register::<B>(parent.id, gradient);
-            }
-        }
+        let inputs = ops.parents.map(|input| input.map(|input| input.id));
+        register::<B>(grads, inputs.into_iter().zip(gradients.map(Some)));
     }
 }

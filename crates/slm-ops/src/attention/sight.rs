@@ -82,9 +82,14 @@ impl Sight {
         self.first.iter().all(|&first| first == 0)
     }
 
-    /// What is added to the scores: `[1 or batch, 1, time, seen]`, f32, 0 where seen and -∞ where not. Made once.
+    /// What is added to the scores: `[1 or batch, 1, time, seen]`, f32, 0 where seen and -∞ where not. Made once for the
+    /// device that asks first.
     pub fn bias(&self, device: &Device) -> Tensor<4> {
-        self.bias.get_or_init(|| self.new_bias(device)).clone()
+        let bias = self.bias.get_or_init(|| self.new_bias(device));
+        match bias.device() == *device {
+            true => bias.clone(),
+            false => self.new_bias(device),
+        }
     }
 
     fn new_bias(&self, device: &Device) -> Tensor<4> {

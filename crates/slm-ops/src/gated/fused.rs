@@ -7,6 +7,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
 use super::Activation;
+use crate::fused::register;
 
 /// A backend with a fused gate.
 #[backend_extension(Autodiff, Flex, LibTorch: cfg(feature = "libtorch"))]
@@ -89,10 +90,7 @@ impl<B: Passes> Backward<B, 2> for Gate {
         let dy = grads.consume::<B>(&ops.node);
         let (gate, up, activation) = ops.state;
         let gradients = B::backward(gate, up, activation, dy);
-        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
-            if let Some(parent) = parent {
-                grads.register::<B>(parent.id, gradient);
-            }
-        }
+        let inputs = ops.parents.map(|input| input.map(|input| input.id));
+        register::<B>(grads, inputs.into_iter().zip(gradients.map(Some)));
     }
 }

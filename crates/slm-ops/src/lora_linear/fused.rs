@@ -1,5 +1,6 @@
 //! Layer and adapter in one buffer, forward and backward; `x` and `scale · x Aᵀ` are kept.
 
+use crate::fused::register;
 use crate::quantized::Int8Matrix;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -157,13 +158,8 @@ impl<B: Passes> Backward<B, 3> for Linear {
         _checkpointer: &mut Checkpointer,
     ) {
         let dy = grads.consume::<B>(&ops.node);
-        let [x, a, b] = ops.parents;
+        let [x, a, b] = ops.parents.map(|input| input.map(|input| input.id));
         let (dx, [da, db]) = B::backward(ops.state, dy, x.is_some());
-        let gradients = [(x, dx), (a, Some(da)), (b, Some(db))];
-        for (parent, gradient) in gradients {
-            if let (Some(parent), Some(gradient)) = (parent, gradient) {
-                grads.register::<B>(parent.id, gradient);
-            }
-        }
+        register::<B>(grads, [(x, dx), (a, Some(da)), (b, Some(db))]);
     }
 }

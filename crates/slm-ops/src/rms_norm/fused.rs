@@ -7,6 +7,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
 use super::RmsWeight;
+use crate::fused::register;
 
 /// A backend with a fused norm.
 #[backend_extension(Autodiff, Flex, LibTorch: cfg(feature = "libtorch"))]
@@ -109,13 +110,8 @@ impl<B: Passes> Backward<B, 2> for Norm {
         _checkpointer: &mut Checkpointer,
     ) {
         let dy = grads.consume::<B>(&ops.node);
-        let [x, weight] = ops.parents;
+        let [x, weight] = ops.parents.map(|input| input.map(|input| input.id));
         let (dx, dw) = B::backward(ops.state, dy, weight.is_some());
-        if let Some(x) = x {
-            grads.register::<B>(x.id, dx);
-        }
-        if let (Some(weight), Some(dw)) = (weight, dw) {
-            grads.register::<B>(weight.id, dw);
-        }
+        register::<B>(grads, [(x, Some(dx)), (weight, dw)]);
     }
 }
