@@ -112,8 +112,8 @@ impl ExportError {
 
 /// Where only rounding can be the cause, a finer type helps.
 fn mismatch_hint(failed: &[Comparison]) -> String {
-    if failed.iter().all(Comparison::is_rounded) {
-        "the weights do not survive this rounding: choose a finer type in `export.gguf`, such as \"F32\"; `export.json` has the figures".into()
+    if failed.iter().all(|comparison| comparison.faults.is_empty()) {
+        "the weights do not survive this rounding: choose a finer type in `export.gguf`, such as \"F32\", or another limit in `export.parity`; `export.json` has the figures".into()
     } else {
         "this is a fault of slm-tune: please report it, with `export.json`".into()
     }

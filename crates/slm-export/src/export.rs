@@ -79,7 +79,7 @@ pub fn export(request: &Request<'_>, emit: Emit<'_>) -> Result<Exported, ExportE
     fs_err::create_dir_all(out).map_err(|error| RunError::io(out, error))?;
     remove_list(out)?;
     let decoder = in_f32(request)?;
-    let trained = Trained::new(&decoder, request.probes)?;
+    let trained = Trained::new(&decoder, request.probes, &request.section.parity)?;
     if trained.n_tokens() == 0 {
         let text = "there are no held-out prompts: the exported files are not compared with the trained model";
         emit(Event::Warning { text: text.into() });
@@ -91,13 +91,13 @@ pub fn export(request: &Request<'_>, emit: Emit<'_>) -> Result<Exported, ExportE
     }
     let mut walk = Walk {
         request,
-        merged: decoder.merged(),
         trained,
         files: Vec::new(),
         comparisons: Vec::new(),
         emit,
     };
     walk.folders()?;
+    walk.merge();
     for &weights in &request.section.gguf {
         walk.gguf(weights)?;
     }
@@ -107,7 +107,6 @@ pub fn export(request: &Request<'_>, emit: Emit<'_>) -> Result<Exported, ExportE
 struct Walk<'a> {
     request: &'a Request<'a>,
     trained: Trained,
-    merged: Decoder,
     files: Vec<File>,
     comparisons: Vec<Comparison>,
     emit: Emit<'a>,
@@ -125,7 +124,6 @@ impl Walk<'_> {
         if section.merged {
             let folder = folders::merged(
                 &self.trained,
-                &self.merged,
                 self.request.tokenizer,
                 self.request.base_dir,
                 out,
@@ -149,16 +147,32 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// GGUF files are made from the merged weights, so these have to answer like base and adapter. The folder of them was
+    /// compared when it was written.
+    fn merge(&mut self) {
+        let Request { section, .. } = *self.request;
+        let is_new = !section.merged && !section.gguf.is_empty() && self.trained.n_tokens() > 0;
+        if is_new {
+            let merged = self.trained.merged();
+            self.comparisons
+                .push(self.trained.compare("merged weights", "F32", merged));
+        }
+    }
+
     fn gguf(&mut self, weights: GgufType) -> Result<(), ExportError> {
         let Request { name, out, .. } = *self.request;
         let file_name = format!("{name}-{}.gguf", weights.name());
         let path = out.join(&file_name);
         let file = AtomicFile::new(&path)?;
         self.write_gguf(weights, &file_name, file.path())?;
-        let config = self.merged.config();
-        let exported = read_gguf(file.path(), config, self.merged.device())?;
-        let comparison = (self.trained.n_tokens() > 0)
-            .then(|| self.trained.compare(&file_name, weights.name(), &exported));
+        let trained = &self.trained;
+        let comparison = if trained.n_tokens() > 0 {
+            Some(trained.compare_gguf(file.path(), &file_name, weights.name())?)
+        } else {
+            let merged = trained.merged();
+            read_gguf(file.path(), merged.config(), merged.device())?;
+            None
+        };
         if self.judge(comparison) {
             file.commit()?;
             let size_bytes = self.list(&file_name)?;
@@ -179,12 +193,12 @@ impl Walk<'_> {
             tokenizer,
             ..
         } = *self.request;
-        let config = self.merged.config();
-        let n_params = self.merged.n_params();
+        let config = self.trained.merged().config();
+        let n_params = self.trained.merged().n_params();
         // Both have llama.cpp's names; a test holds them to each other.
         let file_type: FileType = weights.name().parse()?;
         let mut metadata = model_metadata(config, n_params, file_type, name, base_model);
-        let file = GgufFile::plan(&self.merged, &metadata, file_type)?;
+        let file = GgufFile::plan(self.trained.merged(), &metadata, file_type)?;
         let n = file.fallen_back.len();
         if let Some((first, tensor_type)) = file.fallen_back.first() {
             let text = format!(

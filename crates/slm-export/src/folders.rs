@@ -42,13 +42,13 @@ pub(crate) fn adapter(
 /// It cannot be written or read back.
 pub(crate) fn merged(
     trained: &Trained,
-    merged: &Decoder,
     tokenizer: &ChatTokenizer,
     base_dir: &Path,
     out: &Path,
     name: &str,
 ) -> Result<Folder, ExportError> {
     let dir = AtomicDir::new(out.join(name))?;
+    let merged = trained.merged();
     save_pretrained(merged, dir.path())?;
     for file in tokenizer.files()? {
         write(&dir.path().join(&file.name), &file.bytes)?;

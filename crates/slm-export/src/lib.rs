@@ -12,17 +12,21 @@
 //! | `gguf_metadata.rs` | what the file says about the model |
 //! | `vocabulary.rs`, `tokenizer_json.rs`, `pre_tokenizer.rs` | what it says about the tokenizer |
 //! | `gguf_decoder.rs` | the file read back into a decoder |
-//! | `comparison.rs` | two models on the same prompts |
+//! | `comparison.rs`, `divergence.rs` | two models on the same prompts |
+//! | `gguf_comparison.rs`, `rounding.rs` | a GGUF file beside the trained model: its weights, its metadata, its answers |
 
 mod architecture;
 mod comparison;
+mod divergence;
 mod error;
 mod export;
 mod folders;
+mod gguf_comparison;
 mod gguf_decoder;
 mod gguf_file;
 mod gguf_metadata;
 mod pre_tokenizer;
+mod rounding;
 mod tokenizer_json;
 mod vocabulary;
 
@@ -30,3 +34,4 @@ pub use comparison::{Comparison, LOGIT_LIMIT, MEAN_KL_LIMIT, Trained};
 pub use error::ExportError;
 pub use export::{EXPORT_JSON, Exported, File, Request, export};
 pub use gguf_decoder::read_gguf;
+pub use rounding::Rounding;

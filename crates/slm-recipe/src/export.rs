@@ -13,6 +13,8 @@ pub struct ExportSection {
     pub merged: bool,
     /// One GGUF file for each of these types.
     pub gguf: Vec<GgufType>,
+    /// How far the files may be from the trained model.
+    pub parity: ParitySection,
 }
 
 impl Default for ExportSection {
@@ -21,12 +23,31 @@ impl Default for ExportSection {
             peft_adapter: true,
             merged: true,
             gguf: Vec::new(),
+            parity: ParitySection::default(),
         }
     }
 }
 
-/// Type of the weights in a GGUF file, in the names of llama.cpp.
+/// Limits of what rounding may cost, on held-out rows. Faults that no rounding explains need none: they are always refused.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ParitySection {
+    /// Largest mean KL(trained ‖ file) over tokens, in nats; without it 0.01 for F16, BF16 and Q8_0, and none below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minimum" = 0))]
+    pub max_mean_kl: Option<f64>,
+    /// Smallest part of the tokens at which file and trained model find the same next token likeliest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minimum" = 0, "maximum" = 1))]
+    pub min_top1_agreement: Option<f64>,
+}
+
+/// Type of the weights in a GGUF file, in the names of llama.cpp's `llama-quantize`, the largest files first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(
+    non_camel_case_types,
+    reason = "llama.cpp's spelling, which users know"
+)]
 pub enum GgufType {
     /// 32-bit floats.
     F32,
@@ -36,6 +57,36 @@ pub enum GgufType {
     BF16,
     /// 8-bit integers in blocks of 32 with one scale.
     Q8_0,
+    /// 6 bits.
+    Q6_K,
+    /// 5 bits, 6 for what matters most.
+    Q5_K_M,
+    /// 5 bits.
+    Q5_K_S,
+    /// 5 bits in blocks of 32 with a scale and a smallest value.
+    Q5_1,
+    /// 5 bits in blocks of 32 with one scale.
+    Q5_0,
+    /// 4 bits, 6 for what matters most.
+    Q4_K_M,
+    /// 4 bits, 5 for the first layers.
+    Q4_K_S,
+    /// 4 bits in blocks of 32 with a scale and a smallest value.
+    Q4_1,
+    /// 4 bits in blocks of 32 with one scale.
+    Q4_0,
+    /// 4 bits in blocks of 32, of uneven steps.
+    IQ4_NL,
+    /// 4 bits, of uneven steps.
+    IQ4_XS,
+    /// 3 bits, 5 for what matters most.
+    Q3_K_L,
+    /// 3 bits, 4 or 5 for what matters most.
+    Q3_K_M,
+    /// 3 bits.
+    Q3_K_S,
+    /// 2 bits, 3 or 4 for what matters most.
+    Q2_K,
 }
 
 impl GgufType {
@@ -46,6 +97,21 @@ impl GgufType {
             Self::F16 => "F16",
             Self::BF16 => "BF16",
             Self::Q8_0 => "Q8_0",
+            Self::Q6_K => "Q6_K",
+            Self::Q5_K_M => "Q5_K_M",
+            Self::Q5_K_S => "Q5_K_S",
+            Self::Q5_1 => "Q5_1",
+            Self::Q5_0 => "Q5_0",
+            Self::Q4_K_M => "Q4_K_M",
+            Self::Q4_K_S => "Q4_K_S",
+            Self::Q4_1 => "Q4_1",
+            Self::Q4_0 => "Q4_0",
+            Self::IQ4_NL => "IQ4_NL",
+            Self::IQ4_XS => "IQ4_XS",
+            Self::Q3_K_L => "Q3_K_L",
+            Self::Q3_K_M => "Q3_K_M",
+            Self::Q3_K_S => "Q3_K_S",
+            Self::Q2_K => "Q2_K",
         }
     }
 }

@@ -175,10 +175,10 @@ fn values_that_are_not_allowed() {
         ],
     );
     assert_problems(
-        "[export]\ngguf = [\"q8_0\", \"Q4_K_M\"]",
+        "[export]\ngguf = [\"q8_0\", \"Q4_K_M\", \"Q4\"]",
         &[
-            "r.toml:5:9 `export.gguf.0` is `q8_0`, needs one of `F32`, `F16`, `BF16`, `Q8_0`; did you mean `Q8_0`?",
-            "r.toml:5:17 `export.gguf.1` is `Q4_K_M`, needs one of `F32`, `F16`, `BF16`, `Q8_0`",
+            "r.toml:5:9 `export.gguf.0` is `q8_0`, needs one of `F32`, `F16`, `BF16`, `Q8_0`, `Q6_K`, `Q5_K_M`, `Q5_K_S`, `Q5_1`, `Q5_0`, `Q4_K_M`, `Q4_K_S`, `Q4_1`, `Q4_0`, `IQ4_NL`, `IQ4_XS`, `Q3_K_L`, `Q3_K_M`, `Q3_K_S`, `Q2_K`; did you mean `Q8_0`?",
+            "r.toml:5:27 `export.gguf.2` is `Q4`, needs one of `F32`, `F16`, `BF16`, `Q8_0`, `Q6_K`, `Q5_K_M`, `Q5_K_S`, `Q5_1`, `Q5_0`, `Q4_K_M`, `Q4_K_S`, `Q4_1`, `Q4_0`, `IQ4_NL`, `IQ4_XS`, `Q3_K_L`, `Q3_K_M`, `Q3_K_S`, `Q2_K`; did you mean `Q4_0`?",
         ],
     );
     assert_problems(

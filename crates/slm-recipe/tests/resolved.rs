@@ -5,7 +5,8 @@ use std::path::Path;
 use proptest::prelude::*;
 use slm_recipe::{
     DataSection, EvalTask, ExportSection, GgufType, Init, LoraSection, Method, ModelSection,
-    OutputType, Recipe, ScratchConfig, Source, TargetModules, TokenizerSection, TrainSection,
+    OutputType, ParitySection, Recipe, ScratchConfig, Source, TargetModules, TokenizerSection,
+    TrainSection,
 };
 
 const RIGHT: &str = "model.base_model = \"base\"\n[[data.train]]\npath = \"rows.jsonl\"\n";
@@ -218,6 +219,10 @@ fn every_kind_of_recipe_loads_again_as_it_was() {
             peft_adapter: false,
             gguf: vec![GgufType::BF16, GgufType::Q8_0],
             merged: false,
+            parity: ParitySection {
+                max_mean_kl: Some(0.05),
+                min_top1_agreement: Some(0.9),
+            },
         },
         ..Recipe::default()
     };

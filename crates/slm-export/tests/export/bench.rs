@@ -8,17 +8,37 @@ use slm_export::{ExportError, Exported, Request, export};
 use slm_gguf::Metadata;
 use slm_gguf::{Array, Value as GgufValue};
 use slm_model::{Decoder, DecoderConfig, LoraSpec, device};
-use slm_recipe::{ExportSection, GgufType, LoraSection, TargetModules};
+use slm_recipe::{ExportSection, GgufType, LoraSection, ParitySection, TargetModules};
 use slm_run::Event;
 use slm_text::{ChatTokenizer, train_bpe};
 
-pub(crate) const TYPES: [GgufType; 4] =
-    [GgufType::F32, GgufType::F16, GgufType::BF16, GgufType::Q8_0];
+pub(crate) const TYPES: [GgufType; 19] = [
+    GgufType::F32,
+    GgufType::F16,
+    GgufType::BF16,
+    GgufType::Q8_0,
+    GgufType::Q6_K,
+    GgufType::Q5_K_M,
+    GgufType::Q5_K_S,
+    GgufType::Q5_1,
+    GgufType::Q5_0,
+    GgufType::Q4_K_M,
+    GgufType::Q4_K_S,
+    GgufType::Q4_1,
+    GgufType::Q4_0,
+    GgufType::IQ4_NL,
+    GgufType::IQ4_XS,
+    GgufType::Q3_K_L,
+    GgufType::Q3_K_M,
+    GgufType::Q3_K_S,
+    GgufType::Q2_K,
+];
 
 /// A folder with a tokenizer, and room for an export.
 pub(crate) struct Bench {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) tokenizer: ChatTokenizer,
+    pub(crate) parity: ParitySection,
 }
 
 impl Bench {
@@ -33,7 +53,11 @@ impl Bench {
         )
         .unwrap();
         let tokenizer = ChatTokenizer::load(dir.path(), "auto").unwrap();
-        Self { dir, tokenizer }
+        Self {
+            dir,
+            tokenizer,
+            parity: ParitySection::default(),
+        }
     }
 
     pub(crate) fn out(&self) -> PathBuf {
@@ -58,6 +82,7 @@ impl Bench {
     ) -> (Result<Exported, ExportError>, Vec<Event>) {
         let section = ExportSection {
             gguf: gguf.to_vec(),
+            parity: self.parity.clone(),
             ..ExportSection::default()
         };
         let mut events = Vec::new();

@@ -1,131 +1,176 @@
-//! A file that is wrong in one place is found out.
+//! A file that is wrong in one place is found out, whatever its bits.
 
 use serde_json::json;
-use slm_export::{Comparison, ExportError, MEAN_KL_LIMIT, Trained, read_gguf};
+use slm_export::{Comparison, ExportError, Trained};
 use slm_gguf::{Metadata, Reader, TensorSpec, Value, Writer};
 use slm_model::Decoder;
 use slm_recipe::GgufType;
 
-use crate::bench::{Bench, config, random};
+use crate::bench::{Bench, TYPES, config, random, with_adapter};
 
-/// A good F32 file, written once more with `change` done to its metadata and to each tensor.
-fn with_fault(
-    bench: &Bench,
-    decoder: &Decoder,
-    mut change: impl FnMut(&mut Metadata, &mut Vec<(TensorSpec, Vec<f32>)>),
-) -> Result<Comparison, ExportError> {
-    let (exported, _) = bench.export(decoder, &[GgufType::F32]);
-    exported.unwrap();
-    let reader = Reader::open(bench.out().join("tiny-F32.gguf")).unwrap();
-    let mut tensors: Vec<(TensorSpec, Vec<f32>)> = reader
-        .tensors()
-        .iter()
-        .map(|info| {
-            let spec = TensorSpec {
-                name: info.name().into(),
-                dims: info.dims().to_vec(),
-                tensor_type: info.tensor_type(),
-            };
-            (spec, reader.dequantize(info.name()).unwrap())
-        })
-        .collect();
-    let mut metadata = reader.metadata().clone();
-    change(&mut metadata, &mut tensors);
-    let path = bench.dir.path().join("fault.gguf");
-    let specs = tensors.iter().map(|(spec, _)| spec.clone()).collect();
-    let mut writer = Writer::create(&path, &metadata, specs).unwrap();
-    for (spec, values) in &tensors {
-        writer.write_f32(&spec.name, values).unwrap();
+/// Rows of 256: no type has to fall back.
+fn wide(changes: serde_json::Value) -> Decoder {
+    let mut all = json!({"hidden_size": 256, "intermediate_size": 256});
+    let map = all.as_object_mut().unwrap();
+    map.extend(changes.as_object().unwrap().clone());
+    random(config(300, all), 6)
+}
+
+type Change<'a> = &'a dyn Fn(&mut Metadata, &mut Vec<(TensorSpec, Vec<f32>)>);
+
+/// Good files of all types, to be written once more with something changed.
+struct Files {
+    bench: Bench,
+    trained: Trained,
+}
+
+impl Files {
+    fn new(decoder: &Decoder) -> Self {
+        let mut bench = Bench::new();
+        // What rounding costs is not what is looked for.
+        bench.parity.max_mean_kl = Some(100.0);
+        let (exported, _) = bench.export(decoder, &TYPES);
+        exported.unwrap();
+        let trained = Trained::new(decoder, &bench.probes(), &bench.parity).unwrap();
+        Self { bench, trained }
     }
-    writer.finish().unwrap();
-    let trained = Trained::new(decoder, &bench.probes()).unwrap();
-    let exported = read_gguf(&path, decoder.config(), decoder.device())?;
-    Ok(trained.compare("fault.gguf", "F32", &exported))
+
+    /// The file of this type, made of the weights of the F32 file after `change`.
+    fn with(&self, weights: GgufType, change: Change<'_>) -> Result<Comparison, ExportError> {
+        let open =
+            |name: &str| Reader::open(self.bench.out().join(format!("tiny-{name}.gguf"))).unwrap();
+        let (exact, rounded) = (open("F32"), open(weights.name()));
+        let mut tensors: Vec<(TensorSpec, Vec<f32>)> = rounded
+            .tensors()
+            .iter()
+            .map(|info| {
+                let spec = TensorSpec {
+                    name: info.name().into(),
+                    dims: info.dims().to_vec(),
+                    tensor_type: info.tensor_type(),
+                };
+                (spec, exact.dequantize(info.name()).unwrap())
+            })
+            .collect();
+        let mut metadata = rounded.metadata().clone();
+        change(&mut metadata, &mut tensors);
+        let path = self.bench.dir.path().join("fault.gguf");
+        let specs = tensors.iter().map(|(spec, _)| spec.clone()).collect();
+        let mut writer = Writer::create(&path, &metadata, specs).unwrap();
+        for (spec, values) in &tensors {
+            writer.write_f32(&spec.name, values).unwrap();
+        }
+        writer.finish().unwrap();
+        self.trained
+            .compare_gguf(&path, "fault.gguf", weights.name())
+    }
+
+    /// Whatever the bits, the file is refused, and not because of what its rounding costs.
+    fn all_refuse(&self, what: &str, change: Change<'_>) {
+        for weights in TYPES {
+            let fine = self.with(weights, &|_, _| {}).unwrap();
+            assert!(fine.faults.is_empty(), "{weights:?}: {fine:?}");
+            if let Ok(comparison) = self.with(weights, change) {
+                let is_found = !comparison.ok && !comparison.faults.is_empty();
+                assert!(is_found, "{what} in {weights:?}: {comparison:?}");
+            }
+        }
+    }
 }
 
 fn find<'a>(tensors: &'a mut [(TensorSpec, Vec<f32>)], name: &str) -> &'a mut Vec<f32> {
-    &mut tensors
-        .iter_mut()
-        .find(|(spec, _)| spec.name == name)
-        .unwrap()
-        .1
+    let mut tensors = tensors.iter_mut();
+    &mut tensors.find(|(spec, _)| spec.name == name).unwrap().1
 }
 
 #[test]
 fn a_fault_in_a_tensor_is_found() {
-    let bench = Bench::new();
-    let decoder = random(config(300, json!({})), 6);
-    let nothing = with_fault(&bench, &decoder, |_, _| {}).unwrap();
-    assert!(nothing.ok, "{nothing:?}");
-
-    // Rows of q in HF's order instead of pairs: one layer is enough.
-    let trained = decoder.params();
-    let q = trained
-        .iter()
-        .find(|p| p.name == "model.layers.1.self_attn.q_proj.weight")
-        .unwrap();
-    let halves: Vec<f32> = q.tensor().into_data().try_into_vec().unwrap();
-    let unpermuted = with_fault(&bench, &decoder, |_, tensors| {
-        assert_ne!(*find(tensors, "blk.1.attn_q.weight"), halves);
-        find(tensors, "blk.1.attn_q.weight").clone_from(&halves);
-    });
-    let unpermuted = unpermuted.unwrap();
-    assert!(
-        !unpermuted.ok && unpermuted.mean_kl > MEAN_KL_LIMIT,
-        "{unpermuted:?}"
-    );
-
-    let transposed = with_fault(&bench, &decoder, |_, tensors| {
+    let decoder = wide(json!({}));
+    let files = Files::new(&decoder);
+    // Rows of q and k in HF's order instead of pairs: one layer is enough.
+    for (hf, gguf) in [("q_proj", "attn_q"), ("k_proj", "attn_k")] {
+        let hf = format!("model.layers.1.self_attn.{hf}.weight");
+        let params = decoder.params();
+        let halves = params.iter().find(|p| p.name == hf).unwrap().file_values();
+        files.all_refuse("unpermuted rows", &|_, tensors| {
+            let pairs = find(tensors, &format!("blk.1.{gguf}.weight"));
+            assert_ne!(*pairs, halves);
+            pairs.clone_from(&halves);
+        });
+    }
+    files.all_refuse("a transposed tensor", &|_, tensors| {
         let o = find(tensors, "blk.0.attn_output.weight");
-        *o = (0..64 * 64).map(|i| o[(i % 64) * 64 + i / 64]).collect();
+        *o = (0..256 * 256)
+            .map(|i| o[(i % 256) * 256 + i / 256])
+            .collect();
     });
-    let transposed = transposed.unwrap();
-    assert!(
-        !transposed.ok && transposed.mean_kl > MEAN_KL_LIMIT,
-        "{transposed:?}"
-    );
+    files.all_refuse("a norm of ones", &|_, tensors| {
+        find(tensors, "blk.1.ffn_norm.weight").fill(1.0);
+    });
 }
 
 #[test]
 fn a_fault_in_the_metadata_is_found() {
-    let bench = Bench::new();
-    let decoder = random(config(300, json!({})), 6);
-    let set = |key: &'static str, value: f32| {
-        with_fault(&bench, &decoder, move |metadata, _| {
+    let files = Files::new(&wide(json!({})));
+    for (key, value) in [
+        ("llama.rope.freq_base", 100_000.0),
+        ("llama.attention.layer_norm_rms_epsilon", 1e-2),
+    ] {
+        files.all_refuse(key, &|metadata, _| {
             assert!(metadata.value(key).is_some());
             metadata.insert(key, Value::F32(value));
-        })
-    };
-    assert!(!set("llama.rope.freq_base", 100_000.0).unwrap().ok);
-    assert!(
-        !set("llama.attention.layer_norm_rms_epsilon", 0.1)
-            .unwrap()
-            .ok
-    );
+        });
+    }
 }
 
 #[test]
-fn a_fault_in_what_the_file_holds_is_found() {
-    let bench = Bench::new();
-    let untied = random(config(300, json!({"tie_word_embeddings": false})), 6);
-    let dropped = with_fault(&bench, &untied, |_, tensors| {
+fn a_head_that_was_dropped_is_found() {
+    let files = Files::new(&wide(json!({"tie_word_embeddings": false})));
+    files.all_refuse("a dropped head", &|_, tensors| {
         tensors.retain(|(spec, _)| spec.name != "output.weight");
     });
-    assert!(!dropped.unwrap().ok);
+}
 
+#[test]
+fn other_rotary_factors_are_found() {
     let scaling = json!({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
         "original_max_position_embeddings": 64});
-    let scaled = random(config(300, json!({"rope_scaling": scaling})), 6);
-    let plain = with_fault(&bench, &scaled, |_, tensors| {
+    let files = Files::new(&wide(json!({"rope_scaling": scaling})));
+    let plain = files.with(GgufType::Q4_0, &|_, tensors| {
         find(tensors, "rope_freqs.weight").fill(1.0);
     });
     let error = plain.unwrap_err();
-    assert!(
-        error.is_mismatch() && error.to_string().contains("other factors"),
-        "{error}"
-    );
-    let without = with_fault(&bench, &scaled, |_, tensors| {
+    let is_told = error.to_string().contains("other factors");
+    assert!(error.is_mismatch() && is_told, "{error}");
+    files.all_refuse("factors that are gone", &|_, tensors| {
         tensors.retain(|(spec, _)| spec.name != "rope_freqs.weight");
     });
-    assert!(!without.unwrap().ok);
+}
+
+#[test]
+fn an_adapter_that_is_merged_twice_or_not_at_all_is_found() {
+    let decoder = with_adapter(wide(json!({})));
+    let files = Files::new(&decoder);
+    let (merged, base) = (decoder.merged(), decoder.base());
+    for (what, times) in [("merged twice", 2.0), ("not merged", 0.0)] {
+        files.all_refuse(what, &|_, tensors| {
+            // Tensors whose rows keep their order.
+            for (hf, gguf) in [
+                ("self_attn.v_proj", "attn_v"),
+                ("mlp.down_proj", "ffn_down"),
+            ] {
+                for layer in 0..2 {
+                    let hf = format!("model.layers.{layer}.{hf}.weight");
+                    let of = |decoder: &Decoder| {
+                        let params = decoder.params();
+                        params.iter().find(|p| p.name == hf).unwrap().file_values()
+                    };
+                    let (merged, base) = (of(&merged), of(&base));
+                    let both = merged.iter().zip(&base);
+                    *find(tensors, &format!("blk.{layer}.{gguf}.weight")) =
+                        both.map(|(m, b)| b + times * (m - b)).collect();
+                }
+            }
+        });
+    }
 }

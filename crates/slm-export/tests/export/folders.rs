@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use slm_export::Trained;
 use slm_gguf::Reader;
-use slm_recipe::GgufType;
+use slm_recipe::{GgufType, ParitySection};
 use slm_run::Event;
 
 use crate::bench::{Bench, config, left_over, random, with_adapter};
@@ -59,7 +59,12 @@ fn an_adapter_is_exported_beside_the_merged_model() {
     assert_eq!(left_over(&bench.out()), Vec::<String>::new());
 
     // What the adapter adds is in the files: the base alone answers otherwise.
-    let trained = Trained::new(&decoder.inference(), &bench.probes()).unwrap();
+    let trained = Trained::new(
+        &decoder.inference(),
+        &bench.probes(),
+        &ParitySection::default(),
+    )
+    .unwrap();
     assert!(!trained.compare("base", "F32", &decoder.base()).ok);
 }
 

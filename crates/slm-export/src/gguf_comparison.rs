@@ -1,0 +1,62 @@
+//! A GGUF file beside the model that was trained.
+//!
+//! Rounding must not hide a fault, and a fault must not pass for rounding, so each part is compared with what it alone
+//! has to equal: the weights with those of the merged model, and the answers with those of a twin that has the file's
+//! weights and the trained model's own config. Answers beside the trained model's say what the rounding costs.
+
+use std::path::Path;
+
+use slm_gguf::Reader;
+use slm_model::{Decoder, Param};
+
+use crate::rounding::compare_weights;
+use crate::{Comparison, ExportError, Trained, read_gguf};
+
+impl Trained {
+    /// Reads the GGUF file at `path` back and compares it. `file` and `weights` are what the comparison calls it.
+    ///
+    /// # Errors
+    /// Those of [`read_gguf`], and [`ExportError::AnotherModel`] where it has other tensors than the model.
+    pub fn compare_gguf(
+        &self,
+        path: &Path,
+        file: &str,
+        weights: &str,
+    ) -> Result<Comparison, ExportError> {
+        let merged = self.merged();
+        let exported = read_gguf(path, merged.config(), merged.device())?;
+        let reader = Reader::open(path)?;
+        let rounding = compare_weights(&reader, &exported, merged, &self.decoder().base());
+        let rounding = rounding.map_err(|what| ExportError::AnotherModel {
+            path: path.into(),
+            what,
+        })?;
+        let twin = Self::new(&twin(merged, &exported), self.probes(), self.limits())?;
+        let alike = twin.compare(file, "F32", &exported);
+        let mut comparison = self.compare(file, weights, &exported);
+        comparison.faults.extend(rounding.faults());
+        if !alike.ok {
+            comparison.faults.push(format!(
+                "the metadata says something else than the model's config: with the same weights {}",
+                alike.finding()
+            ));
+        }
+        comparison.rounding = Some(rounding);
+        comparison.twin_logit_difference = Some(alike.max_logit_difference);
+        comparison.ok = comparison.ok && comparison.faults.is_empty();
+        Ok(comparison)
+    }
+}
+
+/// The model that `merged` is, with the weights of `exported`. Both have the same tensors.
+fn twin(merged: &Decoder, exported: &Decoder) -> Decoder {
+    let params = exported.params();
+    let values = |name: &str, _: &[usize]| -> Result<Vec<f32>, std::convert::Infallible> {
+        let param = params.iter().find(|param| param.name == name);
+        Ok(param.copied().map(Param::file_values).unwrap_or_default())
+    };
+    match Decoder::from_tensors(merged.config().clone(), values, merged.device()) {
+        Ok(twin) => twin,
+        Err(never) => match never {},
+    }
+}
