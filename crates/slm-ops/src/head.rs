@@ -1,8 +1,12 @@
 //! From final states to logits.
 
+#[cfg(feature = "libtorch")]
+mod libtorch;
+
 use burn::tensor::{DType, Tensor};
 
 use crate::frozen_product;
+use crate::vector::{exp, largest_of, sum_of, vectorised};
 
 /// What a family does to its logits after the product with the head. Families without anything use the default.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,5 +47,20 @@ impl HeadShape {
         // d/dx cap·tanh(x/cap) = 1 − tanh², and tanh is logits / cap.
         let tanh = logits.clone().div_scalar(cap);
         Some(tanh.square().neg().add_scalar(1.0))
+    }
+}
+
+/// A row of logits under a cap.
+pub(crate) fn cap_row(logits: &mut [f32], cap: f32) {
+    logits.iter_mut().for_each(|l| *l = cap * (*l / cap).tanh());
+}
+
+vectorised! {
+    /// The largest logit l, Σ e^(x − l) and Σ (x − l) e^(x − l).
+    pub(crate) fn moments(logits: &[f32]) -> [f32; 3] {
+        let largest = largest_of(logits);
+        let sum = sum_of(logits, logits, |x, _, sum| sum + exp(x - largest));
+        let moment = sum_of(logits, logits, |x, _, sum| exp(x - largest).mul_add(x - largest, sum));
+        [largest, sum, moment]
     }
 }

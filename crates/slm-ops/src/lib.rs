@@ -14,6 +14,7 @@
 
 pub mod adamw;
 pub mod attention;
+pub mod divergence;
 mod frozen_product;
 pub mod fused;
 pub mod gated;
@@ -36,6 +37,7 @@ pub mod weight;
 
 pub use adamw::{AdamW, adamw};
 pub use attention::{Scores, Sight, attention};
+pub use divergence::{Divergence, Rest, Teacher, TopTokens, linear_kl, linear_kl_sums};
 pub use gated::{Activation, gated};
 pub use head::HeadShape;
 pub use layer_norm::layer_norm;

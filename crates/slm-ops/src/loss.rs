@@ -15,6 +15,11 @@ use fused::HeadLoss;
 /// How many logits exist at a time (64 MiB in f32); the whole matrix never does.
 pub const LOGITS_AT_ONCE: usize = 16 << 20;
 
+/// How many of `n` rows of logits are held at a time.
+pub(crate) fn rows_at_once(n: usize, vocab: usize) -> usize {
+    (LOGITS_AT_ONCE / vocab.max(1)).clamp(1, n.max(1))
+}
+
 /// What a token's loss counts in the gradient.
 #[expect(
     clippy::large_enum_variant,
@@ -31,7 +36,7 @@ pub enum TokenWeights {
 
 impl TokenWeights {
     /// The weights of `n` tokens, `[n]` in f32.
-    fn each(&self, n: usize, device: &Device) -> Tensor<1> {
+    pub(crate) fn each(&self, n: usize, device: &Device) -> Tensor<1> {
         match self {
             Self::Same(weight) => Tensor::full([n], *weight, (device, DType::F32)),
             Self::Each(weights) => weights.clone().inner(),
@@ -74,22 +79,12 @@ pub fn linear_cross_entropy(
     shape: &HeadShape,
     smoothing: f64,
 ) -> TokenLoss {
-    let wants = Wants {
-        states: true,
-        head: head.is_autodiff() && head.is_tracked(),
-    };
+    let wants = Wants::of(&head);
     let matrix = head.clone().inner();
     let weights = weights.each(hidden.dims()[0], &matrix.device());
     let states = hidden.clone().inner();
-    let found = head_loss(states, matrix, targets, weights, shape, smoothing, wants);
-    let mut surrogate = hidden.mul(found.d_states).sum();
-    if wants.head {
-        surrogate = surrogate.add(head.mul(found.d_head).sum());
-    }
-    TokenLoss {
-        sums: DeviceSums::of(found.scores),
-        surrogate,
-    }
+    head_loss(states, matrix, targets, weights, shape, smoothing, wants)
+        .carried(hidden, head, wants)
 }
 
 /// The sums of [`linear_cross_entropy`] alone, without gradients and smoothing; shapes as there.
@@ -126,28 +121,57 @@ fn scores(
 ) -> Tensor<2> {
     let (hidden, head) = (hidden.inner(), head.inner());
     let weights = TokenWeights::Same(0.0).each(hidden.dims()[0], &head.device());
-    let nothing = Wants {
-        states: false,
-        head: false,
-    };
-    head_loss(hidden, head, targets, weights, shape, 0.0, nothing).scores
+    head_loss(hidden, head, targets, weights, shape, 0.0, Wants::NOTHING).scores
 }
 
 /// Which gradients are asked for.
 #[derive(Clone, Copy, Debug)]
-struct Wants {
-    states: bool,
-    head: bool,
+pub(crate) struct Wants {
+    pub(crate) states: bool,
+    pub(crate) head: bool,
 }
 
-/// What a head says of some targets.
-struct Found {
+impl Wants {
+    pub(crate) const NOTHING: Self = Self {
+        states: false,
+        head: false,
+    };
+
+    /// The gradient of the states, and that of `head` where it requires one.
+    pub(crate) fn of(head: &Tensor<2>) -> Self {
+        Self {
+            states: true,
+            head: head.is_autodiff() && head.is_tracked(),
+        }
+    }
+
+    pub(crate) fn any(self) -> bool {
+        self.states || self.head
+    }
+}
+
+/// What a head says of some tokens.
+pub(crate) struct Found {
     /// `[n, 3]`, f32: loss, entropy, and whether no other token was likelier (1 or 0).
-    scores: Tensor<2>,
+    pub(crate) scores: Tensor<2>,
     /// The gradient of the states, `[n, d]`, where it is wanted.
-    d_states: Tensor<2>,
+    pub(crate) d_states: Tensor<2>,
     /// The gradient of the head's weight, `[vocab, d]`, where it is wanted.
-    d_head: Tensor<2>,
+    pub(crate) d_head: Tensor<2>,
+}
+
+impl Found {
+    /// The loss of `hidden` and `head`, which are in the graph, that carries the gradients found.
+    pub(crate) fn carried(self, hidden: Tensor<2>, head: Tensor<2>, wants: Wants) -> TokenLoss {
+        let mut surrogate = hidden.mul(self.d_states).sum();
+        if wants.head {
+            surrogate = surrogate.add(head.mul(self.d_head).sum());
+        }
+        TokenLoss {
+            sums: DeviceSums::of(self.scores),
+            surrogate,
+        }
+    }
 }
 
 /// Scores and gradients, outside the graph; shapes as in [`linear_cross_entropy`], `weights` is `[n]`.

@@ -126,6 +126,31 @@ pub(crate) fn exp(x: f32) -> f32 {
     if x < LOWEST { 0.0 } else { y }
 }
 
+/// The natural logarithm of a normal number above 0, within 2 units in the last place, or of 1e-7 around 1.
+///
+/// The number is 2ⁿ m with m from √½ to √2, then the polynomial of Cephes' `logf`.
+#[inline(always)]
+pub(crate) fn ln(x: f32) -> f32 {
+    const ROOT_OF_HALF: u32 = 0x3f35_04f3;
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    let above = x.to_bits().wrapping_sub(ROOT_OF_HALF);
+    let n = (above.cast_signed() >> 23) as f32;
+    let f = f32::from_bits((above & 0x007f_ffff) + ROOT_OF_HALF) - 1.0;
+    let square = f * f;
+    let p = 7.037_683_6e-2f32
+        .mul_add(f, -1.151_461e-1)
+        .mul_add(f, 1.167_699_9e-1)
+        .mul_add(f, -1.242_014_1e-1)
+        .mul_add(f, 1.424_932_3e-1)
+        .mul_add(f, -1.666_805_8e-1)
+        .mul_add(f, 2.000_071_5e-1)
+        .mul_add(f, -2.499_999_4e-1)
+        .mul_add(f, 3.333_333e-1);
+    let low = n.mul_add(LN2_LOW, p * f * square);
+    n.mul_add(LN2_HIGH, square.mul_add(-0.5, low) + f)
+}
+
 /// 1 / (1 + e⁻ˣ)
 #[inline(always)]
 pub(crate) fn sigmoid(x: f32) -> f32 {
@@ -148,6 +173,18 @@ mod tests {
         assert_eq!(exp(0.0), 1.0);
         assert_eq!(exp(f32::NEG_INFINITY), 0.0);
         assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn ln_is_that_of_f64() {
+        let mut x = f32::MIN_POSITIVE;
+        while x < 1e30 {
+            let want = f64::from(x).ln();
+            let error = (f64::from(ln(x)) - want).abs() / want.abs().max(0.5);
+            assert!(error < 2e-7, "ln({x}) is off by {error}");
+            x *= 1.00137;
+        }
+        assert_eq!(ln(1.0), 0.0);
     }
 
     #[test]

@@ -5,11 +5,12 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use rayon::prelude::*;
 
 use super::fused::HeadLoss;
-use super::{LOGITS_AT_ONCE, Wants};
+use super::{Wants, rows_at_once};
 use crate::HeadShape;
+use crate::head;
 use crate::matrix::{Before, Matrix, Threads, product};
 use crate::rows::{Rows, tensor};
-use crate::vector::{exp, largest_of, sum, sum_of, vectorised};
+use crate::vector::{exp, sum, vectorised};
 
 impl HeadLoss for Flex {
     fn head_loss(
@@ -26,13 +27,13 @@ impl HeadLoss for Flex {
         let weights = weights.to_contiguous();
         let weights = weights.storage::<f32>();
         let (n, d, vocab) = (hidden.count, hidden.n, head.count);
-        let step = (LOGITS_AT_ONCE / vocab.max(1)).clamp(1, n.max(1));
+        let step = rows_at_once(n, vocab);
 
         let figures = Figures {
             scale: shape.scale as f32,
             cap: shape.softcap.map(|cap| cap as f32),
             smoothing: smoothing as f32,
-            gradient: wants.states || wants.head,
+            gradient: wants.any(),
         };
         let mut scores = vec![0.0; n * 3];
         let mut d_hidden = vec![0.0; if wants.states { n * d } else { 0 }];
@@ -90,10 +91,10 @@ impl Figures {
     /// Loss, entropy, and whether the target is the likeliest; logits become the gradient of what is before the scale.
     fn score(&self, logits: &mut [f32], target: usize, weight: f32) -> [f32; 3] {
         if let Some(cap) = self.cap {
-            logits.iter_mut().for_each(|l| *l = cap * (*l / cap).tanh());
+            head::cap_row(logits, cap);
         }
         let of_target = logits[target];
-        let [largest, sum, moment] = moments(logits);
+        let [largest, sum, moment] = head::moments(logits);
         let log_sum = sum.ln();
         let mut loss = log_sum - (of_target - largest);
         if self.smoothing > 0.0 {
@@ -115,16 +116,6 @@ impl Figures {
             logits[target] -= of_target;
         }
         [loss, log_sum - moment / sum, correct]
-    }
-}
-
-vectorised! {
-    /// The largest logit l, Σ e^(x − l) and Σ (x − l) e^(x − l).
-    fn moments(logits: &[f32]) -> [f32; 3] {
-        let largest = largest_of(logits);
-        let sum = sum_of(logits, logits, |x, _, sum| sum + exp(x - largest));
-        let moment = sum_of(logits, logits, |x, _, sum| exp(x - largest).mul_add(x - largest, sum));
-        [largest, sum, moment]
     }
 }
 

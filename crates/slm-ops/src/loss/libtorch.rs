@@ -5,9 +5,9 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use tch::{Kind, Tensor};
 
 use super::fused::HeadLoss;
-use super::{LOGITS_AT_ONCE, Wants};
+use super::{Wants, rows_at_once};
 use crate::HeadShape;
-use crate::torch::{handle, linear, linear_into};
+use crate::torch::{handle, linear};
 
 impl HeadLoss for LibTorch {
     /// Weights of tokens are left to the gradients of the states, which are smaller than those of the logits.
@@ -23,9 +23,9 @@ impl HeadLoss for LibTorch {
         let (hidden, head) = (&hidden.tensor, &head.tensor);
         let weights = weights.tensor.unsqueeze(1) * shape.scale; // [n, 1]
         let [n, d, vocab] = [hidden.size()[0], hidden.size()[1], head.size()[0]];
-        let step = (LOGITS_AT_ONCE as i64 / vocab.max(1)).clamp(1, n.max(1));
+        let step = rows_at_once(n as usize, vocab as usize) as i64;
         let (kind, device) = (head.kind(), head.device());
-        let figures = Figures { shape, smoothing };
+        let figures = Figures { smoothing };
 
         let buffers = [(); 2].map(|()| Tensor::empty([step, vocab], (Kind::Float, device)));
         let scores = Tensor::empty([n, 3], (Kind::Float, device));
@@ -36,14 +36,10 @@ impl HeadLoss for LibTorch {
             let part = |x: &Tensor| x.narrow(0, start, rows);
             let [logits, probabilities] = buffers.each_ref().map(|x| x.narrow(0, 0, rows));
             let (states, targets) = (part(hidden), part(&targets.tensor).unsqueeze(1));
-            match kind {
-                Kind::Float => linear_into(&logits, &states, head),
-                _ => logits.shallow_clone().copy_(&linear(&states, head, None)),
-            }
-            let slope = figures.shape_logits(&logits, wants);
+            let slope = shape.logits_into(&logits, &states, head, wants.any());
             let found = figures.score(logits, &probabilities, &targets);
             part(&scores).copy_(&found);
-            if !wants.states && !wants.head {
+            if !wants.any() {
                 continue;
             }
             let gradient = figures
@@ -64,24 +60,10 @@ impl HeadLoss for LibTorch {
 
 /// What is done to the logits of a chunk, `[r, vocab]`.
 struct Figures {
-    shape: HeadShape,
     smoothing: f64,
 }
 
 impl Figures {
-    /// Scales and caps them. Returns the slope of the cap, if there is one and gradients are asked for.
-    fn shape_logits(&self, logits: &Tensor, wants: Wants) -> Option<Tensor> {
-        let mut logits = logits.shallow_clone();
-        if self.shape.scale != 1.0 {
-            logits = logits.g_mul_scalar_(self.shape.scale);
-        }
-        let cap = self.shape.softcap?;
-        let mut tanh = logits.g_div_scalar_(cap).tanh_();
-        let slope = (wants.states || wants.head).then(|| tanh.square().g_mul_scalar_(-1.0) + 1.0);
-        let _ = tanh.g_mul_scalar_(cap);
-        slope
-    }
-
     /// Loss, entropy, and whether the target is the likeliest: `[r, 3]`. Fills in the probabilities, and uses up the logits.
     fn score(&self, logits: Tensor, probabilities: &Tensor, targets: &Tensor) -> Tensor {
         let mut logs = logits.internal_log_softmax_out(&logits, -1, false);

@@ -2,7 +2,7 @@
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
-use super::{Found, LOGITS_AT_ONCE, Wants};
+use super::{Found, Wants, rows_at_once};
 use crate::HeadShape;
 
 /// As [`super::head_loss`].
@@ -21,7 +21,7 @@ pub(super) fn head_loss(
     let mut scores = vec![Tensor::empty([0, 3], &device)];
     let mut d_states = vec![Tensor::empty([0, d], (&device, dtype))];
     let mut d_head = Tensor::zeros([0, d], (&device, dtype));
-    let step = (LOGITS_AT_ONCE / vocab).clamp(1, n.max(1));
+    let step = rows_at_once(n, vocab);
     for start in (0..n).step_by(step) {
         let rows = step.min(n - start);
         let states = hidden.clone().narrow(0, start, rows);
@@ -29,7 +29,7 @@ pub(super) fn head_loss(
         let slope = shape.cap_slope(&logits);
         let chunk = Chunk::new(logits, targets.clone().narrow(0, start, rows), smoothing);
         scores.push(chunk.scores());
-        if !wants.states && !wants.head {
+        if !wants.any() {
             continue;
         }
         let weights = weights.clone().narrow(0, start, rows);
