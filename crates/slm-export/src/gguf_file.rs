@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use slm_gguf::{FileType, Metadata, Mixture, TensorSpec, TensorType, Writer};
+use slm_gguf::{FileType, GgufError, Metadata, Mixture, TensorSpec, TensorType, Writer};
 use slm_model::{Decoder, Param};
 
 use crate::ExportError;
 use crate::architecture::{ensure_expressible, is_paired, tensor_name, to_pairs};
+use crate::blocks::to_blocks;
 use crate::comparison::values;
 use crate::gguf_metadata::rope_factors;
 
@@ -86,7 +87,15 @@ impl<'a> GgufFile<'a> {
         let mut writer = Writer::create(path, metadata, specs)?;
         for Planned { spec, content } in &self.tensors {
             match content {
-                Content::Param(param) => writer.write_f32(&spec.name, &self.rows(param))?,
+                Content::Param(param) => {
+                    let row_len = spec.dims[0] as usize;
+                    let bytes = to_blocks(spec.tensor_type, &self.rows(param), row_len, None);
+                    let bytes = bytes.map_err(|source| GgufError::Encode {
+                        name: spec.name.clone(),
+                        source: Box::new(source),
+                    })?;
+                    writer.write_bytes(&spec.name, &bytes)?;
+                }
                 Content::Factors(factors) => writer.write_f32(&spec.name, factors)?,
             }
         }

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `export.rs` | the walk: which files, in which order, and `export.json` |
 //! | `folders.rs` | `adapter/` (PEFT) and `merged/` (Hugging Face) |
-//! | `gguf_file.rs` | a GGUF file: its tensors, their types, their order |
+//! | `gguf_file.rs`, `blocks.rs` | a GGUF file: its tensors, their types, their order; their bytes, on all threads |
 //! | `architecture.rs` | llama.cpp's names for the tensors, and its order of query and key rows |
 //! | `gguf_metadata.rs` | what the file says about the model |
 //! | `vocabulary.rs`, `tokenizer_json.rs`, `pre_tokenizer.rs` | what it says about the tokenizer |
@@ -16,6 +16,7 @@
 //! | `gguf_comparison.rs`, `rounding.rs` | a GGUF file beside the trained model: its weights, its metadata, its answers |
 
 mod architecture;
+mod blocks;
 mod comparison;
 mod divergence;
 mod error;
