@@ -17,6 +17,8 @@ pub(crate) struct Speed {
     pub(crate) device: String,
     pub(crate) dtype: slm_recipe::Dtype,
     pub(crate) quantization: slm_recipe::Quantization,
+    /// Whether products with int8 codes are taken in integers.
+    pub(crate) int8_activations: bool,
     pub(crate) parameters: usize,
     pub(crate) trained_parameters: usize,
     pub(crate) workload: WorkloadShape,

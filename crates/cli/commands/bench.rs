@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use slm_model::{device, matmul_flops};
+use slm_recipe::Quantization;
 use slm_run::write_file_atomic;
 use slm_train::{Memory, measure_steps};
 
@@ -56,6 +57,8 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
         device: device::name(decoder.device()),
         dtype: recipe.model.dtype,
         quantization: recipe.model.quantization,
+        int8_activations: recipe.model.quantization == Quantization::Int8
+            && recipe.model.int8_activations,
         parameters,
         trained_parameters: decoder.n_trainable(),
         workload: workload.shape,
