@@ -5,7 +5,7 @@ mod libtorch;
 
 use burn::tensor::{DType, Tensor};
 
-use crate::frozen_product;
+use crate::dense_product;
 use crate::vector::{exp, largest_of, sum_of, vectorised};
 
 /// What a family does to its logits after the product with the head. Families without anything use the default.
@@ -31,7 +31,7 @@ impl HeadShape {
     ///
     /// The product is in their dtype, everything after it in f32.
     pub fn logits(&self, states: Tensor<2>, head: Tensor<2>) -> Tensor<2> {
-        let mut logits = frozen_product::product(states, head).cast(DType::F32);
+        let mut logits = dense_product::product(states, head).cast(DType::F32);
         if self.scale != 1.0 {
             logits = logits.mul_scalar(self.scale);
         }

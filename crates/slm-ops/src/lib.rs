@@ -14,8 +14,8 @@
 
 pub mod adamw;
 pub mod attention;
+mod dense_product;
 pub mod divergence;
-mod frozen_product;
 pub mod fused;
 pub mod gated;
 pub mod head;

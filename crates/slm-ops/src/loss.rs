@@ -15,9 +15,12 @@ use fused::HeadLoss;
 /// How many logits exist at a time (64 MiB in f32); the whole matrix never does.
 pub const LOGITS_AT_ONCE: usize = 16 << 20;
 
-/// How many of `n` rows of logits are held at a time.
-pub(crate) fn rows_at_once(n: usize, vocab: usize) -> usize {
-    (LOGITS_AT_ONCE / vocab.max(1)).clamp(1, n.max(1))
+/// How many of `n` rows of logits are held at a time: in chunks as alike as can be, since a chunk of few rows reads the whole
+/// head all the same.
+pub fn rows_at_once(n: usize, vocab: usize) -> usize {
+    let most = (LOGITS_AT_ONCE / vocab.max(1)).max(1);
+    let chunks = n.div_ceil(most).max(1);
+    n.div_ceil(chunks).max(1)
 }
 
 /// What a token's loss counts in the gradient.

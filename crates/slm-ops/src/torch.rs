@@ -10,7 +10,7 @@ use burn::backend::tensor::FloatTensor;
 use tch::kind::Element;
 use tch::{Device, Kind, Tensor};
 
-use crate::frozen_product::{FEW, columns_of_few};
+use crate::dense_product::{FEW, columns_of_few};
 
 /// burn's handle of a tensor of torch.
 pub(crate) type Handle = FloatTensor<LibTorch>;

@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::{Quantized, frozen_product};
+use crate::{Quantized, dense_product};
 
 /// A matrix `[out, in]`; cloning shares it.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl Weight {
     /// `x Wᵀ`: `[rows, in]` to `[rows, out]`.
     pub fn product(&self, x: Tensor<2>) -> Tensor<2> {
         match self {
-            Self::Float(weight) => frozen_product::product(x, weight.clone()),
+            Self::Float(weight) => dense_product::product(x, weight.clone()),
             Self::Quantized(weight) => weight.product(x),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use slm_model::{DecoderConfig, LoraSpec, quant_scheme};
-use slm_ops::loss::LOGITS_AT_ONCE;
+use slm_ops::loss::rows_at_once;
 use slm_recipe::{Method, Optim, Recipe};
 
 /// Bytes that training holds at its peak, the program itself apart.
@@ -49,7 +49,7 @@ impl Memory {
         let activations = tokens * (kept + 2 * d);
 
         let vocab = config.vocab_size;
-        let rows = (LOGITS_AT_ONCE / vocab).clamp(1, tokens.max(1));
+        let rows = rows_at_once(tokens, vocab);
         let of_head = if section.method == Method::Full {
             vocab * d
         } else {

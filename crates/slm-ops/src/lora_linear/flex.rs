@@ -4,7 +4,7 @@ use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 
 use super::fused::{Bias, Frozen, Kept, Layer, LowRank, Passes};
-use crate::frozen_product::FrozenProduct;
+use crate::dense_product::DenseProduct;
 use crate::matrix::{Before, Dense, Matrix, Threads, product};
 use crate::quantized::IntegerProduct;
 use crate::rows::tensor;
@@ -17,7 +17,7 @@ impl Passes for Flex {
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let y = match &layer.weight {
             Frozen::Int8(matrix) => Self::integer_product(x.clone(), matrix.clone()),
-            Frozen::Float(weight) => Self::frozen_product(x.clone(), weight.clone()),
+            Frozen::Float(weight) => Self::dense_product(x.clone(), weight.clone(), false),
         };
         let [x, a, b] = [x, &low_rank.a, &low_rank.b].map(Dense::of);
         let low = fresh(low_rank.scale as f32, x.matrix(), a.matrix().transpose());

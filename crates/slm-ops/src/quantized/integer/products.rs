@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::kernel::{Kernel, Sums, TILE};
 use super::panels::{PANEL, Panels};
 use super::tokens::Tokens;
-use crate::frozen_product::FEW;
+use crate::dense_product::FEW;
 use crate::vector::vectorised;
 
 /// Rows of the result that one task takes: whole tiles, few enough to share a product among many threads.

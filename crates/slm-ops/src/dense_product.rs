@@ -1,12 +1,16 @@
-//! Products outside the graph. Few rows, as a step of generation has them, read each weight once, by all threads.
+//! Products with a matrix of floats. Few rows, as a step of generation has them, read each weight once, by all threads.
 
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{
-    Backend, Dispatch, Flex, TensorMetadata, backend_extension, ops::FloatTensorOps,
+    Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension, ops::FloatTensorOps,
 };
 use burn::tensor::{DType, Tensor};
 use rayon::prelude::*;
 
+use crate::fused::register;
 use crate::rows::{Rows, row, tensor};
 use crate::vector::{dot, vectorised};
 
@@ -20,22 +24,77 @@ const TASK: usize = 1 << 16;
 pub(crate) fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     let is_outside = !x.is_autodiff() && !weight.is_autodiff();
     let is_f32 = [x.dtype(), weight.dtype()] == [DType::F32; 2];
-    if is_outside && is_f32 && crate::fused::applies(&x) {
+    // In the graph, Flex takes the same products by itself.
+    let is_better = is_outside || !crate::fused::is_flex(&x);
+    if is_f32 && is_better && crate::fused::applies(&x) {
+        let is_trained = weight.is_autodiff() && weight.is_tracked();
         let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-        return Tensor::from_dispatch(Dispatch::frozen_product(x, weight));
+        return Tensor::from_dispatch(Dispatch::dense_product(x, weight, is_trained));
     }
     x.matmul(weight.transpose())
 }
 
 /// A backend with a product of its own.
-#[backend_extension(Flex, LibTorch: cfg(feature = "libtorch"))]
-pub(crate) trait FrozenProduct: Backend {
-    /// As [`product`], of f32.
-    fn frozen_product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+#[backend_extension(Autodiff, Flex, LibTorch: cfg(feature = "libtorch"))]
+pub(crate) trait DenseProduct: Backend {
+    /// As [`product`], of f32; a weight that `is_trained` gets a gradient.
+    fn dense_product(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        is_trained: bool,
+    ) -> FloatTensor<Self>;
 }
 
-impl FrozenProduct for Flex {
-    fn frozen_product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+impl<B: DenseProduct, C: CheckpointStrategy> DenseProduct for Autodiff<B, C> {
+    fn dense_product(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        is_trained: bool,
+    ) -> FloatTensor<Self> {
+        let (x, x_node) = x.into_parts();
+        let (weight, weight_node) = weight.into_parts();
+        let y = B::dense_product(x.clone(), weight.clone(), false);
+        match Product
+            .prepare::<C>([x_node, weight_node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish((is_trained.then_some(x), weight), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Product;
+
+impl<B: DenseProduct> Backward<B, 2> for Product {
+    /// `x` where the weight is trained.
+    type State = (Option<FloatTensor<B>>, FloatTensor<B>);
+
+    /// `dx = dy W` and `dW = dyᵀ x`
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (x, weight) = ops.state;
+        let [to_x, to_weight] = ops.parents.map(|input| input.map(|input| input.id));
+        let product = |a, b| B::dense_product(a, B::float_transpose(b), false);
+        let dx = to_x.map(|_| product(dy.clone(), weight));
+        let dw = x.map(|x| product(B::float_transpose(dy), x));
+        register::<B>(grads, [(to_x, dx), (to_weight, dw)]);
+    }
+}
+
+impl DenseProduct for Flex {
+    fn dense_product(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        _: bool,
+    ) -> FloatTensor<Self> {
         if x.shape()[0] > FEW {
             return Self::float_matmul(x, Self::float_transpose(weight));
         }
@@ -50,8 +109,12 @@ impl FrozenProduct for Flex {
 }
 
 #[cfg(feature = "libtorch")]
-impl FrozenProduct for burn::backend::LibTorch {
-    fn frozen_product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+impl DenseProduct for burn::backend::LibTorch {
+    fn dense_product(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        _: bool,
+    ) -> FloatTensor<Self> {
         crate::torch::handle(crate::torch::linear(&x.tensor, &weight.tensor, None))
     }
 }
