@@ -38,7 +38,7 @@ impl Judge<'_> {
     /// The metric of the weights as they are.
     pub(super) fn measure(&self, decoder: &Decoder, emit: Emit<'_>) -> Result<f64> {
         let evaluator = Evaluator {
-            decoder: &decoder.inference(),
+            decoder: &decoder.inference().in_floats(),
             tokenizer: &self.base.tokenizer,
             eos: self.eos,
             seed: self.seed,

@@ -112,7 +112,7 @@ pub(crate) fn tasks(
         .collect()
 }
 
-/// One model on all tasks; every answer is kept under `folder`.
+/// One model on all tasks; every answer is kept under `folder`. Products are taken in floats, as they are of what is shipped.
 pub(crate) fn measure(
     decoder: &Decoder,
     base: &Base,
@@ -122,7 +122,7 @@ pub(crate) fn measure(
     emit: Emit<'_>,
 ) -> Result<Vec<TaskReport>> {
     let evaluator = Evaluator {
-        decoder,
+        decoder: &decoder.in_floats(),
         tokenizer: &base.tokenizer,
         eos: recipe.data.train_on_eos,
         seed: recipe.seed,
