@@ -8,7 +8,7 @@ impl DecoderConfig {
     /// Values that a layer keeps for each token, with the fused operations of `slm-ops`; `rank` is that of a pair.
     ///
     /// Norms keep what they read; the layers of attention and feed-forward their inputs, once for all that read the same, and
-    /// each pair what A made of it; attention its queries, keys, values and results; a gate both its sides.
+    /// each pair what A made of it; attention its queries, keys, values and results; a gate both its sides, but not their product.
     pub fn kept_per_token(&self, rank: usize) -> usize {
         let names = &self.family.names;
         let (d, ff) = (self.hidden_size, self.intermediate_size);
@@ -25,8 +25,8 @@ impl DecoderConfig {
         let inputs = if self.parallel_residual { d } else { 2 * d };
         let attention = 2 * q + 2 * kv;
         let (feed_forward, pairs) = match names.ff {
-            FeedForwardNames::Gated { .. } => (3 * ff, 7),
-            FeedForwardNames::GatedJoined { .. } => (3 * ff, 5),
+            FeedForwardNames::Gated { .. } => (2 * ff, 7),
+            FeedForwardNames::GatedJoined { .. } => (2 * ff, 5),
             FeedForwardNames::Plain { .. } => (2 * ff, 6),
         };
         norms + of_heads + inputs + attention + feed_forward + pairs * rank

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use burn::tensor::Tensor;
-use slm_ops::gated;
 
 use crate::family::FeedForwardNames;
 use crate::linear::Linear;
@@ -44,25 +43,26 @@ impl FeedForward {
         let [batch, time, hidden] = x.dims();
         let x = x.reshape([batch * time, hidden]);
         let seed = pass.dropout_seed;
-        let (inner, down) = match self {
+        let activation = config.activation;
+        let y = match self {
             Self::Gated(linears) => {
                 let [gate, up, down] = &**linears;
                 let (gate, up) = (gate.forward(x.clone(), seed), up.forward(x, seed));
-                (gated(gate, up, config.activation), down)
+                down.forward_gated(gate, up, activation, seed)
             }
             Self::GatedJoined(linears) => {
                 let [gate_up, down] = &**linears;
                 let y = gate_up.forward(x, seed);
                 let n = config.intermediate_size;
                 let (gate, up) = (y.clone().narrow(1, 0, n), y.narrow(1, n, n));
-                (gated(gate, up, config.activation), down)
+                down.forward_gated(gate, up, activation, seed)
             }
             Self::Plain(linears) => {
                 let [up, down] = &**linears;
-                (config.activation.apply(up.forward(x, seed)), down)
+                down.forward(activation.apply(up.forward(x, seed)), seed)
             }
         };
-        down.forward(inner, seed).reshape([batch, time, hidden])
+        y.reshape([batch, time, hidden])
     }
 
     /// The same with every linear layer replaced.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::tensor::Tensor;
-use slm_ops::{Weight, lora_linear};
+use slm_ops::{Activation, Adapter, Weight, gated_linear, lora_linear};
 
 use crate::Param;
 use crate::decoder::required;
@@ -35,15 +35,29 @@ impl Linear {
 
     /// Applies it to `x`, `[rows, in]`. `dropout_seed` is `None` outside training.
     pub(crate) fn forward(&self, x: Tensor<2>, dropout_seed: Option<u64>) -> Tensor<2> {
-        let rows = x.dims()[0];
-        lora_linear(
-            x,
-            &self.weight.value,
-            self.bias.as_ref().map(Param::tensor),
-            self.lora
-                .as_ref()
-                .map(|lora| lora.adapter(rows, dropout_seed)),
-        )
+        let (bias, adapter) = (self.bias(), self.adapter(x.dims()[0], dropout_seed));
+        lora_linear(x, &self.weight.value, bias, adapter)
+    }
+
+    /// Applies it to `activation(gate) · up`, both `[rows, in]`.
+    pub(crate) fn forward_gated(
+        &self,
+        gate: Tensor<2>,
+        up: Tensor<2>,
+        activation: Activation,
+        dropout_seed: Option<u64>,
+    ) -> Tensor<2> {
+        let (bias, adapter) = (self.bias(), self.adapter(gate.dims()[0], dropout_seed));
+        gated_linear(gate, up, activation, &self.weight.value, bias, adapter)
+    }
+
+    fn bias(&self) -> Option<Tensor<2>> {
+        self.bias.as_ref().map(Param::tensor)
+    }
+
+    fn adapter(&self, rows: usize, dropout_seed: Option<u64>) -> Option<Adapter> {
+        let lora = self.lora.as_ref()?;
+        Some(lora.adapter(rows, dropout_seed))
     }
 
     /// The layer alone, with the adapter added to its weight in f32. Codes become what they stand for.

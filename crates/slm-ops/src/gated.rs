@@ -1,7 +1,7 @@
 //! Activations of the feed-forward layer.
 
 mod flex;
-mod fused;
+pub(crate) mod fused;
 #[cfg(feature = "libtorch")]
 mod libtorch;
 
@@ -30,6 +30,11 @@ impl Activation {
         self.in_f32(x).cast(dtype)
     }
 
+    /// On Flex the error function of GELU itself stays burn's.
+    pub(crate) fn has_loop_for<const D: usize>(self, x: &Tensor<D>) -> bool {
+        self != Self::Gelu || !crate::fused::is_flex(x)
+    }
+
     fn in_f32<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         let x = x.cast(DType::F32);
         match self {
@@ -42,9 +47,8 @@ impl Activation {
 
 /// `activation(gate) · up`, element by element; both `[.., n]`. Computed in f32 and rounded once.
 pub fn gated<const D: usize>(gate: Tensor<D>, up: Tensor<D>, activation: Activation) -> Tensor<D> {
-    // On Flex the error function of GELU itself stays burn's.
-    let has_loop = activation != Activation::Gelu || !crate::fused::is_flex(&gate);
-    if has_loop && gate.dtype() == up.dtype() && crate::fused::applies(&gate) {
+    if activation.has_loop_for(&gate) && gate.dtype() == up.dtype() && crate::fused::applies(&gate)
+    {
         let (gate, up) = (gate.into_dispatch(), up.into_dispatch());
         return Tensor::from_dispatch(Dispatch::gated(gate, up, activation));
     }

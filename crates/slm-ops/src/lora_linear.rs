@@ -1,11 +1,11 @@
 //! A frozen linear layer with its low-rank adapter.
 
 mod flex;
-mod fused;
+pub(crate) mod fused;
 #[cfg(feature = "libtorch")]
 mod libtorch;
 
-use burn::backend::Dispatch;
+use burn::backend::{Dispatch, tensor::FloatTensor};
 use burn::tensor::{DType, Tensor};
 
 use crate::Weight;
@@ -50,12 +50,12 @@ pub fn lora_linear(
     bias: Option<Tensor<2>>,
     adapter: Option<Adapter>,
 ) -> Tensor<2> {
-    if let (Some(weight), Some(adapter)) = (frozen(weight), &adapter)
-        && adapter.is_plain()
-        && bias.as_ref().is_none_or(is_frozen)
+    if let Some(parts) = Parts::of(weight, bias.as_ref(), adapter.as_ref())
         && crate::fused::applies(&x)
     {
-        return fused(x, weight, bias, adapter.clone());
+        let Parts { layer, a, b, scale } = parts;
+        let y = Dispatch::lora_linear(x.into_dispatch(), layer, a, b, scale);
+        return Tensor::from_dispatch(y);
     }
     let bias_outside = adapter.as_ref().is_some_and(|it| it.magnitude.is_some());
     let (base, bias) = match (bias, weight) {
@@ -99,20 +99,35 @@ fn frozen(weight: &Weight) -> Option<Frozen<Dispatch>> {
     }
 }
 
-fn fused(
-    x: Tensor<2>,
-    weight: Frozen<Dispatch>,
-    bias: Option<Tensor<2>>,
-    adapter: Adapter,
-) -> Tensor<2> {
-    let bias = match bias {
-        Some(bias) => Bias::Present(bias.into_dispatch()),
-        None => Bias::Absent,
-    };
-    let layer = Layer { weight, bias };
-    let (a, b) = (adapter.a.into_dispatch(), adapter.b.into_dispatch());
-    let y = Dispatch::lora_linear(x.into_dispatch(), layer, a, b, adapter.scale);
-    Tensor::from_dispatch(y)
+/// What a fused layer is made of.
+pub(crate) struct Parts {
+    pub(crate) layer: Layer<Dispatch>,
+    pub(crate) a: FloatTensor<Dispatch>,
+    pub(crate) b: FloatTensor<Dispatch>,
+    pub(crate) scale: f64,
+}
+
+impl Parts {
+    /// None where a layer is trained itself, or its adapter has dropout or a magnitude.
+    pub(crate) fn of(
+        weight: &Weight,
+        bias: Option<&Tensor<2>>,
+        adapter: Option<&Adapter>,
+    ) -> Option<Self> {
+        let adapter = adapter.filter(|adapter| adapter.is_plain())?;
+        let weight = frozen(weight)?;
+        let bias = match bias {
+            Some(bias) if is_frozen(bias) => Bias::Present(bias.clone().into_dispatch()),
+            Some(_) => return None,
+            None => Bias::Absent,
+        };
+        Some(Self {
+            layer: Layer { weight, bias },
+            a: adapter.a.clone().into_dispatch(),
+            b: adapter.b.clone().into_dispatch(),
+            scale: adapter.scale,
+        })
+    }
 }
 
 /// Whether no gradient of `x` is formed.

@@ -12,7 +12,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use slm_ops::fused::{portable, taken};
 use slm_ops::{
     Activation, Adapter, QuantScheme, Quantizer, RmsWeight, RotaryTable, Scores, Sight, Weight,
-    attention, gated, lora_linear, rms_norm, rotary,
+    attention, gated, gated_linear, lora_linear, rms_norm, rotary,
 };
 
 /// Values from -1 to 1, those of `seed`.
@@ -272,8 +272,9 @@ fn adapted_layers() {
                 tensor([rows * columns], 1),
                 tensor([r * columns], 2),
                 tensor([out * r], 3),
+                tensor([rows * columns], 6),
             ];
-            assert_same(&inputs, 1, &|inputs| {
+            let layer = |inputs: &[Tensor<1>]| {
                 let (device, dtype) = (inputs[0].device().inner(), inputs[0].dtype());
                 let frozen = |shape, seed| tensor::<2>(shape, seed).to_device(&device).cast(dtype);
                 let adapter = Adapter {
@@ -291,8 +292,17 @@ fn adapted_layers() {
                 };
                 let bias = with_bias.then(|| frozen([1, out], 5));
                 let x = inputs[0].clone().reshape([rows, columns]);
-                lora_linear(x, &weight, bias, Some(adapter))
-            });
+                match inputs.get(3) {
+                    None => lora_linear(x, &weight, bias, Some(adapter)),
+                    Some(up) => {
+                        let up = up.clone().reshape([rows, columns]);
+                        gated_linear(x, up, Activation::Silu, &weight, bias, Some(adapter))
+                    }
+                }
+            };
+            assert_same(&inputs[..3], 1, &layer);
+            // With a gate before it, still one operation.
+            assert_same(&inputs, 1, &layer);
         }
     }
 }

@@ -25,9 +25,25 @@ pub(crate) trait LoraLinear: Backend {
 #[derive(Clone, Debug, ExtensionType)]
 pub(crate) struct Layer<B: Backend> {
     #[extension_type]
-    pub(super) weight: Frozen<B>,
+    pub(crate) weight: Frozen<B>,
     #[extension_type]
     pub(super) bias: Bias<B>,
+}
+
+impl<B: Backend, C: CheckpointStrategy> Layer<Autodiff<B, C>> {
+    /// The same outside the graph.
+    pub(crate) fn inner(self) -> Layer<B> {
+        Layer {
+            weight: match self.weight {
+                Frozen::Float(weight) => Frozen::Float(weight.into_primitive()),
+                Frozen::Int8(matrix) => Frozen::Int8(matrix.inner()),
+            },
+            bias: match self.bias {
+                Bias::Absent => Bias::Absent,
+                Bias::Present(bias) => Bias::Present(bias.into_primitive()),
+            },
+        }
+    }
 }
 
 /// A matrix `[out, in]`.
@@ -49,9 +65,9 @@ pub(crate) enum Bias<B: Backend> {
 /// `[r, in]`, `[out, r]`, and what their product is multiplied by.
 #[derive(Clone, Debug)]
 pub(crate) struct LowRank<B: Backend> {
-    pub(super) a: FloatTensor<B>,
-    pub(super) b: FloatTensor<B>,
-    pub(super) scale: f64,
+    pub(crate) a: FloatTensor<B>,
+    pub(crate) b: FloatTensor<B>,
+    pub(crate) scale: f64,
 }
 
 /// What the two passes are made of.
@@ -74,11 +90,11 @@ pub(crate) trait Passes: Backend {
 /// What the forward pass leaves.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept<B: Backend> {
-    pub(super) x: FloatTensor<B>,
-    pub(super) weight: Frozen<B>,
-    pub(super) low_rank: LowRank<B>,
+    pub(crate) x: FloatTensor<B>,
+    pub(crate) weight: Frozen<B>,
+    pub(crate) low_rank: LowRank<B>,
     /// `scale · x Aᵀ`
-    pub(super) low: FloatTensor<B>,
+    pub(crate) low: FloatTensor<B>,
 }
 
 impl LoraLinear for Flex {
@@ -114,16 +130,7 @@ impl<B: Passes, C: CheckpointStrategy> LoraLinear for Autodiff<B, C> {
         b: FloatTensor<Self>,
         scale: f64,
     ) -> FloatTensor<Self> {
-        let layer = Layer {
-            weight: match layer.weight {
-                Frozen::Float(weight) => Frozen::Float(weight.into_primitive()),
-                Frozen::Int8(matrix) => Frozen::Int8(matrix.inner()),
-            },
-            bias: match layer.bias {
-                Bias::Absent => Bias::Absent,
-                Bias::Present(bias) => Bias::Present(bias.into_primitive()),
-            },
-        };
+        let layer = layer.inner();
         let (x, x_node) = x.into_parts();
         let (a, a_node) = a.into_parts();
         let (b, b_node) = b.into_parts();
