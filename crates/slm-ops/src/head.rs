@@ -1,7 +1,9 @@
 //! From final states to logits.
 
+pub(crate) mod flex;
 #[cfg(feature = "libtorch")]
-mod libtorch;
+pub(crate) mod libtorch;
+pub(crate) mod portable;
 
 use burn::tensor::{DType, Tensor};
 

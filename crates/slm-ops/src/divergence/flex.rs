@@ -1,7 +1,5 @@
 //! Two heads' loop on Flex: one buffer holds the student's logits of a chunk, then their gradients, another the teacher's.
 
-use std::ops::Range;
-
 use burn::backend::Flex;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use rayon::prelude::*;
@@ -12,11 +10,9 @@ use super::row::{Softmax, gradients, shares, terms};
 use super::top::Top;
 use crate::HeadShape;
 use crate::head::cap_row;
+use crate::head::flex::{Found, in_chunks, write_logits};
 use crate::loss::rows_at_once;
-use crate::matrix::{Before, Matrix, Threads, product};
-use crate::rows::{Rows, tensor};
-
-type Found = (FloatTensor<Flex>, FloatTensor<Flex>, FloatTensor<Flex>);
+use crate::rows::Rows;
 
 impl HeadDivergence for Flex {
     fn live_divergence(
@@ -36,19 +32,31 @@ impl HeadDivergence for Flex {
             ..figures
         };
         let weights = floats(weights);
-        in_chunks(&hidden, &head, &figures, |range, student, scores| {
-            let logits = &mut buffer[..range.len() * vocab];
-            teacher_figures.logits(logits, &states, &matrix, range.clone());
-            student
-                .par_chunks_mut(vocab)
-                .zip(logits.par_chunks_mut(vocab))
-                .zip(scores.par_chunks_mut(3))
-                .zip(&weights[range])
-                .for_each(|(((student, teacher), scores), weight)| {
-                    teacher_figures.cap(teacher);
-                    scores.copy_from_slice(&figures.compare_row(student, teacher, *weight));
-                });
-        })
+        in_chunks(
+            &hidden,
+            &head,
+            figures.scale(),
+            figures.wants,
+            |range, student, scores| {
+                let logits = &mut buffer[..range.len() * vocab];
+                write_logits(
+                    logits,
+                    &states,
+                    &matrix,
+                    range.clone(),
+                    teacher_figures.scale(),
+                );
+                student
+                    .par_chunks_mut(vocab)
+                    .zip(logits.par_chunks_mut(vocab))
+                    .zip(scores.par_chunks_mut(3))
+                    .zip(&weights[range])
+                    .for_each(|(((student, teacher), scores), weight)| {
+                        teacher_figures.cap(teacher);
+                        scores.copy_from_slice(&figures.compare_row(student, teacher, *weight));
+                    });
+            },
+        )
     }
 
     fn cached_divergence(
@@ -63,19 +71,26 @@ impl HeadDivergence for Flex {
         let vocab = head.layout().shape()[0];
         let ids: Vec<i64> = ids.into_data().iter().collect();
         let [outcomes, weights] = [outcomes, weights].map(floats);
-        in_chunks(&hidden, &head, &figures, |range, student, scores| {
-            let places = range.start * k..range.end * k;
-            let of_teacher = range.start * n_outcomes..range.end * n_outcomes;
-            student
-                .par_chunks_mut(vocab)
-                .zip(ids[places].par_chunks(k))
-                .zip(outcomes[of_teacher].par_chunks(n_outcomes))
-                .zip(scores.par_chunks_mut(3))
-                .zip(&weights[range])
-                .for_each(|((((student, ids), teacher), scores), weight)| {
-                    scores.copy_from_slice(&figures.compare_top(student, ids, teacher, *weight));
-                });
-        })
+        in_chunks(
+            &hidden,
+            &head,
+            figures.scale(),
+            figures.wants,
+            |range, student, scores| {
+                let places = range.start * k..range.end * k;
+                let of_teacher = range.start * n_outcomes..range.end * n_outcomes;
+                student
+                    .par_chunks_mut(vocab)
+                    .zip(ids[places].par_chunks(k))
+                    .zip(outcomes[of_teacher].par_chunks(n_outcomes))
+                    .zip(scores.par_chunks_mut(3))
+                    .zip(&weights[range])
+                    .for_each(|((((student, ids), teacher), scores), weight)| {
+                        scores
+                            .copy_from_slice(&figures.compare_top(student, ids, teacher, *weight));
+                    });
+            },
+        )
     }
 }
 
@@ -83,54 +98,11 @@ fn floats(tensor: FloatTensor<Flex>) -> Vec<f32> {
     tensor.to_contiguous().storage::<f32>().to_vec()
 }
 
-/// `compare(rows, logits, scores)` chunk by chunk, which makes gradients of the logits; then their products.
-fn in_chunks(
-    hidden: &FloatTensor<Flex>,
-    head: &FloatTensor<Flex>,
-    figures: &Figures,
-    mut compare: impl FnMut(Range<usize>, &mut [f32], &mut [f32]),
-) -> Found {
-    let (hidden, head, wants) = (Rows::of(hidden), Rows::of(head), figures.wants);
-    let (n, d, vocab) = (hidden.count, hidden.n, head.count);
-    let step = rows_at_once(n, vocab);
-    let mut scores = vec![0.0; n * 3];
-    let mut d_hidden = vec![0.0; if wants.states { n * d } else { 0 }];
-    let mut d_head = vec![0.0; if wants.head { vocab * d } else { 0 }];
-    let mut logits = vec![0.0; step * vocab];
-    for start in (0..n).step_by(step) {
-        let range = start..n.min(start + step);
-        let rows = range.len();
-        let logits = &mut logits[..rows * vocab];
-        figures.logits(logits, &hidden, &head, range.clone());
-        let scores = &mut scores[start * 3..][..rows * 3];
-        compare(range.clone(), logits, scores);
-        let gradient = Matrix::new(logits, [rows, vocab], vocab);
-        if wants.states {
-            let factors = (gradient, head.matrix(0..vocab));
-            let place = (&mut d_hidden[start * d..], d);
-            product(place, Before::Nothing, 1.0, factors, Threads::All);
-        }
-        if wants.head {
-            let factors = (gradient.transpose(), hidden.matrix(range));
-            product((&mut d_head, d), Before::Terms, 1.0, factors, Threads::All);
-        }
-    }
-    let sizes = [d_hidden.len(), d_head.len()].map(|len| [len / d.max(1), d]);
-    (
-        tensor(scores, [n, 3]),
-        tensor(d_hidden, sizes[0]),
-        tensor(d_head, sizes[1]),
-    )
-}
-
 impl Figures {
-    /// Logits of some rows, not yet capped; at the temperature if they will not be.
-    fn logits(&self, out: &mut [f32], states: &Rows, head: &Rows, rows: Range<usize>) {
+    /// What products with the head are multiplied by: logits are at the temperature if they will not be capped.
+    fn scale(&self) -> f32 {
         let temperature = self.shape.softcap.map_or(self.temperature, |_| 1.0);
-        let scale = (self.shape.scale / temperature) as f32;
-        let factors = (states.matrix(rows), head.matrix(0..head.count).transpose());
-        let place = (out, head.count);
-        product(place, Before::Nothing, scale, factors, Threads::All);
+        (self.shape.scale / temperature) as f32
     }
 
     /// Caps a row of logits and takes it to the temperature, if it is to be capped.

@@ -8,14 +8,7 @@ use tch::{Kind, Tensor};
 use super::fused::HeadDivergence;
 use super::{Divergence, Figures, NEVER, UNUSED};
 use crate::HeadShape;
-use crate::loss::rows_at_once;
-use crate::torch::{handle, linear};
-
-type Found = (
-    FloatTensor<LibTorch>,
-    FloatTensor<LibTorch>,
-    FloatTensor<LibTorch>,
-);
+use crate::head::libtorch::{Found, in_chunks};
 
 impl HeadDivergence for LibTorch {
     fn live_divergence(
@@ -28,23 +21,27 @@ impl HeadDivergence for LibTorch {
         figures: Figures,
     ) -> Found {
         let (states, matrix) = (states.tensor, matrix.tensor);
-        let teacher_figures = Figures {
-            shape: teacher_shape,
-            ..figures
-        };
         let student = [&hidden, &head, &weights].map(|x| &x.tensor);
-        in_chunks(student, &figures, |start, buffers| {
-            let [student, teacher, p] = buffers;
-            let rows = student.size()[0];
-            let states = states.narrow(0, start, rows);
-            // Until the teacher's logits come, their place is free.
-            let (entropy, largest) = parts(student, teacher, p);
-            teacher_figures.log_probabilities(teacher, &states, &matrix);
-            let likeliest = teacher.argmax(-1, true);
-            let agrees = student.gather(1, &likeliest, false).ge_tensor(&largest);
-            let divergence = compare(figures.divergence, student, teacher, p);
-            Tensor::cat(&[divergence, entropy, agrees.to_kind(Kind::Float)], 1)
-        })
+        in_chunks(
+            student,
+            &figures.shape,
+            figures.pull(),
+            figures.wants,
+            |start, buffers| {
+                let [student, teacher, p] = buffers;
+                figures.log_probabilities(student);
+                let rows = student.size()[0];
+                let states = states.narrow(0, start, rows);
+                // Until the teacher's logits come, their place is free.
+                let (entropy, largest) = parts(student, teacher, p);
+                let _ = teacher_shape.logits_into(teacher, &states, &matrix, false);
+                figures.log_probabilities(teacher);
+                let likeliest = teacher.argmax(-1, true);
+                let agrees = student.gather(1, &likeliest, false).ge_tensor(&largest);
+                let divergence = compare(figures.divergence, student, teacher, p);
+                Tensor::cat(&[divergence, entropy, agrees.to_kind(Kind::Float)], 1)
+            },
+        )
     }
 
     fn cached_divergence(
@@ -57,75 +54,38 @@ impl HeadDivergence for LibTorch {
     ) -> Found {
         let (ids, outcomes) = (ids.tensor, outcomes.tensor);
         let student = [&hidden, &head, &weights].map(|x| &x.tensor);
-        in_chunks(student, &figures, |start, buffers| {
-            let [student, others, p] = buffers;
-            let rows = student.size()[0];
-            let [ids, teacher] = [&ids, &outcomes].map(|x| x.narrow(0, start, rows));
-            let top = Top::new(&ids, &teacher);
-            let (entropy, largest) = parts(student, others, p);
-            let likeliest = ids.gather(1, &top.teacher.argmax(-1, true), false);
-            let agrees = student.gather(1, &likeliest, false).ge_tensor(&largest);
-            let seen = top.seen(student, p, teacher.size()[1]);
-            let gradient = seen.exp();
-            let teacher = teacher.copy();
-            let divergence = compare(figures.divergence, &seen, &teacher, &gradient);
-            top.spread(p, &gradient);
-            Tensor::cat(&[divergence, entropy, agrees.to_kind(Kind::Float)], 1)
-        })
+        in_chunks(
+            student,
+            &figures.shape,
+            figures.pull(),
+            figures.wants,
+            |start, buffers| {
+                let [student, others, p] = buffers;
+                figures.log_probabilities(student);
+                let rows = student.size()[0];
+                let [ids, teacher] = [&ids, &outcomes].map(|x| x.narrow(0, start, rows));
+                let top = Top::new(&ids, &teacher);
+                let (entropy, largest) = parts(student, others, p);
+                let likeliest = ids.gather(1, &top.teacher.argmax(-1, true), false);
+                let agrees = student.gather(1, &likeliest, false).ge_tensor(&largest);
+                let seen = top.seen(student, p, teacher.size()[1]);
+                let gradient = seen.exp();
+                let teacher = teacher.copy();
+                let divergence = compare(figures.divergence, &seen, &teacher, &gradient);
+                top.spread(p, &gradient);
+                Tensor::cat(&[divergence, entropy, agrees.to_kind(Kind::Float)], 1)
+            },
+        )
     }
-}
-
-/// `compare(start, [student, free, free])` chunk by chunk, with the student's log-probabilities, gives scores and leaves the
-/// gradient in the last; then the products of those.
-fn in_chunks(
-    [hidden, head, weights]: [&Tensor; 3],
-    figures: &Figures,
-    mut compare: impl FnMut(i64, &[Tensor; 3]) -> Tensor,
-) -> Found {
-    let weights = weights.unsqueeze(1) * figures.pull(); // [n, 1]
-    let [n, d, vocab] = [hidden.size()[0], hidden.size()[1], head.size()[0]];
-    let step = rows_at_once(n as usize, vocab as usize) as i64;
-    let (kind, device, wants) = (head.kind(), head.device(), figures.wants);
-    let buffers = [(); 3].map(|()| Tensor::empty([step, vocab], (Kind::Float, device)));
-    let scores = Tensor::empty([n, 3], (Kind::Float, device));
-    let d_states = Tensor::empty([if wants.states { n } else { 0 }, d], (kind, device));
-    let mut d_head = Tensor::zeros([if wants.head { vocab } else { 0 }, d], (kind, device));
-    for start in (0..n).step_by(step as usize) {
-        let rows = step.min(n - start);
-        let part = |x: &Tensor| x.narrow(0, start, rows);
-        let buffers = buffers.each_ref().map(|x| x.narrow(0, 0, rows));
-        let states = part(hidden);
-        let slope = figures.log_probabilities(&buffers[0], &states, head);
-        part(&scores).copy_(&compare(start, &buffers));
-        if !wants.any() {
-            continue;
-        }
-        let [_, _, mut gradient] = buffers;
-        if let Some(slope) = slope {
-            gradient = gradient.g_mul_(&slope);
-        }
-        let gradient = gradient.to_kind(kind);
-        if wants.states {
-            let pull = linear(&gradient, &head.tr(), None);
-            part(&d_states).copy_(&(pull * part(&weights)));
-        }
-        if wants.head {
-            let weighted = (states * part(&weights)).to_kind(kind);
-            let _ = d_head.addmm_(&gradient.tr(), &weighted);
-        }
-    }
-    (handle(scores), handle(d_states), handle(d_head))
 }
 
 impl Figures {
-    /// Log-probabilities at the temperature, into `logs`. Returns the slope of the cap, if there is one and gradients are wanted.
-    fn log_probabilities(&self, logs: &Tensor, states: &Tensor, head: &Tensor) -> Option<Tensor> {
-        let slope = self.shape.logits_into(logs, states, head, self.wants.any());
+    /// Logits become log-probabilities at the temperature.
+    fn log_probabilities(&self, logits: &Tensor) {
         if self.temperature != 1.0 {
-            let _ = logs.shallow_clone().g_div_scalar_(self.temperature);
+            let _ = logits.shallow_clone().g_div_scalar_(self.temperature);
         }
-        let _ = logs.internal_log_softmax_out(logs, -1, false);
-        slope
+        let _ = logits.internal_log_softmax_out(logits, -1, false);
     }
 }
 

@@ -5,7 +5,8 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
 use super::{Divergence, Figures, NEVER, Outside, UNUSED};
 use crate::HeadShape;
-use crate::loss::{Found, rows_at_once};
+use crate::head::portable::in_chunks;
+use crate::loss::Found;
 
 /// As [`super::head_divergence`]; `weights` is `[n]`.
 pub(super) fn head_divergence(
@@ -15,47 +16,19 @@ pub(super) fn head_divergence(
     weights: Tensor<1>,
     figures: &Figures,
 ) -> Found {
-    let ([n, d], vocab) = (hidden.dims(), head.dims()[0]);
-    let (device, dtype, wants) = (head.device(), head.dtype(), figures.wants);
-    // Chunks are joined at the end; so that there is something to join without any, each begins with nothing.
-    let mut scores = vec![Tensor::empty([0, 3], &device)];
-    let mut d_states = vec![Tensor::empty([0, d], (&device, dtype))];
-    let mut d_head = Tensor::zeros([0, d], (&device, dtype));
-    let step = rows_at_once(n, vocab);
-    for start in (0..n).step_by(step) {
-        let rows = step.min(n - start);
-        let states = hidden.clone().narrow(0, start, rows);
-        let logits = figures.shape.logits(states.clone(), head.clone());
-        let slope = figures.shape.cap_slope(&logits);
-        let student = log_softmax(logits.div_scalar(figures.temperature), 1);
-        let (found, gradient) = figures.compare(student, teacher, start);
-        scores.push(found);
-        if !wants.any() {
-            continue;
-        }
-        let weights = weights.clone().narrow(0, start, rows);
-        let weights = weights.unsqueeze_dim::<2>(1).mul_scalar(figures.pull());
-        let mut gradient = gradient.mul(weights);
-        if let Some(slope) = slope {
-            gradient = gradient.mul(slope);
-        }
-        let gradient = gradient.cast(dtype);
-        if wants.head {
-            let part = gradient.clone().transpose().matmul(states);
-            d_head = match start {
-                0 => part,
-                _ => d_head.add(part),
-            };
-        }
-        if wants.states {
-            d_states.push(gradient.matmul(head.clone()));
-        }
-    }
-    Found {
-        scores: Tensor::cat(scores, 0),
-        d_states: Tensor::cat(d_states, 0),
-        d_head,
-    }
+    let (inputs, shape, wants) = ([hidden, head], &figures.shape, figures.wants);
+    in_chunks(
+        inputs,
+        shape,
+        weights,
+        figures.pull(),
+        wants,
+        |start, logits, weights| {
+            let student = log_softmax(logits.div_scalar(figures.temperature), 1);
+            let (scores, gradient) = figures.compare(student, teacher, start);
+            (scores, wants.any().then(|| gradient.mul(weights)))
+        },
+    )
 }
 
 impl Figures {

@@ -1,15 +1,13 @@
-//! The head's loop on Flex: one buffer holds the logits of a chunk, then their gradients.
+//! What the head's loop on Flex does to rows of logits.
 
 use burn::backend::Flex;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use rayon::prelude::*;
 
+use super::Wants;
 use super::fused::HeadLoss;
-use super::{Wants, rows_at_once};
 use crate::HeadShape;
-use crate::head;
-use crate::matrix::{Before, Matrix, Threads, product};
-use crate::rows::{Rows, tensor};
+use crate::head::{self, flex::in_chunks};
 use crate::vector::{exp, sum, vectorised};
 
 impl HeadLoss for Flex {
@@ -22,59 +20,30 @@ impl HeadLoss for Flex {
         smoothing: f64,
         wants: Wants,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let (hidden, head) = (Rows::of(&hidden), Rows::of(&head));
         let targets: Vec<i64> = targets.into_data().iter().collect();
         let weights = weights.to_contiguous();
         let weights = weights.storage::<f32>();
-        let (n, d, vocab) = (hidden.count, hidden.n, head.count);
-        let step = rows_at_once(n, vocab);
-
+        let vocab = head.layout().shape()[0];
         let figures = Figures {
             scale: shape.scale as f32,
             cap: shape.softcap.map(|cap| cap as f32),
             smoothing: smoothing as f32,
             gradient: wants.any(),
         };
-        let mut scores = vec![0.0; n * 3];
-        let mut d_hidden = vec![0.0; if wants.states { n * d } else { 0 }];
-        let mut d_head = vec![0.0; if wants.head { vocab * d } else { 0 }];
-        let mut logits = vec![0.0; step * vocab];
-        let whole = head.matrix(0..vocab);
-        for start in (0..n).step_by(step) {
-            let rows = step.min(n - start);
-            let logits = &mut logits[..rows * vocab];
-            let states = hidden.matrix(start..start + rows);
-            let factors = (states, whole.transpose());
-            product(
-                (logits, vocab),
-                Before::Nothing,
-                figures.scale,
-                factors,
-                Threads::All,
-            );
-            logits
-                .par_chunks_mut(vocab)
-                .zip(scores[start * 3..].par_chunks_mut(3))
-                .enumerate()
-                .for_each(|(i, (logits, scores))| {
-                    let (target, weight) = (targets[start + i], weights[start + i]);
-                    scores.copy_from_slice(&figures.score(logits, target as usize, weight));
-                });
-            let gradient = Matrix::new(logits, [rows, vocab], vocab);
-            if wants.states {
-                let place = (&mut d_hidden[start * d..], d);
-                product(place, Before::Nothing, 1.0, (gradient, whole), Threads::All);
-            }
-            if wants.head {
-                let factors = (gradient.transpose(), states);
-                product((&mut d_head, d), Before::Terms, 1.0, factors, Threads::All);
-            }
-        }
-        let sizes = [d_hidden.len(), d_head.len()].map(|len| [len / d.max(1), d]);
-        (
-            tensor(scores, [n, 3]),
-            tensor(d_hidden, sizes[0]),
-            tensor(d_head, sizes[1]),
+        in_chunks(
+            &hidden,
+            &head,
+            figures.scale,
+            wants,
+            |range, logits, scores| {
+                logits
+                    .par_chunks_mut(vocab)
+                    .zip(scores.par_chunks_mut(3))
+                    .zip(targets[range.clone()].par_iter().zip(&weights[range]))
+                    .for_each(|((logits, scores), (target, weight))| {
+                        scores.copy_from_slice(&figures.score(logits, *target as usize, *weight));
+                    });
+            },
         )
     }
 }

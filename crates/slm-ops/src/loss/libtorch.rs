@@ -4,13 +4,12 @@ use burn::backend::LibTorch;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use tch::{Kind, Tensor};
 
+use super::Wants;
 use super::fused::HeadLoss;
-use super::{Wants, rows_at_once};
 use crate::HeadShape;
-use crate::torch::{handle, linear};
+use crate::head::libtorch::in_chunks;
 
 impl HeadLoss for LibTorch {
-    /// Weights of tokens are left to the gradients of the states, which are smaller than those of the logits.
     fn head_loss(
         hidden: FloatTensor<Self>,
         head: FloatTensor<Self>,
@@ -20,41 +19,22 @@ impl HeadLoss for LibTorch {
         smoothing: f64,
         wants: Wants,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let (hidden, head) = (&hidden.tensor, &head.tensor);
-        let weights = weights.tensor.unsqueeze(1) * shape.scale; // [n, 1]
-        let [n, d, vocab] = [hidden.size()[0], hidden.size()[1], head.size()[0]];
-        let step = rows_at_once(n as usize, vocab as usize) as i64;
-        let (kind, device) = (head.kind(), head.device());
-        let figures = Figures { smoothing };
-
-        let buffers = [(); 2].map(|()| Tensor::empty([step, vocab], (Kind::Float, device)));
-        let scores = Tensor::empty([n, 3], (Kind::Float, device));
-        let d_states = Tensor::empty([if wants.states { n } else { 0 }, d], (kind, device));
-        let mut d_head = Tensor::zeros([if wants.head { vocab } else { 0 }, d], (kind, device));
-        for start in (0..n).step_by(step as usize) {
-            let rows = step.min(n - start);
-            let part = |x: &Tensor| x.narrow(0, start, rows);
-            let [logits, probabilities] = buffers.each_ref().map(|x| x.narrow(0, 0, rows));
-            let (states, targets) = (part(hidden), part(&targets.tensor).unsqueeze(1));
-            let slope = shape.logits_into(&logits, &states, head, wants.any());
-            let found = figures.score(logits, &probabilities, &targets);
-            part(&scores).copy_(&found);
-            if !wants.any() {
-                continue;
-            }
-            let gradient = figures
-                .gradient(probabilities, &targets, slope)
-                .to_kind(kind);
-            if wants.states {
-                let pull = linear(&gradient, &head.tr(), None);
-                part(&d_states).copy_(&(pull * part(&weights)));
-            }
-            if wants.head {
-                let weighted = (states * part(&weights)).to_kind(kind);
-                let _ = d_head.addmm_(&gradient.tr(), &weighted);
-            }
-        }
-        (handle(scores), handle(d_states), handle(d_head))
+        let inputs = [&hidden, &head, &weights].map(|x| &x.tensor);
+        let (targets, figures) = (targets.tensor, Figures { smoothing });
+        in_chunks(
+            inputs,
+            &shape,
+            shape.scale,
+            wants,
+            |start, [logits, probabilities]| {
+                let targets = targets.narrow(0, start, logits.size()[0]).unsqueeze(1);
+                let found = figures.score(logits.shallow_clone(), probabilities, &targets);
+                if wants.any() {
+                    figures.gradient(probabilities.shallow_clone(), &targets);
+                }
+                found
+            },
+        )
     }
 }
 
@@ -81,16 +61,12 @@ impl Figures {
         Tensor::cat(&[loss, -entropy, is_greedy], 1)
     }
 
-    /// The gradient of the loss with respect to the logits before the cap, in the memory of the probabilities.
-    fn gradient(&self, mut p: Tensor, targets: &Tensor, slope: Option<Tensor>) -> Tensor {
+    /// The gradient of the loss with respect to the capped logits, in the memory of the probabilities.
+    fn gradient(&self, mut p: Tensor, targets: &Tensor) {
         let minus_one = Tensor::full_like(&targets.to_kind(Kind::Float), self.smoothing - 1.0);
         let _ = p.scatter_add_(1, targets, &minus_one);
         if self.smoothing > 0.0 {
             let _ = p.g_sub_scalar_(self.smoothing / p.size()[1] as f64);
-        }
-        match slope {
-            Some(slope) => p.g_mul_(&slope),
-            None => p,
         }
     }
 }

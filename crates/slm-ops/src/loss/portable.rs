@@ -2,8 +2,9 @@
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
-use super::{Found, Wants, rows_at_once};
+use super::{Found, Wants};
 use crate::HeadShape;
+use crate::head::portable::in_chunks;
 
 /// As [`super::head_loss`].
 pub(super) fn head_loss(
@@ -15,46 +16,21 @@ pub(super) fn head_loss(
     smoothing: f64,
     wants: Wants,
 ) -> Found {
-    let ([n, d], vocab) = (hidden.dims(), head.dims()[0]);
-    let (device, dtype) = (head.device(), head.dtype());
-    // Chunks are joined at the end; so that there is something to join without any, each begins with nothing.
-    let mut scores = vec![Tensor::empty([0, 3], &device)];
-    let mut d_states = vec![Tensor::empty([0, d], (&device, dtype))];
-    let mut d_head = Tensor::zeros([0, d], (&device, dtype));
-    let step = rows_at_once(n, vocab);
-    for start in (0..n).step_by(step) {
-        let rows = step.min(n - start);
-        let states = hidden.clone().narrow(0, start, rows);
-        let logits = shape.logits(states.clone(), head.clone());
-        let slope = shape.cap_slope(&logits);
-        let chunk = Chunk::new(logits, targets.clone().narrow(0, start, rows), smoothing);
-        scores.push(chunk.scores());
-        if !wants.any() {
-            continue;
-        }
-        let weights = weights.clone().narrow(0, start, rows);
-        let weights = weights.unsqueeze_dim::<2>(1).mul_scalar(shape.scale);
-        let mut gradient = chunk.gradient(weights, smoothing);
-        if let Some(slope) = slope {
-            gradient = gradient.mul(slope);
-        }
-        let gradient = gradient.cast(dtype);
-        if wants.head {
-            let part = gradient.clone().transpose().matmul(states);
-            d_head = match start {
-                0 => part,
-                _ => d_head.add(part),
-            };
-        }
-        if wants.states {
-            d_states.push(gradient.matmul(head.clone()));
-        }
-    }
-    Found {
-        scores: Tensor::cat(scores, 0),
-        d_states: Tensor::cat(d_states, 0),
-        d_head,
-    }
+    let inputs = [hidden, head];
+    in_chunks(
+        inputs,
+        shape,
+        weights,
+        shape.scale,
+        wants,
+        |start, logits, weights| {
+            let targets = targets.clone().narrow(0, start, logits.dims()[0]);
+            let chunk = Chunk::new(logits, targets, smoothing);
+            let scores = chunk.scores();
+            let gradient = wants.any().then(|| chunk.gradient(weights, smoothing));
+            (scores, gradient)
+        },
+    )
 }
 
 /// The softmax of some tokens, taken apart: `r` rows, f32. Logits are shifted so that the largest of a row is 0.
