@@ -5,6 +5,7 @@ mod lines;
 use std::time::Instant;
 
 use serde::Serialize;
+use slm_model::device::DeviceMemory;
 use slm_model::{Decoder, Sampling, generate};
 use slm_recipe::Method;
 use slm_train::{MeasuredStep, Memory, PartTimes};
@@ -24,7 +25,7 @@ pub(crate) struct Speed {
     pub(crate) workload: WorkloadShape,
     /// From opening the base to a student that can learn.
     pub(crate) load_s: f64,
-    /// The best f32 matrix product on the device, 2048 square, in this process.
+    /// The best matrix product on the device in this process ([`slm_model::matmul_flops`]).
     pub(crate) matmul_flops: f64,
     /// None without a step.
     pub(crate) training: Option<TrainingSpeed>,
@@ -32,6 +33,8 @@ pub(crate) struct Speed {
     /// After the base was loaded, and at the end; none where the system does not tell.
     pub(crate) loaded_peak_bytes: Option<u64>,
     pub(crate) peak_bytes: Option<u64>,
+    /// Of the GPU, while it trained; none on a processor.
+    pub(crate) device_peak: Option<DeviceMemory>,
     /// What the shapes foretell of a step; none without one.
     pub(crate) expected: Option<Memory>,
     /// Pages that the measured steps had to be given, instead of using those of earlier ones again.

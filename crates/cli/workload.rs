@@ -100,10 +100,7 @@ impl Workload {
                 Decoder::load_quantized(folder, &device, dtype, scheme)
                     .with_context(|| format!("failed to load `{}`", model.base_model))?
             }
-            _ => {
-                let config = self.config.clone();
-                Decoder::init_quantized(config, recipe.seed, &device, dtype, scheme)
-            }
+            _ => Decoder::random(self.config.clone(), recipe.seed, &device, dtype, scheme),
         };
         make_trainable(&mut decoder, recipe)?;
         Ok(decoder)

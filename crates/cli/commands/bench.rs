@@ -24,7 +24,8 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
     let mut decoder = workload.decoder()?;
     let load_s = started.elapsed().as_secs_f64();
     let loaded_peak_bytes = peak_memory_bytes();
-    let matmul_flops = matmul_flops(decoder.device());
+    let matmul_flops = matmul_flops(decoder.device(), workload.recipe.model.dtype);
+    device::reset_peak_memory(decoder.device());
 
     let mut trainer = workload.trainer(&mut decoder)?;
     measure_steps(&mut trainer, &mut decoder, arguments.warmup)?;
@@ -39,6 +40,7 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
         let micro_batch = places.div_ceil(workload.shape.micro_batches);
         Memory::of(&workload.config, recipe, micro_batch)
     });
+    let device_peak = device::peak_memory(decoder.device());
     let mut generation = Vec::new();
     for &rows in arguments
         .rows
@@ -69,6 +71,7 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
         loaded_peak_bytes,
         fresh_pages: pages,
         peak_bytes: peak_memory_bytes(),
+        device_peak,
         expected,
     };
     if let Some(path) = &arguments.out {

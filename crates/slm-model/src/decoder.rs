@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use slm_ops::noise::uniform_values;
 use slm_ops::{QuantScheme, Quantizer, RmsWeight, RotaryTable, Weight};
 use slm_recipe::Dtype;
 
@@ -68,28 +69,46 @@ impl Decoder {
 
     /// A model with fresh weights, as HF initialises it: normal with `initializer_range`, norms 1, biases 0.
     pub fn init(config: DecoderConfig, seed: u64, device: &Device) -> Self {
-        Self::init_quantized(config, seed, device, Dtype::F32, None)
+        let std = config.initializer_range as f32;
+        let normal = |name: &str, n| random::normal(seed, name, n, std);
+        Self::fresh(config, normal, device, Dtype::F32, None)
     }
 
-    /// [`Self::init`], kept as [`Self::load_quantized`] keeps what it reads: a base to measure speed and memory with.
-    pub fn init_quantized(
+    /// A base to measure speed and memory with, kept as [`Self::load_quantized`] keeps what it reads: weights that are made in no
+    /// time, of the same spread.
+    pub fn random(
         config: DecoderConfig,
         seed: u64,
         device: &Device,
         dtype: Dtype,
         scheme: Option<QuantScheme>,
     ) -> Self {
-        let std = config.initializer_range as f32;
+        let bound = config.initializer_range as f32 * 3f32.sqrt();
+        let mut number = seed;
+        let matrix = |_: &str, n: usize| {
+            number += 1;
+            uniform_values(bound, number, n)
+        };
+        Self::fresh(config, matrix, device, dtype, scheme)
+    }
+
+    /// `matrix(name, n)` gives the values of a matrix; vectors leave what they are applied to as it is.
+    fn fresh(
+        config: DecoderConfig,
+        mut matrix: impl FnMut(&str, usize) -> Vec<f32>,
+        device: &Device,
+        dtype: Dtype,
+        scheme: Option<QuantScheme>,
+    ) -> Self {
         let one = match config.norm {
             NormKind::Rms(RmsWeight::ExactPlusOne) => 0.0,
             NormKind::Rms(_) | NormKind::Layer => 1.0,
         };
         let fresh = |spec: &TensorSpec| match spec.shape[..] {
-            [n] if spec.name.ends_with("bias") => vec![0.0; n],
-            [n] => vec![one; n],
-            _ => random::normal(seed, &spec.name, spec.shape.iter().product(), std),
+            [n] if spec.name.ends_with("bias") => Ok::<_, Infallible>(vec![0.0; n]),
+            [n] => Ok(vec![one; n]),
+            _ => Ok(matrix(&spec.name, spec.shape.iter().product())),
         };
-        let fresh = |spec: &TensorSpec| Ok::<_, Infallible>(fresh(spec));
         let Ok(params) = params(&config, fresh, device, dtype, scheme);
         Self::assemble(config, params, device)
     }
@@ -428,6 +447,15 @@ pub(crate) fn required(params: &mut HashMap<String, Param>, name: &str) -> Param
         .expect("DecoderConfig::tensors names every tensor that a decoder is made of")
 }
 
+/// The word of a recipe as burn's.
+pub(crate) fn dtype_of(dtype: Dtype) -> DType {
+    match dtype {
+        Dtype::F32 => DType::F32,
+        Dtype::Bf16 => DType::BF16,
+        Dtype::F16 => DType::F16,
+    }
+}
+
 /// The weights of a decoder by name, each from its values as they come: the matrices of the layers in codes, where there is a
 /// scheme.
 fn params<E>(
@@ -437,11 +465,7 @@ fn params<E>(
     dtype: Dtype,
     scheme: Option<QuantScheme>,
 ) -> Result<HashMap<String, Param>, E> {
-    let dtype = match dtype {
-        Dtype::F32 => DType::F32,
-        Dtype::Bf16 => DType::BF16,
-        Dtype::F16 => DType::F16,
-    };
+    let dtype = dtype_of(dtype);
     let quantizer = scheme.map(|scheme| Quantizer::new(scheme, device, dtype));
     let mut params = HashMap::new();
     for spec in config.tensors() {

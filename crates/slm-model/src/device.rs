@@ -43,6 +43,30 @@ pub fn name(device: &Device) -> String {
     }
 }
 
+/// Whether `device` computes apart from the processor.
+pub fn is_gpu(device: &Device) -> bool {
+    !name(device).ends_with("cpu")
+}
+
+/// Most memory of a GPU that was in use at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct DeviceMemory {
+    /// Given to tensors.
+    pub allocated_bytes: u64,
+    /// Taken from the driver, to be given out again.
+    pub reserved_bytes: u64,
+}
+
+/// Most that was in use of `device` since [`reset_peak_memory`]; `None` where it is the processor's.
+pub fn peak_memory(device: &Device) -> Option<DeviceMemory> {
+    libtorch::peak_memory(device)
+}
+
+/// Counts from what is in use now.
+pub fn reset_peak_memory(device: &Device) {
+    libtorch::reset_peak_memory(device);
+}
+
 /// Every backend, for `slm-tune doctor`.
 pub fn available() -> Vec<Backend> {
     let cpu = Backend {
@@ -54,13 +78,21 @@ pub fn available() -> Vec<Backend> {
     std::iter::once(cpu).chain(libtorch::available()).collect()
 }
 
+/// The words of the devices that are here: of several GPUs, the first.
+pub fn usable() -> Vec<String> {
+    let usable = available().into_iter().filter(|backend| backend.usable);
+    usable
+        .map(|backend| backend.spec.replace('N', "0"))
+        .collect()
+}
+
 #[cfg(feature = "libtorch")]
 #[expect(
     deprecated,
     reason = "burn-tch stays the GPU backend while burn is pinned to 0.22"
 )]
 mod libtorch {
-    use super::{Backend, Device, ModelError};
+    use super::{Backend, Device, DeviceMemory, ModelError};
 
     pub(super) fn best() -> Option<Device> {
         if tch::Cuda::is_available() {
@@ -98,6 +130,18 @@ mod libtorch {
         }
     }
 
+    pub(super) fn peak_memory(device: &Device) -> Option<DeviceMemory> {
+        let [allocated_bytes, reserved_bytes] = slm_ops::cuda::peak_bytes(device)?;
+        Some(DeviceMemory {
+            allocated_bytes,
+            reserved_bytes,
+        })
+    }
+
+    pub(super) fn reset_peak_memory(device: &Device) {
+        slm_ops::cuda::reset_peak_bytes(device);
+    }
+
     pub(super) fn available() -> Vec<Backend> {
         let cuda = tch::Cuda::device_count();
         let entry = |spec: &str, usable, note: String| Backend {
@@ -116,7 +160,7 @@ mod libtorch {
 
 #[cfg(not(feature = "libtorch"))]
 mod libtorch {
-    use super::{Backend, Device, ModelError};
+    use super::{Backend, Device, DeviceMemory, ModelError};
 
     pub(super) fn best() -> Option<Device> {
         None
@@ -125,6 +169,12 @@ mod libtorch {
     pub(super) fn open(spec: &str) -> Result<Device, ModelError> {
         Err(ModelError::NotBuilt { spec: spec.into() })
     }
+
+    pub(super) fn peak_memory(_: &Device) -> Option<DeviceMemory> {
+        None
+    }
+
+    pub(super) fn reset_peak_memory(_: &Device) {}
 
     pub(super) fn available() -> Vec<Backend> {
         let note = "not built: needs `--features libtorch`";

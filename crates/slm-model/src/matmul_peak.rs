@@ -3,16 +3,22 @@
 use std::time::Instant;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use slm_recipe::Dtype;
 
-/// Rows and columns: large enough that every backend is at its best, small enough for any memory.
-const SIZE: usize = 2048;
 const REPEATS: usize = 8;
 
-/// The best f32 matrix product of a few, 2048 square, in FLOP/s.
-pub fn matmul_flops(device: &Device) -> f64 {
-    let values: Vec<f32> = (0..SIZE * SIZE).map(|i| (i % 7) as f32 - 3.0).collect();
-    let matrix = TensorData::new(values, [SIZE, SIZE]);
-    let matrix = Tensor::<2>::from_data(matrix, (device, DType::F32));
+/// The best matrix product of a few, in FLOP/s: f32 and 2048 square on a processor, in `dtype` and 8192 square on a GPU. Large enough
+/// that every backend is at its best, small enough for any memory.
+pub fn matmul_flops(device: &Device, dtype: Dtype) -> f64 {
+    let is_gpu = crate::device::is_gpu(device);
+    let (size, dtype) = match is_gpu {
+        true => (8192, crate::decoder::dtype_of(dtype)),
+        false => (2048, DType::F32),
+    };
+    // Values like those of weights: a GPU is faster with zeros.
+    let values = slm_ops::noise::uniform_values(1.0, 1, size * size);
+    let matrix = TensorData::new(values, [size, size]);
+    let matrix = Tensor::<2>::from_data(matrix, (device, dtype));
     let mut best_s = f64::INFINITY;
     for _ in 0..REPEATS {
         let started = Instant::now();
@@ -22,5 +28,5 @@ pub fn matmul_flops(device: &Device) -> f64 {
         best_s = best_s.min(started.elapsed().as_secs_f64());
         drop(product);
     }
-    2.0 * (SIZE as f64).powi(3) / best_s
+    2.0 * (size as f64).powi(3) / best_s
 }

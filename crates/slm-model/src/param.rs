@@ -116,6 +116,16 @@ impl Param {
         self.set(self.tensor());
     }
 
+    /// Gives the value away, outside the graph: nobody reads the weight before it is [`Self::set`] again.
+    pub fn take(&mut self) -> Tensor<2> {
+        let device = self.value.device().inner();
+        let nothing = Weight::Float(Tensor::empty([0, 0], &device));
+        match std::mem::replace(&mut self.value, nothing) {
+            Weight::Float(value) => value.inner(),
+            codes @ Weight::Quantized(_) => codes.tensor(),
+        }
+    }
+
     /// Replaces the value after an optimizer step; a trained one becomes a fresh leaf.
     pub fn set(&mut self, value: Tensor<2>) {
         let value = value.inner();

@@ -1,4 +1,4 @@
-//! Logits and generation against transformers' and PEFT's, on every processor backend that is built.
+//! Logits and generation against transformers' and PEFT's, on every device that is there.
 //!
 //! Models: `tests/goldens/data` and `../shared/fixtures`. Tolerances are of the largest logit.
 
@@ -14,16 +14,9 @@ use slm_testkit::{
 
 const SHARED_MODELS: usize = 15;
 
-fn backends() -> Vec<String> {
-    let built = device::available()
-        .into_iter()
-        .filter(|b| b.usable && b.spec.ends_with("cpu"));
-    built.map(|b| b.spec).collect()
-}
-
 fn each_model(check: impl Fn(&Decoder, &Golden, &Path, &str)) {
     let models = golden_models(SHARED_MODELS);
-    for backend in backends() {
+    for backend in device::usable() {
         let device = device::open(&backend).unwrap();
         for folder in &models {
             let decoder = Decoder::load(&folder.join("model"), &device, Dtype::F32).unwrap();
@@ -330,7 +323,7 @@ fn pissa_takes_the_principal_part_and_changes_nothing_yet() {
         init_lora_weights: InitLora::Pissa,
         ..LoraSection::default()
     };
-    for backend in backends() {
+    for backend in device::usable() {
         let device = device::open(&backend).unwrap();
         let mut decoder = Decoder::load(&llama.join("model"), &device, Dtype::F32).unwrap();
         let (tokens, _) = tokens(&decoder, &golden, "plain");
@@ -366,7 +359,7 @@ fn bf16_is_no_further_from_f32_than_pytorchs() {
         .filter(|model| model.join("bf16_ref.safetensors").is_file())
         .collect();
     assert_eq!(with_bf16.len(), 3, "llama, gemma2 and qwen3");
-    for backend in backends() {
+    for backend in device::usable() {
         let device = device::open(&backend).unwrap();
         for model in &with_bf16 {
             let decoder = Decoder::load(&model.join("model"), &device, Dtype::Bf16).unwrap();

@@ -3,6 +3,8 @@
 //! With `m` and `v` the moments, `g` the gradient and `w` the weight: `m ← β₁m + (1 − β₁)g`, `v ← β₂v + (1 − β₂)g²`,
 //! `w ← kept · w − rate · m / (√v / root + ε)`.
 
+#[cfg(feature = "libtorch")]
+mod cuda;
 mod flex;
 mod fused;
 #[cfg(feature = "libtorch")]
@@ -26,6 +28,8 @@ pub struct AdamW {
     pub root: f64,
     /// 1 − learning rate · weight decay.
     pub kept: f64,
+    /// What the gradient is multiplied by first, where all together are too long; else 1.
+    pub clip: f64,
 }
 
 /// The weight and its moments after a step, in the memory of the moments where nobody else reads it. All of one shape; f32,
@@ -52,6 +56,10 @@ fn portable(
     [first, second]: [Tensor<2>; 2],
     step: &AdamW,
 ) -> (Tensor<2>, [Tensor<2>; 2]) {
+    let gradient = match step.clip {
+        1.0 => gradient,
+        clip => gradient.mul_scalar(clip),
+    };
     let first = first
         .mul_scalar(step.beta1)
         .add(gradient.clone().mul_scalar(1.0 - step.beta1));
@@ -70,6 +78,7 @@ impl AdamW {
     pub fn update(&self, value: &mut f32, gradient: f32, [first, second]: [&mut f32; 2]) {
         let [beta1, beta2] =
             [self.beta1, self.beta2].map(|beta| (beta as f32, (1.0 - beta) as f32));
+        let gradient = gradient * self.clip as f32;
         *first = *first * beta1.0 + gradient * beta1.1;
         *second = *second * beta2.0 + gradient * gradient * beta2.1;
         let root = second.sqrt() / self.root as f32 + self.epsilon as f32;
@@ -127,6 +136,7 @@ mod tests {
                 rate: 0.01,
                 root: 0.7,
                 kept: 0.999,
+                clip: 0.5,
             };
             let values = |(value, [first, second]): (Tensor<2>, [Tensor<2>; 2])| {
                 [value, first, second].map(|x| x.into_data().try_into_vec::<f32>().unwrap())
@@ -163,5 +173,12 @@ mod tests {
     #[test]
     fn one_pass_equals_many_on_libtorch() {
         agrees_on(&Device::libtorch());
+    }
+
+    #[cfg(feature = "libtorch")]
+    #[test]
+    #[ignore = "needs CUDA"]
+    fn one_pass_equals_many_on_a_gpu() {
+        agrees_on(&Device::libtorch_cuda(0usize));
     }
 }

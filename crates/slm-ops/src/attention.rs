@@ -1,5 +1,9 @@
 //! Causal, grouped-query attention over whole batches, packed or padded.
 
+#[cfg(feature = "libtorch")]
+mod conversations;
+#[cfg(feature = "libtorch")]
+mod flash;
 mod flex;
 mod fused;
 #[cfg(feature = "libtorch")]
@@ -46,7 +50,7 @@ pub fn attention(
     portable(q, k, v, sight, scores)
 }
 
-/// ATen's kernels cap no scores, and those of a GPU see no ranges.
+/// ATen's kernels cap no scores, and those of a GPU see conversations only.
 #[cfg_attr(
     not(feature = "libtorch"),
     expect(unused_variables, reason = "only ATen's kernels have limits")
@@ -56,7 +60,7 @@ fn has_kernel(q: &Tensor<4>, sight: &Sight, scores: Scores) -> bool {
         DispatchDevice::Flex(_) => true,
         #[cfg(feature = "libtorch")]
         DispatchDevice::LibTorch(device) => {
-            scores.softcap.is_none() && libtorch::has_kernel(*device, sight, q.dims()[3])
+            scores.softcap.is_none() && libtorch::has_kernel(*device, sight, q.dims()[3], q.dtype())
         }
         _ => false,
     }

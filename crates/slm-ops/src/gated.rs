@@ -1,5 +1,7 @@
 //! Activations of the feed-forward layer.
 
+#[cfg(feature = "libtorch")]
+mod cuda;
 mod flex;
 pub(crate) mod fused;
 #[cfg(feature = "libtorch")]

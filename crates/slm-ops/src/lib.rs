@@ -13,7 +13,11 @@
 )]
 
 pub mod adamw;
+#[cfg(feature = "libtorch")]
+mod aten;
 pub mod attention;
+#[cfg(feature = "libtorch")]
+pub mod cuda;
 mod dense_product;
 pub mod divergence;
 pub mod fused;
@@ -26,6 +30,7 @@ pub mod lora_linear;
 pub mod loss;
 mod matrix;
 pub mod noise;
+mod norm;
 pub mod quantized;
 pub mod rms_norm;
 pub mod rotary;
@@ -47,6 +52,7 @@ pub use lora_linear::{Adapter, Magnitude, lora_linear};
 pub use loss::{
     TokenLoss, TokenScores, TokenWeights, linear_cross_entropy, linear_nll, token_scores,
 };
+pub use norm::global_norm;
 pub use quantized::{QuantScheme, Quantized, Quantizer, dynamic_map};
 pub use rms_norm::{RmsWeight, rms_norm};
 pub use rotary::{RotaryTable, rotary};

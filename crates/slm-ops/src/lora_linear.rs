@@ -1,5 +1,7 @@
 //! A frozen linear layer with its low-rank adapter.
 
+#[cfg(feature = "libtorch")]
+mod cuda;
 mod flex;
 pub(crate) mod fused;
 #[cfg(feature = "libtorch")]

@@ -1,5 +1,7 @@
 //! The language-model head and its loss together, in chunks, on learned positions only.
 
+#[cfg(feature = "libtorch")]
+mod cuda;
 mod flex;
 mod fused;
 #[cfg(feature = "libtorch")]
@@ -18,7 +20,11 @@ pub const LOGITS_AT_ONCE: usize = 16 << 20;
 /// How many of `n` rows of logits are held at a time: in chunks as alike as can be, since a chunk of few rows reads the whole
 /// head all the same.
 pub fn rows_at_once(n: usize, vocab: usize) -> usize {
-    let most = (LOGITS_AT_ONCE / vocab.max(1)).max(1);
+    rows_of_at_most(LOGITS_AT_ONCE, n, vocab)
+}
+
+fn rows_of_at_most(logits: usize, n: usize, vocab: usize) -> usize {
+    let most = (logits / vocab.max(1)).max(1);
     let chunks = n.div_ceil(most).max(1);
     n.div_ceil(chunks).max(1)
 }

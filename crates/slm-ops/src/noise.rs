@@ -1,6 +1,7 @@
 //! Random numbers of training, from a counter: functions of their seed alone, the same on every backend and after a resume.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
 
 /// A dropout mask `[rows, columns]` from a counter-based generator: a function of `seed` alone, on every backend.
 pub fn dropout_mask(p: f64, seed: u64, [rows, columns]: [usize; 2], device: &Device) -> Tensor<2> {
@@ -25,6 +26,15 @@ pub fn uniform_noise(bound: f64, seed: u64, shape: [usize; 3], device: &Device) 
         .map(|i| (bound * (2.0 * unit(i) - 1.0)) as f32)
         .collect();
     Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// `n` numbers, uniform in ±`bound`, by all threads: weights of which only the spread matters.
+pub fn uniform_values(bound: f32, seed: u64, n: usize) -> Vec<f32> {
+    let unit = |i: u64| word(seed, i) as f32 / u32::MAX as f32;
+    (0..n as u64)
+        .into_par_iter()
+        .map(|i| bound * (2.0 * unit(i) - 1.0))
+        .collect()
 }
 
 /// The `i`-th word of a seed's stream.

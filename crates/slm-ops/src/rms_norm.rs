@@ -1,5 +1,7 @@
 //! Root-mean-square normalisation.
 
+#[cfg(feature = "libtorch")]
+mod cuda;
 mod flex;
 mod fused;
 #[cfg(feature = "libtorch")]

@@ -1,5 +1,7 @@
 //! Rotary position embedding, halves rotated (the convention of HF models, not burn's neighbouring pairs).
 
+#[cfg(feature = "libtorch")]
+mod cuda;
 mod flex;
 mod fused;
 #[cfg(feature = "libtorch")]
@@ -31,6 +33,9 @@ impl RotaryTable {
     ) -> Self {
         let half = inv_freq.len();
         let shape = [batch, 1, time, half];
+        if positions.len() >= MANY && crate::fused::is_gpu(device) {
+            return Self::on_device(positions, shape, inv_freq, scale, device);
+        }
         let angles = || {
             positions
                 .iter()
@@ -45,7 +50,30 @@ impl RotaryTable {
             sin: table(f32::sin),
         }
     }
+
+    fn on_device(
+        positions: &[i32],
+        shape: [usize; 4],
+        inv_freq: &[f32],
+        scale: f32,
+        device: &Device,
+    ) -> Self {
+        let floats = |values: Vec<f32>, shape: [usize; 4]| {
+            Tensor::<4>::from_data(TensorData::new(values, shape), (device, DType::F32))
+        };
+        let [batch, _, time, half] = shape;
+        let positions = positions.iter().map(|&p| p as f32).collect();
+        let angles =
+            floats(positions, [batch, 1, time, 1]) * floats(inv_freq.into(), [1, 1, 1, half]);
+        Self {
+            cos: angles.clone().cos().mul_scalar(scale),
+            sin: angles.sin().mul_scalar(scale),
+        }
+    }
 }
+
+/// Positions whose tables a GPU makes sooner than they are made and brought there.
+const MANY: usize = 64;
 
 /// Rotates the two halves of the first `dim` channels of each head by the angle of its position.
 ///

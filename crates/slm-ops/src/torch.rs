@@ -5,8 +5,10 @@
 use std::mem::MaybeUninit;
 use std::sync::LazyLock;
 
-use burn::backend::LibTorch;
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{
+    BackendTensor, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind, LibTorch,
+};
 use tch::kind::Element;
 use tch::{Device, Kind, Tensor};
 
@@ -18,6 +20,22 @@ pub(crate) type Handle = FloatTensor<LibTorch>;
 /// The handle of a tensor with memory of its own.
 pub(crate) fn handle(tensor: Tensor) -> Handle {
     Handle::new(tensor)
+}
+
+/// burn's tensor of floats as torch's, sharing its memory; `None` on other backends, and in a graph.
+pub(crate) fn torch_tensor<const D: usize>(x: &burn::tensor::Tensor<D>) -> Option<Tensor> {
+    match x.clone().into_dispatch().kind {
+        DispatchTensorKind::LibTorch(BackendTensor::Float(x)) => Some(x.tensor),
+        _ => None,
+    }
+}
+
+/// torch's tensor of floats as burn's, outside of a graph.
+pub(crate) fn burn_tensor<const D: usize>(x: Tensor) -> burn::tensor::Tensor<D> {
+    burn::tensor::Tensor::from_dispatch(DispatchTensor {
+        kind: DispatchTensorKind::LibTorch(BackendTensor::Float(handle(x))),
+        autodiff: DispatchAutodiffContext::Disabled,
+    })
 }
 
 /// `x` in f32: a tensor to write to if it is one of its own already or was converted.

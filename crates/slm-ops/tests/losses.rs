@@ -43,11 +43,16 @@ fn case(golden: &Golden, name: &str) -> (HeadShape, f64) {
 }
 
 fn devices() -> Vec<Device> {
-    vec![
-        Device::flex(),
+    [
+        Some(Device::flex()),
         #[cfg(feature = "libtorch")]
-        Device::libtorch(),
+        Some(Device::libtorch()),
+        #[cfg(feature = "libtorch")]
+        tch::Cuda::is_available().then(|| Device::libtorch_cuda(0usize)),
     ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Does `check` fused, which takes place, and with the portable version, on each device.

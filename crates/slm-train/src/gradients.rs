@@ -86,8 +86,9 @@ fn pass(
     gradients: &mut Gradients,
 ) -> BatchLoss {
     let tokens = tokens_of(decoder, batch);
+    let learned = Learned::of(batch, decoder);
     if options.gradient_checkpointing {
-        let loss = checkpointed(decoder, batch, &tokens, options, judging, gradients);
+        let loss = checkpointed(decoder, &learned, &tokens, options, judging, gradients);
         lap(Part::Backward);
         return loss;
     }
@@ -95,7 +96,7 @@ fn pass(
     let x = neftune::embed(decoder, &tokens, options.neftune_noise_alpha, seed);
     let states = decoder.hidden_from(x, &tokens, None, Some(seed));
     lap(Part::Forward);
-    let loss = head_loss(decoder, batch, states, options, judging);
+    let loss = head_loss(decoder, &learned, states, options, judging);
     lap(Part::Head);
     collect(loss.surrogate.clone(), decoder.trainable(), gradients);
     lap(Part::Backward);
@@ -104,7 +105,7 @@ fn pass(
 
 fn checkpointed(
     decoder: &Decoder,
-    batch: &Batch,
+    learned: &Learned,
     tokens: &Tokens,
     options: &LossOptions,
     judging: Option<&Judging>,
@@ -123,7 +124,7 @@ fn checkpointed(
     let top = leaf(inputs.pop().unwrap_or_else(|| plain.embed(tokens)));
     let states = decoder.finish(top.clone());
     lap(Part::Forward);
-    let loss = head_loss(decoder, batch, states, options, judging);
+    let loss = head_loss(decoder, learned, states, options, judging);
     lap(Part::Head);
     let lowest = decoder.lowest_trained();
     let mut flowing = collect_with(
@@ -161,12 +162,12 @@ fn checkpointed(
 /// The head and loss on the learned positions of final states `[batch, time, hidden]`.
 fn head_loss(
     decoder: &Decoder,
-    batch: &Batch,
+    learned: &Learned,
     states: Tensor<3>,
     options: &LossOptions,
     judging: Option<&Judging>,
 ) -> BatchLoss {
-    let (states, targets) = learned(batch, states);
+    let (states, targets) = (learned.of_states(states), learned.targets.clone());
     let (weights, judged) = match judging {
         None => (options.weights.clone(), JudgedSums::default()),
         Some(judging) => {
@@ -206,8 +207,9 @@ fn logprobs(decoder: &Decoder, states: Tensor<2>, targets: Tensor<1, Int>) -> Ve
 
 /// ln p of the learned tokens of each row, without gradients.
 pub(crate) fn row_logprobs(decoder: &Decoder, batch: &Batch) -> Vec<f64> {
+    let learned = Learned::of(batch, decoder);
     let states = decoder.hidden(&tokens_of(decoder, batch), None, None);
-    let (states, targets) = learned(batch, states);
+    let (states, targets) = (learned.of_states(states), learned.targets);
     let places = (0..batch.learn.len()).filter(|place| batch.learn[*place]);
     let mut rows = vec![0.0; batch.rows];
     for (place, logprob) in places.zip(logprobs(decoder, states, targets)) {
@@ -222,28 +224,44 @@ pub(crate) fn judged(
     batch: &Batch,
     judging: &Judging,
 ) -> (TokenSums, JudgedSums) {
+    let learned = Learned::of(batch, decoder);
     let states = decoder.hidden(&tokens_of(decoder, batch), None, None);
-    let (states, targets) = learned(batch, states);
+    let (states, targets) = (learned.of_states(states), learned.targets);
     let logprobs = logprobs(decoder, states.clone(), targets.clone());
     let sums = linear_nll(states, decoder.head(), targets, &decoder.config().head);
     (sums.read(), judging.weigh(&logprobs).1)
 }
 
-/// States and targets of the learned positions only.
-fn learned(batch: &Batch, states: Tensor<3>) -> (Tensor<2>, Tensor<1, Int>) {
-    let [rows, cols, hidden] = states.dims();
-    let places: Vec<usize> = (0..rows * cols).filter(|&i| batch.learn[i]).collect();
-    let device = states.device().inner();
-    let ints = |values: Vec<i32>| -> Tensor<1, Int> {
-        let n = values.len();
-        Tensor::from_data(TensorData::new(values, [n]), &device)
-    };
-    let index = ints(places.iter().map(|&i| i as i32).collect());
-    let targets = ints(places.iter().map(|&i| batch.targets[i]).collect());
-    (
-        states.reshape([rows * cols, hidden]).select(0, index),
-        targets,
-    )
+/// Where a batch learns, and what: brought to the device before anything is computed there, so that nothing waits for it.
+struct Learned {
+    /// None where every place is learned.
+    places: Option<Tensor<1, Int>>,
+    targets: Tensor<1, Int>,
+}
+
+impl Learned {
+    fn of(batch: &Batch, decoder: &Decoder) -> Self {
+        let places: Vec<usize> = (0..batch.learn.len()).filter(|&i| batch.learn[i]).collect();
+        let ints = |values: Vec<i32>| -> Tensor<1, Int> {
+            let n = values.len();
+            Tensor::from_data(TensorData::new(values, [n]), decoder.device())
+        };
+        let index = || ints(places.iter().map(|&i| i as i32).collect());
+        Self {
+            places: (places.len() < batch.learn.len()).then(index),
+            targets: ints(places.iter().map(|&i| batch.targets[i]).collect()),
+        }
+    }
+
+    /// The states of those places, `[n, hidden]`, of all, `[rows, cols, hidden]`.
+    fn of_states(&self, states: Tensor<3>) -> Tensor<2> {
+        let [rows, cols, hidden] = states.dims();
+        let states = states.reshape([rows * cols, hidden]);
+        match &self.places {
+            Some(places) => states.select(0, places.clone()),
+            None => states,
+        }
+    }
 }
 
 fn tokens_of(decoder: &Decoder, batch: &Batch) -> Tokens {
@@ -332,8 +350,9 @@ pub fn held_out_means(
     let shape = decoder.config().head;
     let (mut sums, mut count) = (Vec::new(), 0);
     for batch in batches.into_iter().filter(|batch| batch.learned > 0) {
+        let learned = Learned::of(&batch, &decoder);
         let states = decoder.hidden(&tokens_of(&decoder, &batch), None, None);
-        let (states, targets) = learned(&batch, states);
+        let (states, targets) = (learned.of_states(states), learned.targets);
         sums.push(linear_nll(states, decoder.head(), targets, &shape).read());
         count += batch.learned;
     }

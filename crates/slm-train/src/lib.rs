@@ -21,7 +21,7 @@ mod watchdog;
 
 pub use bench::{MeasuredStep, measure_steps};
 pub use checkpoint::{Best, Checkpoint, State, latest_checkpoint};
-pub use clip::clip;
+pub use clip::{clip_factor, grad_norm};
 pub use error::{Diverged, TrainError};
 pub use gradients::{
     Gradients, LossOptions, TokenMeans, held_out_means, judged_loss_and_gradients,

@@ -46,6 +46,8 @@ pub(crate) struct Step<'a> {
     number: usize,
     lr: f64,
     weight_decay: f64,
+    /// What gradients are multiplied by: see [`crate::clip`].
+    clip: f64,
     /// Made when the first weight needs them.
     codebooks: &'a OnceCell<Codebooks>,
 }
@@ -69,16 +71,22 @@ impl Optimizer {
         }
     }
 
-    /// Updates every trained weight that has a gradient.
-    pub fn step(&mut self, decoder: &mut Decoder, gradients: &Gradients, lr: f64) {
-        self.step_params(decoder.trainable_mut(), gradients, lr);
+    /// Updates every trained weight that has a gradient; gradients are multiplied by `clip` first ([`crate::clip_factor`]).
+    pub fn step(&mut self, decoder: &mut Decoder, gradients: Gradients, lr: f64, clip: f64) {
+        self.step_params(decoder.trainable_mut(), gradients, lr, clip);
     }
 
-    fn step_params(&mut self, params: Vec<&mut Param>, gradients: &Gradients, lr: f64) {
+    fn step_params(
+        &mut self,
+        params: Vec<&mut Param>,
+        mut gradients: Gradients,
+        lr: f64,
+        clip: f64,
+    ) {
         self.steps += 1;
         let codebooks = OnceCell::new();
         for param in params {
-            let Some(gradient) = gradients.get(&param.name) else {
+            let Some(gradient) = gradients.remove(&param.name) else {
                 continue;
             };
             let step = Step {
@@ -86,11 +94,12 @@ impl Optimizer {
                 number: self.steps,
                 lr: lr * self.lr_ratio(param),
                 weight_decay: self.weight_decay(param),
+                clip,
                 codebooks: &codebooks,
             };
             let slot = self.slots.remove(&param.name);
             let slot = slot.unwrap_or_else(|| Slot::new(&self.figures, param));
-            let (slot, value) = slot.update(&step, param.tensor().inner(), gradient.clone());
+            let (slot, value) = slot.update(&step, param.take(), gradient);
             self.slots.insert(param.name.clone(), slot);
             param.set(value);
         }
@@ -223,7 +232,7 @@ mod tests {
                         (name.to_owned(), part(0).add(part(1)))
                     };
                     let gradients = ["matrix", "vector", "large"].map(gradient).into();
-                    optimizer.step_params(params.iter_mut().collect(), &gradients, lr);
+                    optimizer.step_params(params.iter_mut().collect(), gradients, lr, 1.0);
                 }
                 if let Some(Slot::AdamW8bit(states)) = optimizer.slots.get("large") {
                     assert_states(&golden, states, device);
@@ -271,6 +280,7 @@ mod tests {
                     number,
                     lr: 0.01,
                     weight_decay: 0.1,
+                    clip: 1.0,
                     codebooks: &codebooks,
                 };
                 let gradient = tensor(&golden, &format!("large.gradient{}", number % 2), device);
@@ -308,9 +318,9 @@ mod tests {
                 let gradient = tensor(&golden, &format!("{name}.gradient"), device);
                 (name.to_owned(), gradient)
             };
-            let gradients = names.map(gradient).into();
+            let gradients: Gradients = names.map(gradient).into();
             for _ in 0..3 {
-                optimizer.step_params(params.iter_mut().collect(), &gradients, 0.01);
+                optimizer.step_params(params.iter_mut().collect(), gradients.clone(), 0.01, 1.0);
             }
             for param in &params {
                 let want = golden.f32(&format!("{}.after", param.name));

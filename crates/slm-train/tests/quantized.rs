@@ -1,5 +1,5 @@
 //! QLoRA is LoRA over what the codes stand for: a step over a quantized base against the same step over the dequantized
-//! base in f32, for every adapter of every golden model, on every processor backend that is built.
+//! base in f32, for every adapter of every golden model, on every device that is there.
 
 use std::path::{Path, PathBuf};
 
@@ -14,13 +14,6 @@ use slm_train::{Gradients, LossOptions, loss_and_gradients};
 
 const SHARED_MODELS: usize = 15;
 const ALL: [QuantScheme; 3] = [QuantScheme::Int8, QuantScheme::Nf4, QuantScheme::Nf4Double];
-
-fn backends() -> Vec<String> {
-    let built = device::available()
-        .into_iter()
-        .filter(|b| b.usable && b.spec.ends_with("cpu"));
-    built.map(|b| b.spec).collect()
-}
 
 fn llama() -> PathBuf {
     let models = golden_models(SHARED_MODELS);
@@ -104,7 +97,7 @@ fn assert_same_logits(got: &Decoder, want: &Decoder, what: &str) {
 #[test]
 fn a_step_is_that_over_the_dequantized_base() {
     let mut compared = 0;
-    for backend in backends() {
+    for backend in device::usable() {
         let device = device::open(&backend).unwrap();
         for model in golden_models(SHARED_MODELS) {
             let adapters = golden_adapters(&model).into_iter();
@@ -136,7 +129,7 @@ fn a_step_is_that_over_the_dequantized_base() {
         Some(_) => 129,
         None => 66,
     };
-    assert_eq!(compared, of_each_backend * backends().len());
+    assert_eq!(compared, of_each_backend * device::usable().len());
 }
 
 /// The case `plain` of a golden model: no padding, labels of -100 are not learned.
@@ -166,7 +159,7 @@ fn plain(golden: &Golden) -> Batch {
 #[test]
 fn a_step_over_nf4_is_that_of_transformers_peft_and_bitsandbytes() {
     let mut compared = 0;
-    for backend in backends() {
+    for backend in device::usable() {
         let device = device::open(&backend).unwrap();
         for model in golden_models(SHARED_MODELS) {
             for dir in golden_adapters(&model) {
@@ -381,7 +374,7 @@ fn integers_lead_little_further_than_codes() {
         .into_iter()
         .chain([(ours, REQUEST)]);
     for (base, ids) in bases {
-        for backend in backends() {
+        for backend in device::usable() {
             let of = |scheme| deviation(&base, &ids, &backend, scheme);
             let exact = of(QuantScheme::Int8);
             let integers = of(QuantScheme::Int8Products);

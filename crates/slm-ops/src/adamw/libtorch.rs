@@ -1,11 +1,11 @@
-//! The step on LibTorch: one pass over a processor's memory, ATen's passes in place elsewhere.
+//! The step on LibTorch: one pass over the memory of a processor or a GPU, ATen's passes in place elsewhere.
 
 use burn::backend::LibTorch;
 use burn::backend::tensor::FloatTensor;
 use tch::{Device, Tensor};
 
 use super::fused::Step;
-use super::{AdamW, in_one_pass};
+use super::{AdamW, cuda, in_one_pass};
 use crate::torch::{Handle, handle, values, values_mut};
 
 impl Step for LibTorch {
@@ -18,6 +18,7 @@ impl Step for LibTorch {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let [mut value, mut first, mut second] = [value, first, second].map(own);
         match value.device() {
+            _ if cuda::step(&value, &gradient.tensor, [&first, &second], &step) => {}
             Device::Cpu => in_one_pass(
                 values_mut(&mut value),
                 values(&gradient.tensor.contiguous()),
@@ -49,6 +50,7 @@ fn in_passes(
     [first, second]: [&mut Tensor; 2],
     step: &AdamW,
 ) {
+    let gradient = &(gradient * step.clip);
     let _ = first
         .g_mul_scalar_(step.beta1)
         .g_add_(&(gradient * (1.0 - step.beta1)));
@@ -80,6 +82,7 @@ mod tests {
             rate: 0.01,
             root: 0.7,
             kept: 0.999,
+            clip: 0.5,
         };
         let of = || [&value, &first, &second].map(Tensor::copy);
         let [mut a, mut a1, mut a2] = of();

@@ -4,19 +4,26 @@ use burn::backend::DispatchTensorKind;
 use burn::backend::LibTorch;
 use burn::backend::libtorch::LibTorchDevice;
 use burn::backend::tensor::FloatTensor;
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 use tch::{Kind, Tensor};
 
 use super::fused::{Kept, Passes};
-use super::{Scores, Sight};
+use super::{Scores, Sight, flash};
 use crate::torch::handle;
 
-/// Of a GPU, ATen's memory-efficient kernels are used, which read heads of eights of channels. They have masks, too, but
-/// ask for them in a layout of their own.
-pub(super) fn has_kernel(device: LibTorchDevice, sight: &Sight, head_dim: usize) -> bool {
-    match device {
-        LibTorchDevice::Cpu => true,
-        LibTorchDevice::Cuda(_) => is_triangle(sight) && head_dim.is_multiple_of(8),
+/// Of a GPU, flash attention is taken in 16 bits, and ATen's memory-efficient kernels in f32, which read heads of eights of
+/// channels. They have masks, too, but ask for them in a layout of their own.
+pub(super) fn has_kernel(
+    device: LibTorchDevice,
+    sight: &Sight,
+    head_dim: usize,
+    dtype: DType,
+) -> bool {
+    match (device, dtype) {
+        (LibTorchDevice::Cpu, _) => true,
+        (LibTorchDevice::Cuda(_), DType::BF16) => flash::reads(sight, head_dim, Kind::BFloat16),
+        (LibTorchDevice::Cuda(_), DType::F16) => flash::reads(sight, head_dim, Kind::Half),
+        (LibTorchDevice::Cuda(_), DType::F32) => is_triangle(sight) && head_dim.is_multiple_of(8),
         _ => false,
     }
 }
@@ -41,6 +48,11 @@ impl Passes for LibTorch {
                     mask,
                     scores.scale,
                 )
+            }
+            _ if q.tensor.kind() != Kind::Float => {
+                let heads = [q, k, v].map(|x| &x.tensor);
+                let [y, log_sums] = flash::forward(heads, sight, scores.scale);
+                (y, log_sums)
             }
             _ => {
                 let [k, v] = [k, v].map(|x| repeated(&x.tensor, q.tensor.size()[1]));
@@ -77,6 +89,7 @@ impl Passes for LibTorch {
                     kept.scores.scale,
                 )
             }
+            _ if kept.q.tensor.kind() != Kind::Float => flash::backward(&kept, &dy.tensor).into(),
             _ => efficient_backward(&kept, &dy.tensor),
         };
         [dq, dk, dv].map(handle)

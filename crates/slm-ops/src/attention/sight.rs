@@ -5,6 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
+#[cfg(feature = "libtorch")]
+use super::conversations::Conversations;
+
 /// What is added to a masked score. Infinite rather than large: `expf` answers at once, where a large number takes its slow
 /// path for underflow (a fifth of a training step on the processor). No NaN follows, since every position sees itself.
 const MASKED: f32 = f32::NEG_INFINITY;
@@ -19,6 +22,8 @@ pub struct Sight {
     /// The first key that each query sees, `[batch, time]`.
     first: Arc<[usize]>,
     bias: Arc<OnceLock<Tensor<4>>>,
+    #[cfg(feature = "libtorch")]
+    conversations: Arc<OnceLock<Option<Conversations>>>,
 }
 
 impl Sight {
@@ -34,7 +39,16 @@ impl Sight {
             seen,
             first,
             bias: Arc::default(),
+            #[cfg(feature = "libtorch")]
+            conversations: Arc::default(),
         }
+    }
+
+    /// The batch as conversations, where it is made of nothing else and nothing comes from a cache.
+    #[cfg(feature = "libtorch")]
+    pub(super) fn conversations(&self) -> Option<&Conversations> {
+        let of = || (self.time == self.seen).then(|| Conversations::of(&self.first, self.time))?;
+        self.conversations.get_or_init(of).as_ref()
     }
 
     /// Rows that hold conversations one after the other: a position sees those before it in its own segment. `segments` is

@@ -4,8 +4,8 @@ use burn::backend::LibTorch;
 use burn::backend::tensor::FloatTensor;
 use tch::{Kind, Tensor};
 
-use super::Activation;
 use super::fused::Passes;
+use super::{Activation, cuda};
 use crate::torch::{handle, into_f32, product};
 
 impl Passes for LibTorch {
@@ -14,6 +14,9 @@ impl Passes for LibTorch {
         up: &FloatTensor<Self>,
         activation: Activation,
     ) -> FloatTensor<Self> {
+        if let Some(y) = cuda::forward(&gate.tensor, &up.tensor, activation) {
+            return handle(y);
+        }
         let gate = gate.tensor.to_kind(Kind::Float);
         let y = apply(&gate, activation).g_mul_(&up.tensor);
         handle(y.to_kind(up.tensor.kind()))
@@ -25,6 +28,10 @@ impl Passes for LibTorch {
         activation: Activation,
         dy: FloatTensor<Self>,
     ) -> [FloatTensor<Self>; 2] {
+        let inputs = [&gate, &up, &dy].map(|x| &x.tensor);
+        if let Some(gradients) = cuda::backward(inputs, activation) {
+            return gradients.map(handle);
+        }
         let dtype = gate.tensor.kind();
         let gate = gate.tensor.to_kind(Kind::Float);
         let dy = into_f32(dy);

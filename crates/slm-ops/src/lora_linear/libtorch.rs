@@ -4,6 +4,7 @@ use burn::backend::LibTorch;
 use burn::backend::tensor::FloatTensor;
 use tch::Tensor;
 
+use super::cuda;
 use super::fused::{Bias, Frozen, Kept, Layer, LowRank, Passes};
 use crate::quantized::IntegerProduct;
 use crate::torch::{handle, linear};
@@ -21,7 +22,7 @@ impl Passes for LibTorch {
             Bias::Absent => None,
             Bias::Present(bias) => Some(&bias.tensor),
         };
-        let y = match &layer.weight {
+        let mut y = match &layer.weight {
             Frozen::Float(weight) => linear(x, &weight.tensor, bias),
             Frozen::Int8(matrix) => {
                 let y = Self::integer_product(handle(x.shallow_clone()), matrix.clone()).tensor;
@@ -31,6 +32,10 @@ impl Passes for LibTorch {
                 }
             }
         };
+        if cuda::applies(x) {
+            let low = cuda::add_adapter(&mut y, x, [&a.tensor, &b.tensor], *scale);
+            return (handle(y), handle(low));
+        }
         let kind = a.tensor.kind();
         let low = a.tensor.mm(&x.to_kind(kind).tr()).g_mul_scalar_(*scale); // [r, rows]
         let y = with_product(y, &low.tr(), &b.tensor.tr());
@@ -44,6 +49,18 @@ impl Passes for LibTorch {
     ) -> (Option<FloatTensor<Self>>, [FloatTensor<Self>; 2]) {
         let LowRank { a, b, scale } = &kept.low_rank;
         let (x, kind) = (&kept.x.tensor, a.tensor.kind());
+        if cuda::applies(x) {
+            let mut dx = match &kept.weight {
+                Frozen::Float(weight) => {
+                    wants_x.then(|| linear(&dy.tensor, &weight.tensor.tr(), None))
+                }
+                Frozen::Int8(_) => unreachable!("products in integers are of f32"),
+            };
+            let inputs = [x, &dy.tensor, &kept.low.tensor];
+            let pair = [&a.tensor, &b.tensor];
+            let gradients = cuda::backward(inputs, pair, *scale, dx.as_mut());
+            return (dx.map(handle), gradients.map(handle));
+        }
         let pull = dy.tensor.to_kind(kind);
         let d_low = b.tensor.tr().mm(&pull.tr()).g_mul_scalar_(*scale); // [r, rows]
         let da = d_low.mm(&x.to_kind(kind));

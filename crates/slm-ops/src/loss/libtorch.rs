@@ -4,8 +4,8 @@ use burn::backend::LibTorch;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use tch::{Kind, Tensor};
 
-use super::Wants;
 use super::fused::HeadLoss;
+use super::{Wants, cuda};
 use crate::HeadShape;
 use crate::head::libtorch::in_chunks;
 
@@ -20,6 +20,9 @@ impl HeadLoss for LibTorch {
         wants: Wants,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let inputs = [&hidden, &head, &weights].map(|x| &x.tensor);
+        if let Some(found) = cuda::head_loss(inputs, &targets.tensor, &shape, smoothing, wants) {
+            return found;
+        }
         let (targets, figures) = (targets.tensor, Figures { smoothing });
         in_chunks(
             inputs,

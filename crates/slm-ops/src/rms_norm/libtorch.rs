@@ -4,8 +4,8 @@ use burn::backend::LibTorch;
 use burn::backend::tensor::FloatTensor;
 use tch::{Kind, Tensor};
 
-use super::RmsWeight;
 use super::fused::{Kept, Passes};
+use super::{RmsWeight, cuda};
 use crate::torch::{handle, into_f32, product};
 
 impl Passes for LibTorch {
@@ -15,6 +15,9 @@ impl Passes for LibTorch {
         kind: RmsWeight,
         eps: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        if let Some((y, roots)) = cuda::forward(&x.tensor, &weight.tensor, kind, eps) {
+            return (handle(y), handle(roots));
+        }
         let (x, dtype) = (&x.tensor, x.tensor.kind());
         let norm = x.norm_scalaropt_dim_dtype(2.0, [-1i64].as_slice(), true, Kind::Float);
         let inverse_roots = (norm.square() / columns(x) as f64 + eps).rsqrt();
@@ -36,6 +39,9 @@ impl Passes for LibTorch {
     ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
         let (x, weight) = (&kept.x.tensor, &kept.weight.tensor);
         let (roots, n) = (&kept.inverse_roots.tensor, columns(x));
+        if !wants_weight && let Some(dx) = cuda::backward(&dy.tensor, x, weight, roots, kept.kind) {
+            return (handle(dx), None);
+        }
         let factors = factors(weight, kept.kind);
         let dy = into_f32(dy);
         let products = (x * dy.as_ref().unwrap_or_else(|dy| dy)).reshape([-1, n]);

@@ -4,6 +4,7 @@ use burn::backend::LibTorch;
 use burn::backend::tensor::FloatTensor;
 use tch::{Kind, Tensor};
 
+use super::cuda;
 use super::fused::Passes;
 use crate::torch::handle;
 
@@ -15,6 +16,9 @@ impl Passes for LibTorch {
         sin: &FloatTensor<Self>,
         sign: f32,
     ) -> FloatTensor<Self> {
+        if let Some(y) = cuda::rotate(&x.tensor, &cos.tensor, &sin.tensor, sign) {
+            return handle(y);
+        }
         let (dtype, x) = (x.tensor.kind(), x.tensor.to_kind(Kind::Float));
         let cos = &cos.tensor;
         let [sin, minus_sin] = [sign, -sign].map(|sign| &sin.tensor * f64::from(sign));

@@ -29,6 +29,7 @@ pub(super) fn figures(step: &Step<'_>) -> AdamW {
         rate: step.lr / correction(beta1),
         root: correction(beta2).sqrt(),
         kept: 1.0 - step.lr * step.weight_decay,
+        clip: step.clip,
     }
 }
 

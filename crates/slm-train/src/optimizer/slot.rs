@@ -67,6 +67,11 @@ impl Slot {
         gradient: Tensor<2>,
     ) -> (Self, Tensor<2>) {
         let gradient = gradient.cast(DType::F32);
+        let clips_itself = matches!(self, Self::AdamW(_) | Self::AdamW8bit(_));
+        let gradient = match step.clip {
+            clip if clip != 1.0 && !clips_itself => gradient.mul_scalar(clip),
+            _ => gradient,
+        };
         match self {
             Self::AdamW(moments) => {
                 let (moments, value) = adamw::update(step, moments, value, gradient);

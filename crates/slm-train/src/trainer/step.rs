@@ -10,7 +10,9 @@ use super::Trainer;
 use super::plan::{Content, MicroBatch};
 use crate::gradients::{Gradients, LossOptions, TokenMeans, loss_and_gradients};
 use crate::stopwatch::{Part, lap};
-use crate::{Diverged, Fault, JudgedCounts, JudgedSums, TrainError, clip, watchdog};
+use crate::{
+    Diverged, Fault, JudgedCounts, JudgedSums, TrainError, clip_factor, grad_norm, watchdog,
+};
 
 /// What a micro-batch says.
 struct MicroLoss {
@@ -22,6 +24,17 @@ struct MicroLoss {
 }
 
 impl MicroLoss {
+    /// Waits for the device.
+    fn each(sums: Vec<DeviceSums>, rest: Vec<(usize, Option<JudgedSums>)>) -> Vec<Self> {
+        let sums = DeviceSums::read_each(sums).into_iter();
+        let of = |(tokens, (n_tokens, judged))| Self {
+            tokens,
+            n_tokens,
+            judged,
+        };
+        sums.zip(rest).map(of).collect()
+    }
+
     /// A number that is larger, the worse it is: the mean loss, or the part of a mean.
     fn loss(&self) -> f64 {
         match self.judged {
@@ -43,14 +56,17 @@ impl Trainer<'_> {
         lap(Part::Data);
 
         let mut gradients = Gradients::new();
-        let losses = self.losses(decoder, &group, &mut gradients);
+        let (sums, losses) = self.losses(decoder, &group, &mut gradients);
+        let norm = grad_norm(&gradients);
+        // From here on the device has been asked for everything that the step is judged by: this waits for it, once.
+        let losses = MicroLoss::each(sums, losses);
         let learned_tokens: usize = losses.iter().map(|it| it.n_tokens).sum();
         let judged = losses.iter().filter_map(|it| it.judged);
         let judged = judged.reduce(|a, b| a + b);
         let sums = losses.iter().map(|it| it.tokens).sum();
         let mut means = TokenMeans::new(sums, learned_tokens.max(1));
         means.loss = judged.map_or(means.loss, |judged| judged.loss);
-        let grad_norm = clip(&mut gradients, self.options.section.max_grad_norm);
+        let grad_norm = norm.map_or(0.0, |norm| f64::from(norm.into_scalar::<f32>()));
         let spike_factor = self.options.section.loss_spike_factor;
         let fault = watchdog::watch(means.loss, &self.state.recent_losses, spike_factor)
             .or((!grad_norm.is_finite()).then_some(Fault::GradNorm(grad_norm)));
@@ -58,7 +74,8 @@ impl Trainer<'_> {
             return Err(self.stop_before(decoder, &group, &losses, fault, emit)?);
         }
         let lr = self.lr();
-        self.optimizer.step(decoder, &gradients, lr);
+        let clip = clip_factor(grad_norm, self.options.section.max_grad_norm);
+        self.optimizer.step(decoder, gradients, lr, clip);
         lap(Part::Optimizer);
 
         self.state.step += 1;
@@ -106,13 +123,13 @@ impl Trainer<'_> {
             .collect()
     }
 
-    /// What each micro-batch says; adds the gradients of the step's mean loss.
+    /// What each micro-batch says, its sums still on the device; adds the gradients of the step's mean loss.
     fn losses(
         &self,
         decoder: &Decoder,
         group: &[MicroBatch],
         gradients: &mut Gradients,
-    ) -> Vec<MicroLoss> {
+    ) -> (Vec<DeviceSums>, Vec<(usize, Option<JudgedSums>)>) {
         let learned: usize = group.iter().map(|it| it.batch().learned).sum();
         let counts = self.judged_counts(group);
         let mut sums = Vec::new();
@@ -136,14 +153,7 @@ impl Trainer<'_> {
             sums.push(of_batch);
             losses.push((n_tokens, judged));
         }
-        let sums = DeviceSums::read_each(sums).into_iter();
-        sums.zip(losses)
-            .map(|(tokens, (n_tokens, judged))| MicroLoss {
-                tokens,
-                n_tokens,
-                judged,
-            })
-            .collect()
+        (sums, losses)
     }
 
     fn judged_counts(&self, group: &[MicroBatch]) -> JudgedCounts {

@@ -1,0 +1,173 @@
+//! Operations of ATen that tch does not bind, through `aten/aten.cpp`.
+
+#![expect(unsafe_code, reason = "foreign functions")]
+
+use std::ffi::{CStr, c_char};
+use std::ptr::null_mut;
+
+use tch::Tensor;
+use torch_sys::C_tensor;
+
+type Handle = *mut C_tensor;
+
+unsafe extern "C" {
+    fn slm_flash_forward(
+        q: Handle,
+        k: Handle,
+        v: Handle,
+        starts: Handle,
+        longest: i64,
+        scale: f64,
+        window: i64,
+        out: *mut Handle,
+    ) -> *mut c_char;
+    fn slm_flash_backward(
+        dy: Handle,
+        q: Handle,
+        k: Handle,
+        v: Handle,
+        y: Handle,
+        log_sums: Handle,
+        starts: Handle,
+        longest: i64,
+        scale: f64,
+        window: i64,
+        out: *mut Handle,
+    ) -> *mut c_char;
+    fn slm_mm_f32(a: Handle, b: Handle, out: *mut Handle) -> *mut c_char;
+    fn slm_global_norm(tensors: *const Handle, n: i64, out: *mut Handle) -> *mut c_char;
+    fn slm_peak_bytes(device: i64, out: *mut i64) -> *mut c_char;
+    fn slm_reset_peak(device: i64) -> *mut c_char;
+    fn slm_free_error(error: *mut c_char);
+}
+
+/// Where queries look: causally, within a sequence.
+#[derive(Debug)]
+pub(crate) struct Sequences {
+    /// Where each begins, and where the last ends, i32; `None` where each row of a batch is one.
+    pub(crate) starts: Option<Tensor>,
+    pub(crate) longest: i64,
+    /// Keys before its own that a query sees, where they are limited.
+    pub(crate) window: Option<i64>,
+}
+
+impl Sequences {
+    fn window(&self) -> i64 {
+        self.window.unwrap_or(-1)
+    }
+}
+
+/// Causal flash attention of `[batch, time, heads, dim]`, or `[tokens, heads, dim]` where sequences have starts: 16 bits on CUDA, `dim`
+/// in eights. The result, and what its backward pass reads.
+pub(crate) fn flash_forward(
+    [q, k, v]: [&Tensor; 3],
+    sequences: &Sequences,
+    scale: f64,
+) -> [Tensor; 2] {
+    let starts = optional(sequences.starts.as_ref());
+    new(|out| {
+        // SAFETY: the handles are of tensors that live through the call, and `out` has room for two.
+        unsafe {
+            let [q, k, v] = [q, k, v].map(of);
+            slm_flash_forward(
+                q,
+                k,
+                v,
+                starts,
+                sequences.longest,
+                scale,
+                sequences.window(),
+                out,
+            )
+        }
+    })
+}
+
+/// The gradients of q, k and v.
+pub(crate) fn flash_backward(
+    dy: &Tensor,
+    [q, k, v]: [&Tensor; 3],
+    [y, log_sums]: [&Tensor; 2],
+    sequences: &Sequences,
+    scale: f64,
+) -> [Tensor; 3] {
+    let starts = optional(sequences.starts.as_ref());
+    new(|out| {
+        let [dy, q, k, v, y, log_sums] = [dy, q, k, v, y, log_sums].map(of);
+        let (longest, window) = (sequences.longest, sequences.window());
+        // SAFETY: as above, with room for three.
+        unsafe {
+            slm_flash_backward(
+                dy, q, k, v, y, log_sums, starts, longest, scale, window, out,
+            )
+        }
+    })
+}
+
+/// `a b` in f32, of matrices in 16 bits on CUDA.
+pub(crate) fn mm_f32(a: &Tensor, b: &Tensor) -> Tensor {
+    // SAFETY: as above, with room for one.
+    let [y] = new(|out| unsafe { slm_mm_f32(of(a), of(b), out) });
+    y
+}
+
+/// The norm of all values of `tensors`, a scalar in f32.
+pub(crate) fn global_norm(tensors: &[&Tensor]) -> Tensor {
+    let handles = all(tensors);
+    // SAFETY: as above, with room for one; there are as many handles as is said.
+    let [norm] = new(|out| unsafe { slm_global_norm(handles.as_ptr(), handles.len() as i64, out) });
+    norm
+}
+
+/// Most bytes on CUDA device `index` since [`reset_peak`]: given to tensors, and taken from the driver.
+pub(crate) fn peak_bytes(index: usize) -> Result<[u64; 2], String> {
+    let mut bytes = [0i64; 2];
+    // SAFETY: there is room for two.
+    checked(unsafe { slm_peak_bytes(index as i64, bytes.as_mut_ptr()) })?;
+    Ok(bytes.map(|bytes| bytes as u64))
+}
+
+pub(crate) fn reset_peak(index: usize) -> Result<(), String> {
+    // SAFETY: no conditions.
+    checked(unsafe { slm_reset_peak(index as i64) })
+}
+
+fn of(x: &Tensor) -> Handle {
+    x.as_ptr().cast_mut()
+}
+
+fn optional(x: Option<&Tensor>) -> Handle {
+    x.map_or(null_mut(), of)
+}
+
+fn all(tensors: &[&Tensor]) -> Vec<Handle> {
+    tensors.iter().map(|x| of(x)).collect()
+}
+
+/// The tensors that `call` leaves.
+fn new<const N: usize>(call: impl FnOnce(*mut Handle) -> *mut c_char) -> [Tensor; N] {
+    let mut out = [null_mut(); N];
+    succeed(call(out.as_mut_ptr()));
+    // SAFETY: without an error every place holds a new tensor, which is ours.
+    out.map(|handle| unsafe { Tensor::from_ptr(handle) })
+}
+
+/// As tch's own operations do: an error of ATen is a mistake in the call, or the device's memory has run out.
+fn succeed(error: *mut c_char) {
+    if let Err(why) = checked(error) {
+        panic!("libtorch: {why}");
+    }
+}
+
+fn checked(error: *mut c_char) -> Result<(), String> {
+    if error.is_null() {
+        return Ok(());
+    }
+    // SAFETY: a message ends with zero, and is freed once.
+    let why = unsafe { CStr::from_ptr(error) }
+        .to_string_lossy()
+        .into_owned();
+    // SAFETY: as above.
+    unsafe { slm_free_error(error) };
+    Err(why)
+}
