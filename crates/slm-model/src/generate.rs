@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 
-use crate::{Decoder, KvCache, Tokens, random};
+use crate::{Decoder, KvCache, Tokens, device, random};
 
 /// How tokens are chosen, and when to stop.
 #[derive(Clone, Debug)]
@@ -41,15 +41,11 @@ pub fn generate(
     let mut cache = KvCache::new();
     let mut logits = rows.read_whole(&decoder, &mut cache);
     for _ in 0..sampling.max_new_tokens {
-        let vocab = decoder.config().vocab_size;
-        let values = logits.into_data().try_into_vec::<f32>().unwrap_or_default();
-        for (row, values) in values
-            .chunks(vocab)
-            .enumerate()
-            .filter(|(row, _)| !rows.stopped[*row])
-            .collect::<Vec<_>>()
-        {
-            let id = choose(values, sampling, &mut rows.draws[row]);
+        let chosen = rows.choose(logits, sampling);
+        for (row, id) in chosen.into_iter().enumerate() {
+            if rows.stopped[row] {
+                continue;
+            }
             rows.last[row] = id as i32;
             if sampling.stop_ids.contains(&id) {
                 rows.stopped[row] = true;
@@ -104,6 +100,23 @@ impl Rows {
                 .map(|row| random::stream(seed, &format!("generate row {row}")))
                 .collect(),
         }
+    }
+
+    /// The next token of each row from its logits, `[rows, vocab]`. A GPU looks for the likeliest itself.
+    fn choose(&mut self, logits: Tensor<2>, sampling: &Sampling) -> Vec<u32> {
+        if sampling.temperature <= 0.0 && device::is_gpu(&logits.device()) {
+            return logits.argmax(1).into_data().iter::<u32>().collect();
+        }
+        let vocab = logits.dims()[1];
+        let values = logits.into_data().try_into_vec::<f32>().unwrap_or_default();
+        let rows = values.chunks(vocab).zip(&mut self.draws);
+        let stopped = self.stopped.iter();
+        rows.zip(stopped)
+            .map(|((logits, draws), stopped)| match stopped {
+                true => 0,
+                false => choose(logits, sampling, draws),
+            })
+            .collect()
     }
 
     /// Each row goes on with the token just chosen.

@@ -34,6 +34,23 @@ unsafe extern "C" {
         window: i64,
         out: *mut Handle,
     ) -> *mut c_char;
+    fn slm_cudnn_forward(
+        q: Handle,
+        k: Handle,
+        v: Handle,
+        scale: f64,
+        out: *mut Handle,
+    ) -> *mut c_char;
+    fn slm_cudnn_backward(
+        dy: Handle,
+        q: Handle,
+        k: Handle,
+        v: Handle,
+        y: Handle,
+        log_sums: Handle,
+        scale: f64,
+        out: *mut Handle,
+    ) -> *mut c_char;
     fn slm_mm_f32(a: Handle, b: Handle, out: *mut Handle) -> *mut c_char;
     fn slm_global_norm(tensors: *const Handle, n: i64, out: *mut Handle) -> *mut c_char;
     fn slm_peak_bytes(device: i64, out: *mut i64) -> *mut c_char;
@@ -104,6 +121,26 @@ pub(crate) fn flash_backward(
     })
 }
 
+/// Causal attention by cuDNN of `[batch, heads, time, dim]` in 16 bits: the result, which lies as `q` does, and what its backward pass
+/// reads; an error where this device or this libtorch has none.
+pub(crate) fn cudnn_forward([q, k, v]: [&Tensor; 3], scale: f64) -> Result<[Tensor; 2], String> {
+    let [q, k, v] = [q, k, v].map(of);
+    // SAFETY: as above, with room for two.
+    try_new(|out| unsafe { slm_cudnn_forward(q, k, v, scale, out) })
+}
+
+/// The gradients of q, k and v.
+pub(crate) fn cudnn_backward(
+    dy: &Tensor,
+    [q, k, v]: [&Tensor; 3],
+    [y, log_sums]: [&Tensor; 2],
+    scale: f64,
+) -> [Tensor; 3] {
+    let [dy, q, k, v, y, log_sums] = [dy, q, k, v, y, log_sums].map(of);
+    // SAFETY: as above, with room for three.
+    new(|out| unsafe { slm_cudnn_backward(dy, q, k, v, y, log_sums, scale, out) })
+}
+
 /// `a b` in f32, of matrices in 16 bits on CUDA.
 pub(crate) fn mm_f32(a: &Tensor, b: &Tensor) -> Tensor {
     // SAFETY: as above, with room for one.
@@ -145,18 +182,20 @@ fn all(tensors: &[&Tensor]) -> Vec<Handle> {
 }
 
 /// The tensors that `call` leaves.
+///
+/// # Panics
+/// As tch's own operations: an error of ATen is a mistake in the call, or the device's memory has run out.
 fn new<const N: usize>(call: impl FnOnce(*mut Handle) -> *mut c_char) -> [Tensor; N] {
-    let mut out = [null_mut(); N];
-    succeed(call(out.as_mut_ptr()));
-    // SAFETY: without an error every place holds a new tensor, which is ours.
-    out.map(|handle| unsafe { Tensor::from_ptr(handle) })
+    try_new(call).unwrap_or_else(|why| panic!("libtorch: {why}"))
 }
 
-/// As tch's own operations do: an error of ATen is a mistake in the call, or the device's memory has run out.
-fn succeed(error: *mut c_char) {
-    if let Err(why) = checked(error) {
-        panic!("libtorch: {why}");
-    }
+fn try_new<const N: usize>(
+    call: impl FnOnce(*mut Handle) -> *mut c_char,
+) -> Result<[Tensor; N], String> {
+    let mut out = [null_mut(); N];
+    checked(call(out.as_mut_ptr()))?;
+    // SAFETY: without an error every place holds a new tensor, which is ours.
+    Ok(out.map(|handle| unsafe { Tensor::from_ptr(handle) }))
 }
 
 fn checked(error: *mut c_char) -> Result<(), String> {

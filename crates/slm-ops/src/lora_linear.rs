@@ -97,7 +97,10 @@ fn frozen(weight: &Weight) -> Option<Frozen<Dispatch>> {
             Some(Frozen::Float(weight.clone().into_dispatch()))
         }
         Weight::Float(_) => None,
-        Weight::Quantized(weight) => weight.int8_matrix().map(Frozen::Int8),
+        Weight::Quantized(weight) => match weight.of_floats() {
+            Some(codes) => Some(Frozen::Codes(codes)),
+            None => weight.int8_matrix().map(Frozen::Int8),
+        },
     }
 }
 

@@ -1,5 +1,7 @@
 //! Frozen matrices in 8 or 4 bits per value, in the codes of bitsandbytes.
 
+#[cfg(feature = "libtorch")]
+mod cuda;
 mod dynamic;
 mod int8;
 mod integer;
@@ -19,7 +21,8 @@ use burn::backend::{Dispatch, FloatDType};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use product::QuantizedProduct;
-use stored::{Arithmetic, Codes, Dense, Stored};
+use stored::{Arithmetic, Codes};
+pub(crate) use stored::{Dense, Stored};
 
 /// How a matrix is quantized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,15 +195,23 @@ impl Quantized {
         Tensor::from_dispatch(Dispatch::dense(stored))
     }
 
+    /// Whether products are taken in integers: on a processor, where those in floats are several times slower.
+    fn in_integers(&self) -> bool {
+        self.scheme == QuantScheme::Int8Products && !crate::fused::is_gpu(&self.device)
+    }
+
+    /// The codes, where products are taken in floats.
+    pub(crate) fn of_floats(&self) -> Option<Stored<Dispatch>> {
+        (!self.in_integers()).then(|| Stored::clone(&self.stored))
+    }
+
     /// What products in integers are taken with; `None` where they are in floats, or cast to f32 for it.
     pub(crate) fn int8_matrix(&self) -> Option<Int8Matrix<Dispatch>> {
-        match (self.scheme, self.dtype(), &self.stored.codes) {
-            (QuantScheme::Int8Products, DType::F32, Codes::Int8 { codes, absmax }) => {
-                Some(Int8Matrix {
-                    codes: codes.clone(),
-                    absmax: absmax.clone(),
-                })
-            }
+        match (self.in_integers(), self.dtype(), &self.stored.codes) {
+            (true, DType::F32, Codes::Int8 { codes, absmax }) => Some(Int8Matrix {
+                codes: codes.clone(),
+                absmax: absmax.clone(),
+            }),
             _ => None,
         }
     }
@@ -208,11 +219,11 @@ impl Quantized {
     /// `x Wᵀ` of `x`, `[rows, in]` in the matrix' dtype. A dequantized matrix lives while a product is taken, in the forward
     /// pass and again in the backward pass, not between them.
     pub fn product(&self, x: Tensor<2>) -> Tensor<2> {
-        let arithmetic = match self.scheme {
-            QuantScheme::Int8Products => Arithmetic::Integer {
+        let arithmetic = match self.in_integers() {
+            true => Arithmetic::Integer {
                 fused: crate::fused::applies(&x),
             },
-            _ => Arithmetic::Float,
+            false => Arithmetic::Float,
         };
         let stored = Stored {
             arithmetic,

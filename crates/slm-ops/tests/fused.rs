@@ -191,6 +191,9 @@ fn attentions() {
     let segments: Vec<i32> = (0..200).map(|i| 1 + i % 100 / 43).collect();
     let sights = [
         Sight::new([2, 5, 5], |_, _| 0),
+        // A length that cuDNN is given on a GPU.
+        Sight::new([2, 128, 128], |_, _| 0),
+        Sight::new([1, 1, 9], |_, _| 0),
         Sight::new([1, 1, 9], |_, _| 2),
         Sight::new([2, 7, 12], |row, _| 4 * row),
         // More than a block, conversations one after the other, and a window.
@@ -216,11 +219,14 @@ fn attentions() {
                 let shape = [batch, n_heads, kv_heads, dim];
                 let is_fused = match is_gpu(&place.0) {
                     false => softcap.is_none() || place.0 == Device::flex(),
-                    // Nothing from a cache, and in f32 a triangle.
+                    // In f32 a triangle; in 16 bits whatever ends with the keys, or conversations.
                     true => {
-                        let is_readable = time == seen && dim % 8 == 0 && softcap.is_none();
-                        let reads_any = place.1 != DType::F32 && !is_ragged(sight);
-                        is_readable && (reads_any || sight.is_causal())
+                        let is_square = time == seen;
+                        let is_seen = match place.1 {
+                            DType::F32 => is_square && sight.is_causal(),
+                            _ => sight.is_causal() || is_square && !is_ragged(sight),
+                        };
+                        is_seen && dim % 8 == 0 && softcap.is_none()
                     }
                 };
                 assert_same_at(place, &inputs, usize::from(is_fused), &|inputs| {

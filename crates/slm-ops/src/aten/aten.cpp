@@ -11,6 +11,8 @@
 #include <ATen/ops/_flash_attention_backward.h>
 #include <ATen/ops/_flash_attention_forward.h>
 #include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_scaled_dot_product_cudnn_attention.h>
+#include <ATen/ops/_scaled_dot_product_cudnn_attention_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/mm.h>
@@ -53,7 +55,7 @@ template <class Work> char *guarded(Work work) {
 
 extern "C" {
 
-// Causal flash attention. Without `starts`, q, k and v are [batch, time, heads, dim]; with them, [tokens, heads, dim], and `starts`
+// Causal flash attention. Without `starts`, q, k and v are [batch, time, heads, dim], of times that end together; with them, [tokens, heads, dim], and `starts`
 // are where sequences begin, [n + 1] in i32. `window` is how many keys before its own a query sees, all where negative.
 char *slm_flash_forward(Handle q, Handle k, Handle v, Handle starts, int64_t longest, double scale, int64_t window, Handle *out) {
     return guarded([&] {
@@ -73,6 +75,28 @@ char *slm_flash_backward(Handle dy, Handle q, Handle k, Handle v, Handle y, Hand
         auto seed = at::empty({2}, q->options().dtype(at::kUInt64));
         auto [dq, dk, dv] = at::_flash_attention_backward(
             *dy, *q, *k, *v, *y, *log_sums, cu, cu, longest, longest, 0.0, true, seed, seed, scale, window_of(window), 0);
+        out[0] = owned(dq);
+        out[1] = owned(dk);
+        out[2] = owned(dv);
+    });
+}
+
+// Causal attention by cuDNN of [batch, heads, time, dim].
+char *slm_cudnn_forward(Handle q, Handle k, Handle v, double scale, Handle *out) {
+    return guarded([&] {
+        auto all = at::_scaled_dot_product_cudnn_attention(*q, *k, *v, std::nullopt, true, 0.0, true, false, scale);
+        out[0] = owned(std::get<0>(all));
+        out[1] = owned(std::get<1>(all));
+    });
+}
+
+char *slm_cudnn_backward(Handle dy, Handle q, Handle k, Handle v, Handle y, Handle log_sums, double scale, Handle *out) {
+    return guarded([&] {
+        const auto nothing = at::Tensor();
+        // Read with dropout only.
+        auto seed = at::empty({}, q->options().dtype(at::kLong));
+        auto [dq, dk, dv] = at::_scaled_dot_product_cudnn_attention_backward(
+            *dy, *q, *k, *v, *y, *log_sums, seed, seed, nothing, nothing, nothing, q->size(2), k->size(2), 0.0, true, scale);
         out[0] = owned(dq);
         out[1] = owned(dk);
         out[2] = owned(dv);

@@ -250,3 +250,45 @@ __global__ void adamw(T *value, const T *gradient, T *first, T *second, long lon
     second[i] = v;
     value[i] = value[i] * kept - m / (sqrtf(v) / root + epsilon) * rate;
 }
+
+// Rows of 8 bits, a scale each, as values; a block some columns of a row. `step` is the value of a code and a scale of one.
+template <class T, int V>
+__global__ void of_int8(T *y, const signed char *codes, const float *absmax, int n, float step) {
+    const int i = (blockIdx.y * blockDim.x + threadIdx.x) * V;
+    if (i >= n) return;
+    const long long at = (long long)blockIdx.x * n + i;
+    const auto pack = read<V>(codes + at);
+    Pack<T, V> out;
+    for (int k = 0; k < V; k++) out.at[k] = to<T>(float(pack.at[k]) * absmax[blockIdx.x] * step);
+    write(y + at, out);
+}
+
+// Two codes a byte, the first in the high half, in blocks of 64 with a scale each; `pairs` are the two values of every byte.
+template <class T, int V, class Scale>
+__device__ inline void of_nf4(T *y, const unsigned char *packed, const float *pairs, long long n, Scale scale) {
+    const long long i = (blockIdx.x * (long long)blockDim.x + threadIdx.x) * V;
+    if (i >= n) return;
+    const float factor = scale(i / 64);
+    Pack<T, V> out;
+    for (int k = 0; k < V; k++) out.at[k] = to<T>(pairs[2 * packed[(i + k) / 2] + (i + k) % 2] * factor);
+    write(y + i, out);
+}
+
+template <class T, int V>
+__global__ void of_nf4_plain(T *y, const unsigned char *packed, const float *pairs, const float *absmax, long long n) {
+    of_nf4<T, V>(y, packed, pairs, n, [=](long long block) { return absmax[block]; });
+}
+
+// Scales are codes, too: of what they differ from `offset` by, in groups of 256 with a scale each.
+template <class T, int V>
+__global__ void of_nf4_double(T *y, const unsigned char *packed, const float *pairs, const unsigned char *absmax,
+                              const float *map, const float *nested, float offset, long long n) {
+    of_nf4<T, V>(y, packed, pairs, n, [=](long long block) { return map[absmax[block]] * nested[block / 256] + offset; });
+}
+
+// y = factor x, rounded
+template <class T>
+__global__ void scaled(T *y, const float *x, long long n, float factor) {
+    const long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x;
+    if (i < n) y[i] = to<T>(x[i] * factor);
+}

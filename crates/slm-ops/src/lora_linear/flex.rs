@@ -6,7 +6,7 @@ use burn::backend::tensor::FloatTensor;
 use super::fused::{Bias, Frozen, Kept, Layer, LowRank, Passes};
 use crate::dense_product::DenseProduct;
 use crate::matrix::{Before, Dense, Matrix, Threads, product};
-use crate::quantized::IntegerProduct;
+use crate::quantized::{Dense as _, IntegerProduct};
 use crate::rows::tensor;
 
 impl Passes for Flex {
@@ -18,6 +18,9 @@ impl Passes for Flex {
         let y = match &layer.weight {
             Frozen::Int8(matrix) => Self::integer_product(x.clone(), matrix.clone()),
             Frozen::Float(weight) => Self::dense_product(x.clone(), weight.clone(), false),
+            Frozen::Codes(codes) => {
+                Self::dense_product(x.clone(), Self::dense(codes.clone()), false)
+            }
         };
         let [x, a, b] = [x, &low_rank.a, &low_rank.b].map(Dense::of);
         let low = fresh(low_rank.scale as f32, x.matrix(), a.matrix().transpose());
@@ -48,6 +51,9 @@ impl Passes for Flex {
             let dx = match kept.weight {
                 Frozen::Int8(matrix) => Self::integer_gradient(dy, matrix),
                 Frozen::Float(weight) => fresh(1.0, pull.matrix(), Dense::of(&weight).matrix()),
+                Frozen::Codes(codes) => {
+                    fresh(1.0, pull.matrix(), Dense::of(&Self::dense(codes)).matrix())
+                }
             };
             with_product(dx, d_low.matrix(), a.matrix())
         });

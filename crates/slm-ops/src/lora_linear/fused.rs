@@ -1,7 +1,7 @@
 //! Layer and adapter in one buffer, forward and backward; `x` and `scale · x Aᵀ` are kept.
 
 use crate::fused::register;
-use crate::quantized::Int8Matrix;
+use crate::quantized::{Int8Matrix, Stored};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
@@ -37,6 +37,7 @@ impl<B: Backend, C: CheckpointStrategy> Layer<Autodiff<B, C>> {
             weight: match self.weight {
                 Frozen::Float(weight) => Frozen::Float(weight.into_primitive()),
                 Frozen::Int8(matrix) => Frozen::Int8(matrix.inner()),
+                Frozen::Codes(codes) => Frozen::Codes(codes.inner()),
             },
             bias: match self.bias {
                 Bias::Absent => Bias::Absent,
@@ -52,6 +53,8 @@ pub(crate) enum Frozen<B: Backend> {
     Float(FloatTensor<B>),
     /// Multiplied with in integers.
     Int8(#[extension_type] Int8Matrix<B>),
+    /// Multiplied with in floats: the matrix lives while a product is taken.
+    Codes(#[extension_type] Stored<B>),
 }
 
 /// The bias of a layer.

@@ -6,7 +6,7 @@ use tch::Tensor;
 
 use super::cuda;
 use super::fused::{Bias, Frozen, Kept, Layer, LowRank, Passes};
-use crate::quantized::IntegerProduct;
+use crate::quantized::{Dense, Int8Matrix, IntegerProduct};
 use crate::torch::{handle, linear};
 
 /// Thin products are taken with the long side last, `[r, rows]`: the other way round they are three times slower on a
@@ -22,20 +22,21 @@ impl Passes for LibTorch {
             Bias::Absent => None,
             Bias::Present(bias) => Some(&bias.tensor),
         };
-        let mut y = match &layer.weight {
-            Frozen::Float(weight) => linear(x, &weight.tensor, bias),
-            Frozen::Int8(matrix) => {
-                let y = Self::integer_product(handle(x.shallow_clone()), matrix.clone()).tensor;
+        let y = match floats(&layer.weight) {
+            Ok(weight) if cuda::applies(x) => {
+                let pair = [&a.tensor, &b.tensor];
+                let (y, low) = cuda::forward(x, &weight, bias, pair, *scale);
+                return (handle(y), handle(low));
+            }
+            Ok(weight) => linear(x, &weight, bias),
+            Err(matrix) => {
+                let y = Self::integer_product(handle(x.shallow_clone()), matrix).tensor;
                 match bias {
                     Some(bias) => y + bias,
                     None => y,
                 }
             }
         };
-        if cuda::applies(x) {
-            let low = cuda::add_adapter(&mut y, x, [&a.tensor, &b.tensor], *scale);
-            return (handle(y), handle(low));
-        }
         let kind = a.tensor.kind();
         let low = a.tensor.mm(&x.to_kind(kind).tr()).g_mul_scalar_(*scale); // [r, rows]
         let y = with_product(y, &low.tr(), &b.tensor.tr());
@@ -49,16 +50,11 @@ impl Passes for LibTorch {
     ) -> (Option<FloatTensor<Self>>, [FloatTensor<Self>; 2]) {
         let LowRank { a, b, scale } = &kept.low_rank;
         let (x, kind) = (&kept.x.tensor, a.tensor.kind());
+        let weight = wants_x.then(|| floats(&kept.weight));
         if cuda::applies(x) {
-            let mut dx = match &kept.weight {
-                Frozen::Float(weight) => {
-                    wants_x.then(|| linear(&dy.tensor, &weight.tensor.tr(), None))
-                }
-                Frozen::Int8(_) => unreachable!("products in integers are of f32"),
-            };
             let inputs = [x, &dy.tensor, &kept.low.tensor];
-            let pair = [&a.tensor, &b.tensor];
-            let gradients = cuda::backward(inputs, pair, *scale, dx.as_mut());
+            let (pair, weight) = ([&a.tensor, &b.tensor], weight.and_then(Result::ok));
+            let (dx, gradients) = cuda::backward(inputs, weight.as_ref(), pair, *scale);
             return (dx.map(handle), gradients.map(handle));
         }
         let pull = dy.tensor.to_kind(kind);
@@ -66,14 +62,23 @@ impl Passes for LibTorch {
         let da = d_low.mm(&x.to_kind(kind));
         let db = kept.low.tensor.mm(&pull).tr().contiguous();
         drop(pull);
-        let dx = wants_x.then(|| {
-            let dx = match kept.weight {
-                Frozen::Float(weight) => linear(&dy.tensor, &weight.tensor.tr(), None),
-                Frozen::Int8(matrix) => Self::integer_gradient(dy, matrix).tensor,
+        let dx = weight.map(|weight| {
+            let dx = match weight {
+                Ok(weight) => linear(&dy.tensor, &weight.tr(), None),
+                Err(matrix) => Self::integer_gradient(dy, matrix).tensor,
             };
             handle(with_product(dx, &d_low.tr(), &a.tensor))
         });
         (dx, [handle(da), handle(db)])
+    }
+}
+
+/// The matrix, `[out, in]`, or what is multiplied with in integers; on a GPU in 16 bits nothing is.
+fn floats(weight: &Frozen<LibTorch>) -> Result<Tensor, Int8Matrix<LibTorch>> {
+    match weight {
+        Frozen::Float(weight) => Ok(weight.tensor.shallow_clone()),
+        Frozen::Codes(codes) => Ok(LibTorch::dense(codes.clone()).tensor),
+        Frozen::Int8(matrix) => Err(matrix.clone()),
     }
 }
 

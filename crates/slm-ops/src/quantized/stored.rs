@@ -116,7 +116,14 @@ impl Dense for Flex {
 }
 
 #[cfg(feature = "libtorch")]
-impl Dense for burn::backend::LibTorch {}
+impl Dense for burn::backend::LibTorch {
+    fn dense(stored: Stored<Self>) -> FloatTensor<Self> {
+        match super::cuda::dense(&stored) {
+            Some(values) => FloatTensor::<Self>::new(values),
+            None => portable(stored),
+        }
+    }
+}
 
 pub(super) fn portable<B: Backend>(stored: Stored<B>) -> FloatTensor<B> {
     let values = match stored.codes {
@@ -190,7 +197,7 @@ impl<B: Backend, C: burn::backend::autodiff::checkpoint::strategy::CheckpointStr
     Stored<Autodiff<B, C>>
 {
     /// The same outside the graph.
-    pub(super) fn inner(self) -> Stored<B> {
+    pub(crate) fn inner(self) -> Stored<B> {
         let codes = match self.codes {
             Codes::Int8 { codes, absmax } => Codes::Int8 {
                 codes,
