@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::tensor::Tensor;
-use slm_ops::{Scores, attention, rotary};
+use slm_ops::{HeadsShape, Scores, attention, rotary, self_attention};
 
 use crate::config::QkNorm;
 use crate::family::QkvNames;
@@ -99,6 +99,11 @@ impl Attention {
         let [batch, time, hidden] = x.dims();
         let (heads, head_dim) = (config.num_attention_heads, config.head_dim);
         let rows = x.reshape([batch * time, hidden]);
+        if cache.is_none()
+            && let Some(y) = self.whole(config, kind, &rows, [batch, time], pass)
+        {
+            return y.reshape([batch, time, hidden]);
+        }
         let [q, k, v] = self.qkv.forward(config, rows, pass.dropout_seed);
 
         let by_head = |y: Tensor<2>, norm: Option<&Norm>| {
@@ -125,17 +130,37 @@ impl Attention {
             Some((cache, layer)) => cache.extend(layer, k, v),
             None => (k, v),
         };
-        let scores = Scores {
-            scale: config.attention_scale,
-            softcap: config.attention_softcap,
-        };
-        let mixed = attention(q, k, v, pass.sight(kind), scores);
+        let mixed = attention(q, k, v, pass.sight(kind), scores(config));
         let mixed = mixed
             .swap_dims(1, 2)
             .reshape([batch * time, heads * head_dim]);
         self.o
             .forward(mixed, pass.dropout_seed)
             .reshape([batch, time, hidden])
+    }
+
+    /// [`Self::forward`] of `[batch · time, hidden]` as one operation; `None` where the family or the adapter asks for more.
+    fn whole(
+        &self,
+        config: &DecoderConfig,
+        kind: LayerKind,
+        rows: &Tensor<2>,
+        [batch, time]: [usize; 2],
+        pass: &Pass,
+    ) -> Option<Tensor<2>> {
+        let (Qkv::Split(linears), None, Some(rope)) = (&self.qkv, config.qk_norm, kind.rope) else {
+            return None;
+        };
+        let [q, k, v] = &**linears;
+        let linears =
+            [q, k, v, &self.o].map(|linear| linear.with_adapter(batch * time, pass.dropout_seed));
+        let shape = HeadsShape {
+            batch,
+            time,
+            head_dim: config.head_dim,
+        };
+        let (table, sight) = (&pass.tables[rope], pass.sight(kind));
+        self_attention(rows, linears, table, sight, scores(config), shape)
     }
 
     /// The same with every linear layer and every norm's weight replaced.
@@ -169,5 +194,12 @@ impl Attention {
         let linears = self.qkv.linears_mut().iter_mut().chain([&mut self.o]);
         let norms = self.q_norm.iter_mut().chain(&mut self.k_norm);
         (linears.collect(), norms.collect())
+    }
+}
+
+fn scores(config: &DecoderConfig) -> Scores {
+    Scores {
+        scale: config.attention_scale,
+        softcap: config.attention_softcap,
     }
 }

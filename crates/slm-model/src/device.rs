@@ -96,6 +96,7 @@ mod libtorch {
 
     pub(super) fn best() -> Option<Device> {
         if tch::Cuda::is_available() {
+            slm_ops::skip_autograd();
             return Some(Device::libtorch_cuda(0usize));
         }
         tch::utils::has_mps().then(Device::libtorch_mps)
@@ -106,6 +107,7 @@ mod libtorch {
             spec: spec.into(),
             why: why.into(),
         };
+        slm_ops::skip_autograd();
         match spec.strip_prefix("libtorch:").unwrap_or_default() {
             "cpu" => Ok(Device::libtorch()),
             "mps" if tch::utils::has_mps() => Ok(Device::libtorch_mps()),

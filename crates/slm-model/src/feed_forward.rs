@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use burn::tensor::Tensor;
+use slm_ops::feed_forward;
 
 use crate::family::FeedForwardNames;
 use crate::linear::Linear;
@@ -46,9 +47,11 @@ impl FeedForward {
         let activation = config.activation;
         let y = match self {
             Self::Gated(linears) => {
-                let [gate, up, down] = &**linears;
-                let (gate, up) = (gate.forward(x.clone(), seed), up.forward(x, seed));
-                down.forward_gated(gate, up, activation, seed)
+                let rows = x.dims()[0];
+                let linears = linears
+                    .each_ref()
+                    .map(|linear| linear.with_adapter(rows, seed));
+                feed_forward(x, linears, activation)
             }
             Self::GatedJoined(linears) => {
                 let [gate_up, down] = &**linears;

@@ -39,6 +39,19 @@ impl Linear {
         lora_linear(x, &self.weight.value, bias, adapter)
     }
 
+    /// As the operations take it, for `rows` rows.
+    pub(crate) fn with_adapter(
+        &self,
+        rows: usize,
+        dropout_seed: Option<u64>,
+    ) -> slm_ops::Linear<'_> {
+        slm_ops::Linear {
+            weight: &self.weight.value,
+            bias: self.bias(),
+            adapter: self.adapter(rows, dropout_seed),
+        }
+    }
+
     /// Applies it to `activation(gate) · up`, both `[rows, in]`.
     pub(crate) fn forward_gated(
         &self,

@@ -50,6 +50,29 @@ pub fn adamw(
     (Tensor::from_dispatch(value), moments)
 }
 
+/// A weight, its gradient and its moments in a step of its own; see [`adamw`].
+#[derive(Clone, Debug)]
+pub struct Weighted {
+    pub value: Tensor<2>,
+    pub gradient: Tensor<2>,
+    pub moments: [Tensor<2>; 2],
+    pub step: AdamW,
+}
+
+/// A weight and its moments after a step.
+pub type Stepped = (Tensor<2>, [Tensor<2>; 2]);
+
+/// [`adamw`] of many weights: of a GPU all at once.
+pub fn adamw_each(weights: Vec<Weighted>) -> Vec<Stepped> {
+    #[cfg(feature = "libtorch")]
+    let weights = match libtorch::all(weights) {
+        Ok(stepped) => return stepped,
+        Err(weights) => weights,
+    };
+    let one = |it: Weighted| adamw(it.value, it.gradient, it.moments, &it.step);
+    weights.into_iter().map(one).collect()
+}
+
 fn portable(
     value: Tensor<2>,
     gradient: Tensor<2>,
@@ -142,19 +165,35 @@ mod tests {
                 [value, first, second].map(|x| x.into_data().try_into_vec::<f32>().unwrap())
             };
             let before = value.clone().into_data();
+            let it = Weighted {
+                value: value.clone(),
+                gradient: gradient.clone(),
+                moments: moments.clone(),
+                step,
+            };
             let taken = crate::fused::taken();
             let one = adamw(value.clone(), gradient.clone(), moments.clone(), &step);
             assert_eq!(crate::fused::taken(), taken + 1);
-            let many = portable(value.clone(), gradient, moments, &step);
-            for (one, many) in values(one)
-                .iter()
-                .flatten()
-                .zip(values(many).iter().flatten())
-            {
-                assert!(
-                    (one - many).abs() <= 1e-6 * many.abs().max(0.1),
-                    "{one} {many}"
-                );
+            // Steps of another rate and decay, as LoRA+ has them.
+            let other = AdamW {
+                rate: 0.02,
+                kept: 1.0,
+                ..step
+            };
+            let both = adamw_each(vec![it.clone(), Weighted { step: other, ..it }]);
+            let many = |step| portable(value.clone(), gradient.clone(), moments.clone(), step);
+            let got = [one].into_iter().chain(both);
+            for (got, want) in got.zip([many(&step), many(&step), many(&other)]) {
+                for (got, want) in values(got)
+                    .iter()
+                    .flatten()
+                    .zip(values(want).iter().flatten())
+                {
+                    assert!(
+                        (got - want).abs() <= 1e-6 * want.abs().max(0.1),
+                        "{got} {want}"
+                    );
+                }
             }
             assert_eq!(
                 before,

@@ -53,6 +53,7 @@ unsafe extern "C" {
     ) -> *mut c_char;
     fn slm_mm_f32(a: Handle, b: Handle, out: *mut Handle) -> *mut c_char;
     fn slm_global_norm(tensors: *const Handle, n: i64, out: *mut Handle) -> *mut c_char;
+    fn slm_skip_autograd();
     fn slm_peak_bytes(device: i64, out: *mut i64) -> *mut c_char;
     fn slm_reset_peak(device: i64) -> *mut c_char;
     fn slm_free_error(error: *mut c_char);
@@ -154,6 +155,12 @@ pub(crate) fn global_norm(tensors: &[&Tensor]) -> Tensor {
     // SAFETY: as above, with room for one; there are as many handles as is said.
     let [norm] = new(|out| unsafe { slm_global_norm(handles.as_ptr(), handles.len() as i64, out) });
     norm
+}
+
+/// From here on this thread's operations go past libtorch's own autograd, which costs time and does nothing for burn's.
+pub fn skip_autograd() {
+    // SAFETY: no conditions.
+    unsafe { slm_skip_autograd() }
 }
 
 /// Most bytes on CUDA device `index` since [`reset_peak`]: given to tensors, and taken from the driver.

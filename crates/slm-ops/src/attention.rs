@@ -5,7 +5,7 @@ mod conversations;
 #[cfg(feature = "libtorch")]
 mod flash;
 mod flex;
-mod fused;
+pub(crate) mod fused;
 #[cfg(feature = "libtorch")]
 mod libtorch;
 mod rows;
@@ -43,24 +43,31 @@ pub fn attention(
     sight: &Sight,
     scores: Scores,
 ) -> Tensor<4> {
-    if has_kernel(&q, sight, scores) && crate::fused::applies(&q) {
+    if has_kernel(&q, q.dims()[3], sight, scores) && crate::fused::applies(&q) {
         let [q, k, v] = [q, k, v].map(Tensor::into_dispatch);
         return Tensor::from_dispatch(Dispatch::attention(q, k, v, sight.clone(), scores));
     }
     portable(q, k, v, sight, scores)
 }
 
+/// Whether heads of `head_dim` channels on the device of `x` and in its dtype are attended fused.
+///
 /// ATen's kernels cap no scores, and those of a GPU see conversations only.
 #[cfg_attr(
     not(feature = "libtorch"),
     expect(unused_variables, reason = "only ATen's kernels have limits")
 )]
-fn has_kernel(q: &Tensor<4>, sight: &Sight, scores: Scores) -> bool {
-    match q.device().inner().as_dispatch() {
+pub(crate) fn has_kernel<const D: usize>(
+    x: &Tensor<D>,
+    head_dim: usize,
+    sight: &Sight,
+    scores: Scores,
+) -> bool {
+    match x.device().inner().as_dispatch() {
         DispatchDevice::Flex(_) => true,
         #[cfg(feature = "libtorch")]
         DispatchDevice::LibTorch(device) => {
-            scores.softcap.is_none() && libtorch::has_kernel(*device, sight, q.dims()[3], q.dtype())
+            scores.softcap.is_none() && libtorch::has_kernel(*device, sight, head_dim, x.dtype())
         }
         _ => false,
     }

@@ -20,6 +20,7 @@ pub mod attention;
 pub mod cuda;
 mod dense_product;
 pub mod divergence;
+pub mod feed_forward;
 pub mod fused;
 pub mod gated;
 pub mod gated_linear;
@@ -35,15 +36,19 @@ pub mod quantized;
 pub mod rms_norm;
 pub mod rotary;
 mod rows;
+pub mod self_attention;
 pub mod sums;
 #[cfg(feature = "libtorch")]
 mod torch;
 mod vector;
 pub mod weight;
 
-pub use adamw::{AdamW, adamw};
+pub use adamw::{AdamW, Weighted, adamw, adamw_each};
+#[cfg(feature = "libtorch")]
+pub use aten::skip_autograd;
 pub use attention::{Scores, Sight, attention};
 pub use divergence::{Divergence, Rest, Teacher, TopTokens, linear_kl, linear_kl_sums};
+pub use feed_forward::{Linear, feed_forward};
 pub use gated::{Activation, gated};
 pub use gated_linear::gated_linear;
 pub use head::HeadShape;
@@ -56,5 +61,6 @@ pub use norm::global_norm;
 pub use quantized::{QuantScheme, Quantized, Quantizer, dynamic_map};
 pub use rms_norm::{RmsWeight, rms_norm};
 pub use rotary::{RotaryTable, rotary};
+pub use self_attention::{HeadsShape, self_attention};
 pub use sums::{DeviceSums, TokenSums};
 pub use weight::Weight;

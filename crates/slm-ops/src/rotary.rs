@@ -3,7 +3,7 @@
 #[cfg(feature = "libtorch")]
 mod cuda;
 mod flex;
-mod fused;
+pub(crate) mod fused;
 #[cfg(feature = "libtorch")]
 mod libtorch;
 
@@ -51,6 +51,11 @@ impl RotaryTable {
         }
     }
 
+    /// Cosines and sines.
+    pub(crate) fn tensors(&self) -> [Tensor<4>; 2] {
+        [self.cos.clone(), self.sin.clone()]
+    }
+
     fn on_device(
         positions: &[i32],
         shape: [usize; 4],
@@ -82,7 +87,7 @@ const MANY: usize = 64;
 /// - result: the same, `[x1·cos − x2·sin, x2·cos + x1·sin, rest]` with `x1`, `x2` the halves
 pub fn rotary(x: Tensor<4>, table: &RotaryTable) -> Tensor<4> {
     if crate::fused::applies(&x) {
-        let [cos, sin] = [&table.cos, &table.sin].map(|t| t.clone().into_dispatch());
+        let [cos, sin] = table.tensors().map(Tensor::into_dispatch);
         return Tensor::from_dispatch(Dispatch::rotary(x.into_dispatch(), cos, sin));
     }
     portable(x, table)

@@ -30,6 +30,14 @@ pub(crate) fn torch_tensor<const D: usize>(x: &burn::tensor::Tensor<D>) -> Optio
     }
 }
 
+/// [`torch_tensor`] with all that burn knows of who reads it.
+pub(crate) fn into_handle<const D: usize>(x: burn::tensor::Tensor<D>) -> Option<Handle> {
+    match x.into_dispatch().kind {
+        DispatchTensorKind::LibTorch(BackendTensor::Float(x)) => Some(x),
+        _ => None,
+    }
+}
+
 /// torch's tensor of floats as burn's, outside of a graph.
 pub(crate) fn burn_tensor<const D: usize>(x: Tensor) -> burn::tensor::Tensor<D> {
     burn::tensor::Tensor::from_dispatch(DispatchTensor {

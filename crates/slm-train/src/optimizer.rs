@@ -11,7 +11,9 @@ mod slot;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
+use burn::tensor::DType;
 use slm_model::{Decoder, Param};
+use slm_ops::{Weighted, adamw_each};
 use slm_recipe::{Optim, TrainSection};
 
 use crate::{Gradients, TrainError};
@@ -85,6 +87,8 @@ impl Optimizer {
     ) {
         self.steps += 1;
         let codebooks = OnceCell::new();
+        // Taken together: a GPU is asked once.
+        let (mut taken, mut weights) = (Vec::new(), Vec::new());
         for param in params {
             let Some(gradient) = gradients.remove(&param.name) else {
                 continue;
@@ -98,9 +102,25 @@ impl Optimizer {
                 codebooks: &codebooks,
             };
             let slot = self.slots.remove(&param.name);
-            let slot = slot.unwrap_or_else(|| Slot::new(&self.figures, param));
-            let (slot, value) = slot.update(&step, param.take(), gradient);
-            self.slots.insert(param.name.clone(), slot);
+            match slot.unwrap_or_else(|| Slot::new(&self.figures, param)) {
+                Slot::AdamW(moments) => {
+                    weights.push(Weighted {
+                        value: param.take(),
+                        gradient: gradient.cast(DType::F32),
+                        moments,
+                        step: adamw::figures(&step),
+                    });
+                    taken.push(param);
+                }
+                slot => {
+                    let (slot, value) = slot.update(&step, param.take(), gradient);
+                    self.slots.insert(param.name.clone(), slot);
+                    param.set(value);
+                }
+            }
+        }
+        for (param, (value, moments)) in taken.into_iter().zip(adamw_each(weights)) {
+            self.slots.insert(param.name.clone(), Slot::AdamW(moments));
             param.set(value);
         }
     }
@@ -157,7 +177,7 @@ impl Optimizer {
 mod tests {
     use std::path::Path;
 
-    use burn::tensor::{DType, Device, Tensor, TensorData};
+    use burn::tensor::{Device, Tensor, TensorData};
     use slm_model::device;
     use slm_testkit::{Golden, relative_difference};
 

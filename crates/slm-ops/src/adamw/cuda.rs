@@ -1,38 +1,73 @@
-//! The step on a GPU in one pass.
+//! The step on a GPU: one kernel for all weights, where one for each would be asked for longer than it runs.
 
 use tch::{Kind, Tensor};
 
 use super::AdamW;
 use crate::cuda::{Launch, gpu_of};
 
-/// Takes the step in the memory of `value` and the moments, contiguous and nobody else's; false where there are no kernels.
-pub(super) fn step(
-    value: &Tensor,
-    gradient: &Tensor,
-    [first, second]: [&Tensor; 2],
-    step: &AdamW,
-) -> bool {
-    let Some(gpu) = gpu_of(value).filter(|_| value.kind() == Kind::Float) else {
+/// A weight, its gradient and its moments: contiguous, f32; all but the gradient nobody else's.
+pub(super) struct Tensors {
+    pub(super) value: Tensor,
+    pub(super) gradient: Tensor,
+    pub(super) moments: [Tensor; 2],
+}
+
+/// Takes the steps in the memory of the values and moments. False where there are no kernels, or the steps differ in more than rate
+/// and decay.
+pub(super) fn step(weights: &[Tensors], steps: &[AdamW]) -> bool {
+    let (Some(first), Some(step)) = (weights.first(), steps.first()) else {
+        return true;
+    };
+    let Some(gpu) = gpu_of(&first.value) else {
         return false;
     };
-    let gradient = gradient.to_kind(Kind::Float).contiguous();
-    let n = value.numel() as i64;
+    let alike = |other: &AdamW| {
+        AdamW {
+            rate: step.rate,
+            kept: step.kept,
+            ..*other
+        } == *step
+    };
+    if !steps.iter().all(alike) {
+        return false;
+    }
+    let table: Vec<i64> = weights
+        .iter()
+        .zip(steps)
+        .flat_map(|(it, step)| row(it, step))
+        .collect();
+    let table = Tensor::from_slice(&table).to_device(first.value.device());
+    let most = weights.iter().map(|it| it.value.numel()).max().unwrap_or(0);
     let arguments = [
-        value.into(),
-        (&gradient).into(),
-        first.into(),
-        second.into(),
-        n.into(),
+        (&table).into(),
         step.beta1.into(),
         (1.0 - step.beta1).into(),
         step.beta2.into(),
         (1.0 - step.beta2).into(),
         step.epsilon.into(),
-        step.rate.into(),
         step.root.into(),
-        step.kept.into(),
         step.clip.into(),
     ];
-    Launch::threads(n).run(gpu, "adamw<float>", arguments);
+    Launch::for_each(weights.len(), most as i64).run(gpu, "adamw<float>", arguments);
     true
+}
+
+/// `Weight` of `kernels.cu`.
+fn row(it: &Tensors, step: &AdamW) -> [i64; 6] {
+    let place = |x: &Tensor| {
+        assert!(
+            x.kind() == Kind::Float && x.is_contiguous(),
+            "weights are contiguous f32"
+        );
+        x.data_ptr() as i64
+    };
+    let [rate, kept] = [step.rate, step.kept].map(|x| i64::from((x as f32).to_bits()));
+    [
+        place(&it.value),
+        place(&it.gradient),
+        place(&it.moments[0]),
+        place(&it.moments[1]),
+        it.value.numel() as i64,
+        rate | kept << 32,
+    ]
 }

@@ -1,12 +1,14 @@
-//! The step on LibTorch: one pass over the memory of a processor or a GPU, ATen's passes in place elsewhere.
+//! The step on LibTorch: one pass over a processor's memory, one kernel for all weights of a GPU, ATen's passes in
+//! place elsewhere.
 
 use burn::backend::LibTorch;
 use burn::backend::tensor::FloatTensor;
-use tch::{Device, Tensor};
+use burn::tensor::DType;
+use tch::{Device, Kind, Tensor};
 
 use super::fused::Step;
-use super::{AdamW, cuda, in_one_pass};
-use crate::torch::{Handle, handle, values, values_mut};
+use super::{AdamW, Stepped, Weighted, cuda, in_one_pass};
+use crate::torch::{Handle, burn_tensor, handle, into_handle, torch_tensor, values, values_mut};
 
 impl Step for LibTorch {
     fn adamw(
@@ -18,7 +20,6 @@ impl Step for LibTorch {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let [mut value, mut first, mut second] = [value, first, second].map(own);
         match value.device() {
-            _ if cuda::step(&value, &gradient.tensor, [&first, &second], &step) => {}
             Device::Cpu => in_one_pass(
                 values_mut(&mut value),
                 values(&gradient.tensor.contiguous()),
@@ -34,6 +35,33 @@ impl Step for LibTorch {
         }
         (handle(value), handle(first), handle(second))
     }
+}
+
+/// The steps of all weights together on a GPU; gives them back where there is none.
+pub(super) fn all(weights: Vec<Weighted>) -> Result<Vec<Stepped>, Vec<Weighted>> {
+    let is_here = |it: &Weighted| {
+        let kernels = torch_tensor(&it.value).filter(|x| crate::cuda::gpu_of(x).is_some());
+        kernels.is_some_and(|value| value.kind() == Kind::Float)
+    };
+    if weights.len() < 2 || !weights.iter().all(is_here) {
+        return Err(weights);
+    }
+    let owned = |x: burn::tensor::Tensor<2>| own(into_handle(x).expect("it lies on libtorch"));
+    let steps: Vec<AdamW> = weights.iter().map(|it| it.step).collect();
+    let tensors = weights.into_iter().map(|it| cuda::Tensors {
+        value: owned(it.value),
+        gradient: owned(it.gradient.cast(DType::F32)),
+        moments: it.moments.map(owned),
+    });
+    let mut tensors: Vec<cuda::Tensors> = tensors.collect();
+    if !cuda::step(&tensors, &steps) {
+        for (it, step) in tensors.iter_mut().zip(&steps) {
+            let [first, second] = &mut it.moments;
+            in_passes(&mut it.value, &it.gradient, [first, second], step);
+        }
+    }
+    let stepped = |it: cuda::Tensors| (burn_tensor(it.value), it.moments.map(burn_tensor));
+    Ok(tensors.into_iter().map(stepped).collect())
 }
 
 /// A contiguous tensor that nobody else reads.
@@ -66,7 +94,6 @@ fn in_passes(
 
 #[cfg(test)]
 mod tests {
-    use tch::Kind;
 
     use super::*;
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <ATen/DeviceAccelerator.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_flash_attention_backward.h>
 #include <ATen/ops/_flash_attention_forward.h>
@@ -114,6 +115,12 @@ char *slm_global_norm(const Handle *tensors, int64_t n, Handle *out) {
         auto norms = at::_foreach_norm(list(tensors, n), 2, at::kFloat);
         out[0] = owned(at::linalg_vector_norm(at::stack(norms)));
     });
+}
+
+// From here on this thread's operations go past libtorch's own autograd, which nothing here uses.
+void slm_skip_autograd() {
+    static thread_local auto *const guard = new at::AutoDispatchBelowADInplaceOrView();
+    (void)guard;
 }
 
 // Bytes on a GPU at the most since the last reset: given to tensors, and taken from the driver.

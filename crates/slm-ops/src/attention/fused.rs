@@ -40,13 +40,13 @@ pub(crate) trait Passes: Backend {
 /// What the forward pass leaves.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept<B: Backend> {
-    pub(super) q: FloatTensor<B>,
-    pub(super) k: FloatTensor<B>,
-    pub(super) v: FloatTensor<B>,
-    pub(super) y: FloatTensor<B>,
-    pub(super) log_sums: FloatTensor<B>,
-    pub(super) sight: Sight,
-    pub(super) scores: Scores,
+    pub(crate) q: FloatTensor<B>,
+    pub(crate) k: FloatTensor<B>,
+    pub(crate) v: FloatTensor<B>,
+    pub(crate) y: FloatTensor<B>,
+    pub(crate) log_sums: FloatTensor<B>,
+    pub(crate) sight: Sight,
+    pub(crate) scores: Scores,
 }
 
 impl Attention for Flex {

@@ -239,16 +239,27 @@ __global__ void cross_entropy(T *logits, float *scores, const long long *targets
     }
 }
 
-// A step of AdamW in place, a thread a value. The gradient is multiplied by `clip` first.
+// What is done to one weight in a step of AdamW.
+struct Weight {
+    float *value;
+    const float *gradient;
+    float *first, *second;
+    long long n;
+    float rate, kept;
+};
+
+// A step of AdamW in place on many weights; blockIdx.y is the weight. Gradients are multiplied by `clip` first.
 template <class T>
-__global__ void adamw(T *value, const T *gradient, T *first, T *second, long long n, float beta1, float rest1, float beta2,
-                      float rest2, float epsilon, float rate, float root, float kept, float clip) {
-    const long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x;
-    if (i >= n) return;
-    const T g = gradient[i] * clip, m = first[i] * beta1 + g * rest1, v = second[i] * beta2 + g * g * rest2;
-    first[i] = m;
-    second[i] = v;
-    value[i] = value[i] * kept - m / (sqrtf(v) / root + epsilon) * rate;
+__global__ void adamw(const Weight *weights, float beta1, float rest1, float beta2, float rest2, float epsilon, float root,
+                      float clip) {
+    const Weight w = weights[blockIdx.y];
+    const long long threads = gridDim.x * (long long)blockDim.x;
+    for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < w.n; i += threads) {
+        const T g = w.gradient[i] * clip, m = w.first[i] * beta1 + g * rest1, v = w.second[i] * beta2 + g * g * rest2;
+        w.first[i] = m;
+        w.second[i] = v;
+        w.value[i] = w.value[i] * w.kept - m / (sqrtf(v) / root + epsilon) * w.rate;
+    }
 }
 
 // Rows of 8 bits, a scale each, as values; a block some columns of a row. `step` is the value of a code and a scale of one.

@@ -65,6 +65,19 @@ impl Launch {
         }
     }
 
+    /// For `things` of `most` values at the most, which the threads of a row of blocks take in turn.
+    pub(crate) fn for_each(things: usize, most: i64) -> Self {
+        const THREADS: i64 = 256;
+        const BLOCKS: i64 = 1024;
+        Self {
+            blocks: [
+                ((most + THREADS - 1) / THREADS).clamp(1, BLOCKS) as u32,
+                things as u32,
+            ],
+            threads: THREADS as u32,
+        }
+    }
+
     /// So many threads.
     pub(crate) fn threads(n: i64) -> Self {
         const THREADS: i64 = 256;

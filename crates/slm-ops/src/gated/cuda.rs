@@ -4,6 +4,7 @@ use tch::Tensor;
 
 use super::Activation;
 use crate::cuda::{Launch, gpu_of, rows_of, type_name, width};
+use crate::torch::Handle;
 
 /// `activation(gate) · up`; `None` where there are no kernels.
 pub(super) fn forward(gate: &Tensor, up: &Tensor, activation: Activation) -> Option<Tensor> {
@@ -25,13 +26,18 @@ pub(super) fn forward(gate: &Tensor, up: &Tensor, activation: Activation) -> Opt
     Some(y)
 }
 
-/// The gradients of gate and up from both and `dy`.
+/// The gradients of gate and up from both and `dy`, in the memory of gate and up where nobody else reads it.
 pub(super) fn backward(
-    [gate, up, dy]: [&Tensor; 3],
+    inputs: [&Handle; 2],
+    dy: &Tensor,
     activation: Activation,
 ) -> Option<[Tensor; 2]> {
+    let [gate, up] = inputs.map(|x| &x.tensor);
     let gpu = gpu_of(gate)?;
-    let gradients = [(); 2].map(|()| Tensor::empty(gate.size(), (gate.kind(), gate.device())));
+    let gradients = inputs.map(|x| match x.can_mut() && x.tensor.is_contiguous() {
+        true => x.tensor.shallow_clone(),
+        false => Tensor::empty(gate.size(), (gate.kind(), gate.device())),
+    });
     let dy = dy.to_kind(gate.kind());
     let ((gate, gate_row), (up, up_row), (dy, dy_row)) = (rows_of(gate), rows_of(up), rows_of(&dy));
     let [rows, n] = [gate.size()[0], gate.size()[1]];

@@ -28,8 +28,7 @@ impl Passes for LibTorch {
         activation: Activation,
         dy: FloatTensor<Self>,
     ) -> [FloatTensor<Self>; 2] {
-        let inputs = [&gate, &up, &dy].map(|x| &x.tensor);
-        if let Some(gradients) = cuda::backward(inputs, activation) {
+        if let Some(gradients) = cuda::backward([&gate, &up], &dy.tensor, activation) {
             return gradients.map(handle);
         }
         let dtype = gate.tensor.kind();

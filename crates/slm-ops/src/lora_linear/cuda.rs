@@ -1,5 +1,5 @@
-//! The layer's products on a GPU in 16 bits: sums are in f32, the adapter's f32 weights are rounded for them, and its gradients are
-//! not rounded.
+//! Products on a GPU in 16 bits of layers that read the same `x`: sums are in f32, adapters' f32 weights are rounded for them, and
+//! their gradients are not rounded.
 //!
 //! What an adapter adds to a wide result would be a pass over it, a third of the layer's own product. There, the adapter is part of
 //! that product instead, as more columns of both sides, `[x | x Aᵀ] [W | B]ᵀ`; copying the narrow side and the weight costs less.
@@ -10,53 +10,103 @@ use crate::aten::mm_f32;
 use crate::cuda::{Launch, gpu_of, type_name};
 use crate::torch::linear;
 
+/// A layer: `[out, in]`, `[1, out]`, and its adapter `[r, in]`, `[out, r]` in f32.
+pub(super) struct Adapted<'a> {
+    pub(super) weight: Tensor,
+    pub(super) bias: Option<&'a Tensor>,
+    pub(super) a: &'a Tensor,
+    pub(super) b: &'a Tensor,
+    pub(super) scale: f64,
+}
+
 /// Whether products of `x` are taken here.
 pub(super) fn applies(x: &Tensor) -> bool {
     x.device().is_cuda() && matches!(x.kind(), Kind::BFloat16 | Kind::Half)
 }
 
-/// `x Wᵀ + bias + scale · (x Aᵀ) Bᵀ`, `[rows, out]`, and `scale · x Aᵀ`, `[rows, r]`.
-pub(super) fn forward(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    [a, b]: [&Tensor; 2],
-    scale: f64,
-) -> (Tensor, Tensor) {
-    let kind = x.kind();
-    let low = linear(x, &scaled(a, scale, kind), None);
-    let b = scaled(b, 1.0, kind);
-    let y = match is_wide(weight.size()[0], weight.size()[1], &low) {
-        true => {
-            let (x, weight) = (Tensor::cat(&[x, &low], 1), Tensor::cat(&[weight, &b], 1));
-            linear(&x, &weight, bias)
+/// Of each layer, `x Wᵀ + bias + scale · (x Aᵀ) Bᵀ`, `[rows, out]`, and `scale · x Aᵀ`, `[rows, r]`.
+pub(super) fn forward(x: &Tensor, layers: &[Adapted<'_>]) -> Vec<(Tensor, Tensor)> {
+    let a = all_a(layers, x.kind(), |layer| layer.scale);
+    let low = linear(x, &a, None); // [rows, all r]
+    let mut with_low = None;
+    let product = |(layer, [start, r]): (&Adapted<'_>, [i64; 2])| {
+        let (weight, b) = (&layer.weight, scaled(layer.b, 1.0, x.kind()));
+        let [out, input] = [weight.size()[0], weight.size()[1]];
+        let low_of = low.narrow(1, start, r);
+        if !is_wide(out, input, &low) {
+            let y = linear(x, weight, layer.bias).addmm_(&low_of, &b.tr());
+            return (y, low_of);
         }
-        false => linear(x, weight, bias).addmm_(&low, &b.tr()),
+        let x = with_low.get_or_insert_with(|| Tensor::cat(&[x, &low], 1));
+        let nothing = |columns| Tensor::zeros([out, columns], (b.kind(), b.device()));
+        let (before, after) = (nothing(start), nothing(low.size()[1] - start - r));
+        let weight = Tensor::cat(&[weight, &before, &b, &after], 1);
+        (linear(x, &weight, layer.bias), low_of)
     };
-    (y, low)
+    layers.iter().zip(spans(layers)).map(product).collect()
 }
 
-/// The gradient of `x`, where there is a weight to take it with, and those of A and B; `low` is what [`forward`] gave.
+/// The gradient of `x`, where it is wanted, and those of each A and B; `lows` are what [`forward`] gave.
 pub(super) fn backward(
-    [x, dy, low]: [&Tensor; 3],
-    weight: Option<&Tensor>,
-    [a, b]: [&Tensor; 2],
-    scale: f64,
-) -> (Option<Tensor>, [Tensor; 2]) {
-    let kind = x.kind();
-    let d_low = dy.mm(&scaled(b, scale, kind)); // [rows, r]
-    let pull = |weight: &Tensor| {
-        let a = scaled(a, 1.0, kind);
-        match is_wide(weight.size()[1], weight.size()[0], &low) {
-            true => Tensor::cat(&[dy, &d_low], 1).mm(&Tensor::cat(&[weight, &a], 0)),
-            false => dy.mm(weight).addmm_(&d_low, &a),
-        }
-    };
-    let dx = weight.map(pull);
-    (dx, [mm_f32(&d_low.tr(), x), mm_f32(&dy.tr(), low)])
+    x: &Tensor,
+    layers: &[Adapted<'_>],
+    [lows, dys]: [&[&Tensor]; 2],
+    wants_x: bool,
+) -> (Option<Tensor>, Vec<[Tensor; 2]>) {
+    let ranks: i64 = layers.iter().map(|layer| layer.a.size()[0]).sum();
+    let d_low = x.new_empty([x.size()[0], ranks], (x.kind(), x.device()));
+    for ((layer, dy), [start, r]) in layers.iter().zip(dys).zip(spans(layers)) {
+        let b = scaled(layer.b, layer.scale, x.kind());
+        let _ = dy.mm_out(&d_low.narrow(1, start, r), &b);
+    }
+    let dx = wants_x.then(|| pulled(layers, dys, &d_low));
+    let da = mm_f32(&d_low.tr(), x); // [all r, in]
+    let db = dys.iter().zip(lows).map(|(dy, low)| mm_f32(&dy.tr(), low));
+    let da = spans(layers)
+        .into_iter()
+        .map(|[start, r]| da.narrow(0, start, r));
+    (dx, da.zip(db).map(|(da, db)| [da, db]).collect())
 }
 
-/// Whether `to` columns from `from` are wide for an adapter, `[rows, r]`, whose rank keeps rows where a GPU likes them.
+/// The sum of `dy W + d_low A` of all layers.
+fn pulled(layers: &[Adapted<'_>], dys: &[&Tensor], d_low: &Tensor) -> Tensor {
+    let a = all_a(layers, d_low.kind(), |_| 1.0);
+    let weight = &layers[0].weight;
+    if layers.len() == 1 && is_wide(weight.size()[1], weight.size()[0], d_low) {
+        return Tensor::cat(&[dys[0], d_low], 1).mm(&Tensor::cat(&[weight, &a], 0));
+    }
+    let rest = layers.iter().zip(dys).skip(1);
+    let dx = rest.fold(dys[0].mm(weight), |mut dx, (layer, dy)| {
+        dx.addmm_(dy, &layer.weight)
+    });
+    let mut dx = dx;
+    dx.addmm_(d_low, &a)
+}
+
+/// The A of all layers, each times its factor, one below the other.
+fn all_a(layers: &[Adapted<'_>], kind: Kind, factor: impl Fn(&Adapted<'_>) -> f64) -> Tensor {
+    let each: Vec<Tensor> = layers
+        .iter()
+        .map(|layer| scaled(layer.a, factor(layer), kind))
+        .collect();
+    match &each[..] {
+        [one] => one.shallow_clone(),
+        each => Tensor::cat(each, 0),
+    }
+}
+
+/// Where each layer's ranks begin, one layer's after the other's, and how many they are.
+fn spans(layers: &[Adapted<'_>]) -> Vec<[i64; 2]> {
+    let mut start = 0;
+    let span = |layer: &Adapted<'_>| {
+        let r = layer.a.size()[0];
+        start += r;
+        [start - r, r]
+    };
+    layers.iter().map(span).collect()
+}
+
+/// Whether `to` columns from `from` are wide beside adapters' `low`, `[rows, r]`, and ranks keep rows where a GPU likes them.
 fn is_wide(to: i64, from: i64, low: &Tensor) -> bool {
     to >= 2 * from && low.size()[0] >= 2 * from && low.size()[1] % 8 == 0
 }
@@ -74,4 +124,61 @@ fn scaled(x: &Tensor, factor: f64, kind: Kind) -> Tensor {
     let arguments = [(&y).into(), (&x).into(), n.into(), factor.into()];
     Launch::threads(n).run(gpu, &format!("scaled<{name}>"), arguments);
     y
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+
+    /// On a processor, where the formulas are the same.
+    #[test]
+    fn layers_together_are_layers_one_by_one() {
+        let random = |shape: [i64; 2]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
+        let (x, d) = (random([40, 12]), 12);
+        let made = [(30, 8), (24, 8), (6, 3)].map(|(out, r)| {
+            [
+                random([out, d]),
+                random([1, out]),
+                random([r, d]),
+                random([out, r]),
+            ]
+        });
+        let layers: Vec<Adapted<'_>> = made
+            .iter()
+            .enumerate()
+            .map(|(i, [weight, bias, a, b])| Adapted {
+                weight: weight.shallow_clone(),
+                bias: (i == 1).then_some(bias),
+                a,
+                b,
+                scale: 1.5,
+            })
+            .collect();
+        // With ranks in eights, and then not.
+        for layers in [&layers[..2], &layers[..1], &layers[..]] {
+            let found = forward(&x, layers);
+            let dense = |layer: &Adapted<'_>| &layer.weight + layer.b.mm(layer.a) * layer.scale;
+            for ((y, low), layer) in found.iter().zip(layers) {
+                let want = linear(&x, &dense(layer), layer.bias);
+                assert!(y.allclose(&want, 1e-4, 1e-4, false));
+                assert!(low.allclose(&(x.mm(&layer.a.tr()) * 1.5), 1e-4, 1e-4, false));
+            }
+            let dys: Vec<Tensor> = found.iter().map(|(y, _)| y.cos()).collect();
+            let d_low: Vec<Tensor> = layers
+                .iter()
+                .zip(&dys)
+                .map(|(layer, dy)| dy.mm(layer.b) * 1.5)
+                .collect();
+            let d_low = Tensor::cat(&d_low, 1);
+            let dx = pulled(layers, &dys.iter().collect::<Vec<_>>(), &d_low);
+            let want: Tensor = layers
+                .iter()
+                .zip(&dys)
+                .map(|(layer, dy)| dy.mm(&dense(layer)))
+                .sum();
+            assert!(dx.allclose(&want, 1e-3, 1e-3, false));
+        }
+    }
 }

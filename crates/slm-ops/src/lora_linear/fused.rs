@@ -88,6 +88,45 @@ pub(crate) trait Passes: Backend {
         dy: FloatTensor<Self>,
         wants_x: bool,
     ) -> (Option<FloatTensor<Self>>, [FloatTensor<Self>; 2]);
+
+    /// [`Self::forward`] of layers that read the same `x`.
+    fn forward_all(
+        x: &FloatTensor<Self>,
+        layers: &[Layer<Self>],
+        low_ranks: &[LowRank<Self>],
+    ) -> Vec<(FloatTensor<Self>, FloatTensor<Self>)> {
+        let each = layers.iter().zip(low_ranks);
+        each.map(|(layer, low_rank)| Self::forward(x, layer, low_rank))
+            .collect()
+    }
+
+    /// [`Self::backward`] of layers that read the same `x`, whose gradient is the sum.
+    fn backward_all(
+        kept: Vec<Kept<Self>>,
+        dys: Vec<FloatTensor<Self>>,
+        wants_x: bool,
+    ) -> (Option<FloatTensor<Self>>, Vec<[FloatTensor<Self>; 2]>) {
+        one_by_one(kept, dys, wants_x)
+    }
+}
+
+/// [`Passes::backward_all`] layer by layer.
+pub(super) fn one_by_one<B: Passes>(
+    kept: Vec<Kept<B>>,
+    dys: Vec<FloatTensor<B>>,
+    wants_x: bool,
+) -> (Option<FloatTensor<B>>, Vec<[FloatTensor<B>; 2]>) {
+    let mut sum = None;
+    let one = |(kept, dy)| {
+        let (dx, gradients) = B::backward(kept, dy, wants_x);
+        sum = match (sum.take(), dx) {
+            (Some(sum), Some(dx)) => Some(B::float_add(sum, dx)),
+            (sum, dx) => sum.or(dx),
+        };
+        gradients
+    };
+    let gradients = kept.into_iter().zip(dys).map(one).collect();
+    (sum, gradients)
 }
 
 /// What the forward pass leaves.

@@ -4,8 +4,8 @@ use burn::backend::LibTorch;
 use burn::backend::tensor::FloatTensor;
 use tch::Tensor;
 
-use super::cuda;
-use super::fused::{Bias, Frozen, Kept, Layer, LowRank, Passes};
+use super::cuda::{self, Adapted};
+use super::fused::{Bias, Frozen, Kept, Layer, LowRank, Passes, one_by_one};
 use crate::quantized::{Dense, Int8Matrix, IntegerProduct};
 use crate::torch::{handle, linear};
 
@@ -18,16 +18,13 @@ impl Passes for LibTorch {
         low_rank: &LowRank<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let (x, LowRank { a, b, scale }) = (&x.tensor, low_rank);
-        let bias = match &layer.bias {
-            Bias::Absent => None,
-            Bias::Present(bias) => Some(&bias.tensor),
-        };
-        let y = match floats(&layer.weight) {
-            Ok(weight) if cuda::applies(x) => {
-                let pair = [&a.tensor, &b.tensor];
-                let (y, low) = cuda::forward(x, &weight, bias, pair, *scale);
-                return (handle(y), handle(low));
-            }
+        let bias = layer.bias();
+        if cuda::applies(x) {
+            let found = cuda::forward(x, &[adapted(floats(&layer.weight), bias, low_rank)]);
+            let [(y, low)] = <[_; 1]>::try_from(found).expect("there is one layer");
+            return (handle(y), handle(low));
+        }
+        let y = match matrix(&layer.weight) {
             Ok(weight) => linear(x, &weight, bias),
             Err(matrix) => {
                 let y = Self::integer_product(handle(x.shallow_clone()), matrix).tensor;
@@ -50,13 +47,12 @@ impl Passes for LibTorch {
     ) -> (Option<FloatTensor<Self>>, [FloatTensor<Self>; 2]) {
         let LowRank { a, b, scale } = &kept.low_rank;
         let (x, kind) = (&kept.x.tensor, a.tensor.kind());
-        let weight = wants_x.then(|| floats(&kept.weight));
         if cuda::applies(x) {
-            let inputs = [x, &dy.tensor, &kept.low.tensor];
-            let (pair, weight) = ([&a.tensor, &b.tensor], weight.and_then(Result::ok));
-            let (dx, gradients) = cuda::backward(inputs, weight.as_ref(), pair, *scale);
-            return (dx.map(handle), gradients.map(handle));
+            let (dx, gradients) = Self::backward_all(vec![kept], vec![dy], wants_x);
+            let [gradients] = <[_; 1]>::try_from(gradients).expect("there is one layer");
+            return (dx, gradients);
         }
+        let weight = wants_x.then(|| matrix(&kept.weight));
         let pull = dy.tensor.to_kind(kind);
         let d_low = b.tensor.tr().mm(&pull.tr()).g_mul_scalar_(*scale); // [r, rows]
         let da = d_low.mm(&x.to_kind(kind));
@@ -71,14 +67,83 @@ impl Passes for LibTorch {
         });
         (dx, [handle(da), handle(db)])
     }
+
+    fn forward_all(
+        x: &FloatTensor<Self>,
+        layers: &[Layer<Self>],
+        low_ranks: &[LowRank<Self>],
+    ) -> Vec<(FloatTensor<Self>, FloatTensor<Self>)> {
+        let each = layers.iter().zip(low_ranks);
+        if !cuda::applies(&x.tensor) {
+            return each
+                .map(|(layer, it)| Self::forward(x, layer, it))
+                .collect();
+        }
+        let layers: Vec<_> = each
+            .map(|(layer, it)| adapted(floats(&layer.weight), layer.bias(), it))
+            .collect();
+        let found = cuda::forward(&x.tensor, &layers);
+        found
+            .into_iter()
+            .map(|(y, low)| (handle(y), handle(low)))
+            .collect()
+    }
+
+    fn backward_all(
+        kept: Vec<Kept<Self>>,
+        dys: Vec<FloatTensor<Self>>,
+        wants_x: bool,
+    ) -> (Option<FloatTensor<Self>>, Vec<[FloatTensor<Self>; 2]>) {
+        let x = &kept[0].x.tensor;
+        if !cuda::applies(x) {
+            return one_by_one(kept, dys, wants_x);
+        }
+        let layers: Vec<_> = kept
+            .iter()
+            .map(|it| adapted(floats(&it.weight), None, &it.low_rank))
+            .collect();
+        let lows: Vec<&Tensor> = kept.iter().map(|it| &it.low.tensor).collect();
+        let dys: Vec<&Tensor> = dys.iter().map(|dy| &dy.tensor).collect();
+        let (dx, gradients) = cuda::backward(x, &layers, [&lows, &dys], wants_x);
+        let gradients = gradients.into_iter().map(|pair| pair.map(handle));
+        (dx.map(handle), gradients.collect())
+    }
 }
 
-/// The matrix, `[out, in]`, or what is multiplied with in integers; on a GPU in 16 bits nothing is.
-fn floats(weight: &Frozen<LibTorch>) -> Result<Tensor, Int8Matrix<LibTorch>> {
+fn adapted<'a>(
+    weight: Tensor,
+    bias: Option<&'a Tensor>,
+    low_rank: &'a LowRank<LibTorch>,
+) -> Adapted<'a> {
+    Adapted {
+        weight,
+        bias,
+        a: &low_rank.a.tensor,
+        b: &low_rank.b.tensor,
+        scale: low_rank.scale,
+    }
+}
+
+/// The matrix of a layer on a GPU, where nothing is multiplied in integers.
+fn floats(weight: &Frozen<LibTorch>) -> Tensor {
+    matrix(weight).unwrap_or_else(|_| unreachable!("integers are a processor's"))
+}
+
+/// The matrix, `[out, in]`, or what is multiplied with in integers.
+fn matrix(weight: &Frozen<LibTorch>) -> Result<Tensor, Int8Matrix<LibTorch>> {
     match weight {
         Frozen::Float(weight) => Ok(weight.tensor.shallow_clone()),
         Frozen::Codes(codes) => Ok(LibTorch::dense(codes.clone()).tensor),
         Frozen::Int8(matrix) => Err(matrix.clone()),
+    }
+}
+
+impl Layer<LibTorch> {
+    fn bias(&self) -> Option<&Tensor> {
+        match &self.bias {
+            Bias::Absent => None,
+            Bias::Present(bias) => Some(&bias.tensor),
+        }
     }
 }
 
