@@ -52,7 +52,7 @@ pub(crate) struct TrainingSpeed {
     /// Share of the places that is padding.
     pub(crate) padding: f64,
     pub(crate) median_step_s: f64,
-    /// Medians.
+    /// Medians of steps after those, which wait for the device at the end of each part.
     pub(crate) parts: PartTimes,
     /// Of a token that is no padding: `parameters` times this.
     pub(crate) flops_per_parameter: f64,
@@ -64,6 +64,7 @@ pub(crate) struct TrainingSpeed {
 impl TrainingSpeed {
     pub(crate) fn of(
         steps: Vec<MeasuredStep>,
+        by_part: &[MeasuredStep],
         method: Method,
         parameters: usize,
         matmul_flops: f64,
@@ -74,7 +75,8 @@ impl TrainingSpeed {
         let flops_per_parameter = flops_per_parameter(method);
         let flops = flops_per_parameter * parameters as f64 * tokens / elapsed_s;
         let part = |part: fn(&PartTimes) -> f64| {
-            median(steps.iter().map(|step| part(&step.parts)).collect())
+            let parts = by_part.iter().filter_map(|step| step.parts.as_ref());
+            median(parts.map(part).collect())
         };
         Self {
             learned_tokens_per_s: sum(|step| step.learned_tokens) / elapsed_s,
@@ -178,17 +180,17 @@ mod tests {
     fn rates_are_of_all_steps_and_parts_are_medians() {
         let step = |elapsed_s, places| MeasuredStep {
             elapsed_s,
-            parts: PartTimes {
+            parts: Some(PartTimes {
                 forward_s: elapsed_s / 2.0,
                 ..PartTimes::default()
-            },
+            }),
             learned_tokens: 10,
             tokens: 30,
             places,
             loss: 1.0,
         };
         let steps = vec![step(1.0, 40), step(2.0, 40), step(3.0, 40)];
-        let speed = TrainingSpeed::of(steps, Method::Lora, 100, 4000.0);
+        let speed = TrainingSpeed::of(steps.clone(), &steps, Method::Lora, 100, 4000.0);
         assert_eq!(
             (
                 speed.learned_tokens_per_s,

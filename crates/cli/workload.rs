@@ -46,7 +46,8 @@ impl Workload {
     ) -> Result<Self> {
         let mut recipe = Recipe::load(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
         let section = &mut recipe.train;
-        section.max_steps = (arguments.warmup + arguments.steps).max(1);
+        let steps = arguments.steps + steps_by_part(arguments.steps);
+        section.max_steps = (arguments.warmup + steps).max(1);
         if let Some(batch) = arguments.batch {
             section.per_device_train_batch_size = batch;
         }
@@ -137,6 +138,11 @@ impl Workload {
         };
         Ok(Trainer::new(decoder, corpus, options)?)
     }
+}
+
+/// Steps that are measured by part, after so many that were measured as a whole.
+pub(crate) fn steps_by_part(steps: usize) -> usize {
+    steps.min(3)
 }
 
 /// A row of ids that are all learned; the same for the same number.

@@ -254,10 +254,11 @@ class Comparison:
         if not base.exists():
             base.mkdir()
             config = json.loads((SHAPES / line.shape / "config.json").read_text())
+            config |= dict(bos_token_id=0, eos_token_id=END)
             if self.arguments.dry:
                 config |= dict(
                     hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-                    head_dim=16, vocab_size=IDS.stop, bos_token_id=0, eos_token_id=END,
+                    head_dim=16, vocab_size=IDS.stop,
                 )
             (base / "config.json").write_text(json.dumps(config))
             shutil.copy(TOKENIZER, base)

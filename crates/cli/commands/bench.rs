@@ -14,7 +14,7 @@ use crate::{
     reporter::Reporter,
     speed::{GenerationSpeed, Speed, TrainingSpeed},
     terminal::Terminal,
-    workload::Workload,
+    workload::{Workload, steps_by_part},
 };
 
 pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<()> {
@@ -28,14 +28,26 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
     device::reset_peak_memory(decoder.device());
 
     let mut trainer = workload.trainer(&mut decoder)?;
-    measure_steps(&mut trainer, &mut decoder, arguments.warmup)?;
+    measure_steps(&mut trainer, &mut decoder, arguments.warmup, false)?;
     let pages = fresh_pages();
-    let steps = measure_steps(&mut trainer, &mut decoder, arguments.steps)?;
+    let steps = measure_steps(&mut trainer, &mut decoder, arguments.steps, false)?;
     let pages = Option::zip(fresh_pages(), pages).map(|(after, before)| after - before);
     let places = steps.iter().map(|step| step.places).max();
     let (recipe, parameters) = (&workload.recipe, workload.config.n_params());
     let training = (!steps.is_empty())
-        .then(|| TrainingSpeed::of(steps, recipe.train.method, parameters, matmul_flops));
+        .then(|| -> Result<TrainingSpeed> {
+            let by_part = steps_by_part(arguments.steps);
+            let by_part = measure_steps(&mut trainer, &mut decoder, by_part, true)?;
+            let method = recipe.train.method;
+            Ok(TrainingSpeed::of(
+                steps,
+                &by_part,
+                method,
+                parameters,
+                matmul_flops,
+            ))
+        })
+        .transpose()?;
     let expected = places.map(|places| {
         let micro_batch = places.div_ceil(workload.shape.micro_batches);
         Memory::of(&workload.config, recipe, micro_batch)

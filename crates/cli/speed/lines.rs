@@ -71,7 +71,7 @@ impl TrainingSpeed {
 
     fn work(&self, matmul_flops: f64) -> String {
         format!(
-            "{:.1} at {} per parameter and token, {} of the {:.1} of an f32 product",
+            "{:.1} at {} per parameter and token, {} of the {:.1} of a product of matrices",
             self.flops / 1e9,
             self.flops_per_parameter,
             percent(self.share_of_matmul),

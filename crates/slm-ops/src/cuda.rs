@@ -7,7 +7,7 @@ mod driver;
 mod launch;
 
 pub(crate) use driver::Gpu;
-pub(crate) use launch::{Launch, rows_of, type_name, width};
+pub(crate) use launch::{Argument, Launch, rows_of, type_name, width};
 
 use burn::backend::DispatchDevice;
 use burn::backend::libtorch::LibTorchDevice;

@@ -11,8 +11,9 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use slm_ops::fused::{portable, taken};
 use slm_ops::{
-    Activation, Adapter, QuantScheme, Quantizer, RmsWeight, RotaryTable, Scores, Sight, Weight,
-    attention, gated, gated_linear, lora_linear, rms_norm, rotary,
+    Activation, Adapter, HeadsShape, Linear, QuantScheme, Quantizer, RmsWeight, RotaryTable,
+    Scores, Sight, Weight, attention, feed_forward, gated, gated_linear, lora_linear, rms_norm,
+    rotary, self_attention,
 };
 
 /// Values from -1 to 1, those of `seed`.
@@ -348,13 +349,139 @@ fn adapted_layers() {
             assert_same(&inputs[..3], 1, &layer);
             // With a gate before it still one operation, but where tokens are cast for products in integers.
             for place in &places() {
-                let operations = if in_integers && place.1 != DType::F32 {
-                    2
-                } else {
-                    1
-                };
+                let is_cast = in_integers && place.1 != DType::F32 && !is_gpu(&place.0);
+                let operations = 1 + usize::from(is_cast);
                 assert_same_at(place, &inputs, operations, &layer);
             }
+        }
+    }
+}
+
+/// A layer of `shape`, `[out, in]`, whose adapter is `a` and `b`; frozen are its weight and, of some, a bias.
+fn layer<'a>(weight: &'a Weight, with_bias: bool, [a, b]: [&Tensor<1>; 2]) -> Linear<'a> {
+    let ([out, columns], device) = (weight.dims(), weight.device());
+    let r = a.dims()[0] / columns;
+    let bias = || {
+        tensor::<2>([1, out], 5)
+            .to_device(&device)
+            .cast(weight.dtype())
+    };
+    Linear {
+        weight,
+        bias: with_bias.then(bias),
+        adapter: Some(Adapter {
+            a: a.clone().reshape([r, columns]).cast(DType::F32),
+            b: b.clone().reshape([out, r]).cast(DType::F32),
+            scale: 1.7,
+            dropout: None,
+            magnitude: None,
+        }),
+    }
+}
+
+/// Weights of these shapes where `like` lies, in its dtype.
+fn weights<const N: usize>(like: &Tensor<1>, shapes: [[usize; 2]; N]) -> [Weight; N] {
+    let (device, dtype) = (like.device().inner(), like.dtype());
+    shapes.map(|[out, columns]| {
+        let weight = tensor::<2>([out, columns], out as u64).to_device(&device);
+        let spread = 1.0 / (columns as f32).sqrt();
+        weight.mul_scalar(spread).cast(dtype).into()
+    })
+}
+
+/// `x`, and A and B of each layer.
+fn with_pairs(rows: usize, shapes: &[[usize; 2]], r: usize) -> Vec<Tensor<1>> {
+    let pair = |&[out, columns]: &[usize; 2]| {
+        let scaled = |n, seed| tensor::<1>([n], seed).mul_scalar(0.2);
+        [scaled(r * columns, 2), scaled(out * r, 3)]
+    };
+    let x = tensor([rows * shapes[0][1]], 1);
+    std::iter::once(x)
+        .chain(shapes.iter().flat_map(pair))
+        .collect()
+}
+
+#[test]
+fn feed_forward_halves() {
+    // The last has an adapter that a GPU takes as a part of its layers.
+    for ([rows, d, inner], r) in [([3, 6, 10], 3), ([70, 16, 24], 4), ([100, 16, 64], 8)] {
+        let shapes = [[inner, d], [inner, d], [d, inner]];
+        for with_bias in [false, true] {
+            assert_same(&with_pairs(rows, &shapes, r), 1, &|inputs| {
+                let weights = weights(&inputs[0], shapes);
+                let linears = [0, 1, 2].map(|i| {
+                    layer(
+                        &weights[i],
+                        with_bias,
+                        [&inputs[1 + 2 * i], &inputs[2 + 2 * i]],
+                    )
+                });
+                let x = inputs[0].clone().reshape([rows, d]);
+                feed_forward(x, linears, Activation::Silu)
+            });
+        }
+    }
+}
+
+#[test]
+fn attention_halves() {
+    let (d, heads, kv_heads, head_dim, r) = (24, 4, 2, 8, 8);
+    let (q, kv) = (heads * head_dim, kv_heads * head_dim);
+    let shapes = [[q, d], [kv, d], [kv, d], [d, q]];
+    let packed: Vec<i32> = (0..60).map(|i| 1 + i % 30 / 11).collect();
+    for (sight, [batch, time]) in [
+        (Sight::new([2, 128, 128], |_, _| 0), [2, 128]),
+        (Sight::of_segments(&packed, [2, 30]), [2, 30]),
+    ] {
+        for place in &places() {
+            // In f32 a GPU attends to triangles alone.
+            let is_fused = !is_gpu(&place.0) || place.1 != DType::F32 || sight.is_causal();
+            let (rows, sight) = (batch * time, sight.within(time));
+            let operations = if is_fused { 1 } else { 6 };
+            assert_same_at(
+                place,
+                &with_pairs(rows, &shapes, r),
+                operations,
+                &|inputs| {
+                    let weights = weights(&inputs[0], shapes);
+                    let linears = || {
+                        [0, 1, 2, 3].map(|i| {
+                            layer(&weights[i], i < 3, [&inputs[1 + 2 * i], &inputs[2 + 2 * i]])
+                        })
+                    };
+                    let device = inputs[0].device().inner();
+                    let positions: Vec<i32> = (0..rows).map(|i| (i % time) as i32).collect();
+                    let frequencies = [1.0, 0.3, 0.1, 0.03];
+                    let table =
+                        RotaryTable::new(&positions, [batch, time], &frequencies, 1.0, &device);
+                    let scores = Scores {
+                        scale: 0.35,
+                        softcap: None,
+                    };
+                    let x = inputs[0].clone().reshape([rows, d]);
+                    let shape = HeadsShape {
+                        batch,
+                        time,
+                        head_dim,
+                    };
+                    self_attention(&x, linears(), &table, &sight, scores, shape).unwrap_or_else(
+                        || {
+                            let [q, k, v, o] = linears();
+                            let by_head = |y: Tensor<2>| {
+                                let n = y.dims()[1] / head_dim;
+                                y.reshape([batch, time, n, head_dim]).swap_dims(1, 2)
+                            };
+                            let apply = |it: Linear<'_>, x: Tensor<2>| {
+                                lora_linear(x, it.weight, it.bias, it.adapter)
+                            };
+                            let [q, k, v] = [q, k, v].map(|it| by_head(apply(it, x.clone())));
+                            let (q, k) = (rotary(q, &table), rotary(k, &table));
+                            let y = attention(q, k, v, &sight, scores);
+                            apply(o, y.swap_dims(1, 2).reshape([rows, heads * head_dim]))
+                        },
+                    )
+                },
+            );
         }
     }
 }

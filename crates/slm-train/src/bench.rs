@@ -13,8 +13,8 @@ use crate::{TrainError, Trainer};
 pub struct MeasuredStep {
     /// From asking for rows to the changed weights.
     pub elapsed_s: f64,
-    /// The same by part; what is left is the loop's own bookkeeping.
-    pub parts: PartTimes,
+    /// The same by part, where that was asked for; what is left is the loop's own bookkeeping.
+    pub parts: Option<PartTimes>,
     /// Tokens that are learned.
     pub learned_tokens: usize,
     /// Tokens that are no padding.
@@ -25,7 +25,8 @@ pub struct MeasuredStep {
     pub loss: f64,
 }
 
-/// Takes `n` steps of a run and times each. They change the weights as any others do.
+/// Takes `n` steps of a run and times each, `by_part` or as a whole: a GPU that is waited for at the end of every part does not work
+/// ahead, and is slower. They change the weights as any others do.
 ///
 /// # Errors
 /// Those of [`Trainer::step`].
@@ -33,15 +34,18 @@ pub fn measure_steps(
     trainer: &mut Trainer<'_>,
     decoder: &mut Decoder,
     n: usize,
+    by_part: bool,
 ) -> Result<Vec<MeasuredStep>, TrainError> {
     let device = decoder.device().clone();
     let mut measure = |_| {
         let places = trainer.next_places();
-        stopwatch::start(&device);
+        if by_part {
+            stopwatch::start(&device);
+        }
         let started = Instant::now();
         let event = trainer.step(decoder, &mut |_| {});
         let elapsed_s = started.elapsed().as_secs_f64();
-        let parts = stopwatch::stop();
+        let parts = by_part.then(stopwatch::stop);
         let Event::Step {
             learned_tokens,
             tokens,

@@ -383,7 +383,8 @@ fn integers_lead_little_further_than_codes() {
                 base.display()
             );
             assert!(integers[0] < 0.02 && integers[1] < 0.1, "{integers:?}");
-            assert_ne!(exact, integers);
+            // A GPU multiplies in floats all the same.
+            assert_eq!(exact == integers, !backend.ends_with("cpu"), "{backend}");
         }
     }
 }

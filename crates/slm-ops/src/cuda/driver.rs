@@ -175,7 +175,7 @@ impl Gpu {
 
     /// Runs a kernel of so many blocks of so many threads after everything that was asked of the device before.
     ///
-    /// Arguments are as wide as the kernel's parameters, in the low bytes.
+    /// Arguments are as wide as the kernel's parameters, in the low bytes; a last parameter that is wider reads those behind it, too.
     pub(super) fn launch(
         &self,
         name: &str,

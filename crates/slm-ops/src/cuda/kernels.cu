@@ -297,9 +297,18 @@ __global__ void of_nf4_double(T *y, const unsigned char *packed, const float *pa
     of_nf4<T, V>(y, packed, pairs, n, [=](long long block) { return map[absmax[block]] * nested[block / 256] + offset; });
 }
 
-// y = factor x, rounded
-template <class T>
-__global__ void scaled(T *y, const float *x, long long n, float factor) {
-    const long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x;
-    if (i < n) y[i] = to<T>(x[i] * factor);
+// Tensors that are rounded together, each times its factor.
+struct Scaled {
+    const float *x;
+    long long n;
+    float factor;
+};
+struct AllScaled { Scaled at[8]; };
+
+// One behind the other in `y`; blockIdx.y is the tensor.
+template <class T> __global__ void scaled(T *y, const AllScaled all) {
+    const Scaled it = all.at[blockIdx.y];
+    for (int before = 0; before < blockIdx.y; before++) y += all.at[before].n;
+    const long long threads = gridDim.x * (long long)blockDim.x;
+    for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < it.n; i += threads) y[i] = to<T>(it.x[i] * it.factor);
 }

@@ -92,10 +92,20 @@ impl Launch {
     /// # Panics
     /// The kernel cannot be compiled or launched: a mistake in it.
     pub(crate) fn run<const N: usize>(self, gpu: &Gpu, kernel: &str, arguments: [Argument; N]) {
+        self.run_with(gpu, kernel, arguments);
+    }
+
+    /// The same of any number: the last parameter may be a struct of eight bytes each.
+    pub(crate) fn run_with(
+        self,
+        gpu: &Gpu,
+        kernel: &str,
+        arguments: impl IntoIterator<Item = Argument>,
+    ) {
         if self.blocks.contains(&0) {
             return;
         }
-        let arguments = arguments.map(|argument| argument.0);
+        let arguments: Vec<u64> = arguments.into_iter().map(|it| it.0).collect();
         if let Err(why) = gpu.launch(kernel, self.blocks, self.threads, &arguments) {
             panic!("a kernel failed: {why}");
         }

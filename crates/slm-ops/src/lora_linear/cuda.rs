@@ -7,7 +7,7 @@
 use tch::{Kind, Tensor};
 
 use crate::aten::mm_f32;
-use crate::cuda::{Launch, gpu_of, type_name};
+use crate::cuda::{Argument, Launch, gpu_of, type_name};
 use crate::torch::linear;
 
 /// A layer: `[out, in]`, `[1, out]`, and its adapter `[r, in]`, `[out, r]` in f32.
@@ -26,11 +26,11 @@ pub(super) fn applies(x: &Tensor) -> bool {
 
 /// Of each layer, `x Wᵀ + bias + scale · (x Aᵀ) Bᵀ`, `[rows, out]`, and `scale · x Aᵀ`, `[rows, r]`.
 pub(super) fn forward(x: &Tensor, layers: &[Adapted<'_>]) -> Vec<(Tensor, Tensor)> {
-    let a = all_a(layers, x.kind(), |layer| layer.scale);
+    let Rounded { a, b } = Rounded::of(layers, x.kind(), true);
     let low = linear(x, &a, None); // [rows, all r]
     let mut with_low = None;
-    let product = |(layer, [start, r]): (&Adapted<'_>, [i64; 2])| {
-        let (weight, b) = (&layer.weight, scaled(layer.b, 1.0, x.kind()));
+    let product = |((layer, b), [start, r]): ((&Adapted<'_>, &Tensor), [i64; 2])| {
+        let weight = &layer.weight;
         let [out, input] = [weight.size()[0], weight.size()[1]];
         let low_of = low.narrow(1, start, r);
         if !is_wide(out, input, &low) {
@@ -40,10 +40,11 @@ pub(super) fn forward(x: &Tensor, layers: &[Adapted<'_>]) -> Vec<(Tensor, Tensor
         let x = with_low.get_or_insert_with(|| Tensor::cat(&[x, &low], 1));
         let nothing = |columns| Tensor::zeros([out, columns], (b.kind(), b.device()));
         let (before, after) = (nothing(start), nothing(low.size()[1] - start - r));
-        let weight = Tensor::cat(&[weight, &before, &b, &after], 1);
+        let weight = Tensor::cat(&[weight, &before, b, &after], 1);
         (linear(x, &weight, layer.bias), low_of)
     };
-    layers.iter().zip(spans(layers)).map(product).collect()
+    let each = layers.iter().zip(&b).zip(spans(layers));
+    each.map(product).collect()
 }
 
 /// The gradient of `x`, where it is wanted, and those of each A and B; `lows` are what [`forward`] gave.
@@ -55,11 +56,11 @@ pub(super) fn backward(
 ) -> (Option<Tensor>, Vec<[Tensor; 2]>) {
     let ranks: i64 = layers.iter().map(|layer| layer.a.size()[0]).sum();
     let d_low = x.new_empty([x.size()[0], ranks], (x.kind(), x.device()));
-    for ((layer, dy), [start, r]) in layers.iter().zip(dys).zip(spans(layers)) {
-        let b = scaled(layer.b, layer.scale, x.kind());
-        let _ = dy.mm_out(&d_low.narrow(1, start, r), &b);
+    let Rounded { a, b } = Rounded::of(layers, x.kind(), false);
+    for ((b, dy), [start, r]) in b.iter().zip(dys).zip(spans(layers)) {
+        let _ = dy.mm_out(&d_low.narrow(1, start, r), b);
     }
-    let dx = wants_x.then(|| pulled(layers, dys, &d_low));
+    let dx = wants_x.then(|| pulled(layers, dys, &d_low, &a));
     let da = mm_f32(&d_low.tr(), x); // [all r, in]
     let db = dys.iter().zip(lows).map(|(dy, low)| mm_f32(&dy.tr(), low));
     let da = spans(layers)
@@ -69,30 +70,88 @@ pub(super) fn backward(
 }
 
 /// The sum of `dy W + d_low A` of all layers.
-fn pulled(layers: &[Adapted<'_>], dys: &[&Tensor], d_low: &Tensor) -> Tensor {
-    let a = all_a(layers, d_low.kind(), |_| 1.0);
+fn pulled(layers: &[Adapted<'_>], dys: &[&Tensor], d_low: &Tensor, a: &Tensor) -> Tensor {
     let weight = &layers[0].weight;
     if layers.len() == 1 && is_wide(weight.size()[1], weight.size()[0], d_low) {
-        return Tensor::cat(&[dys[0], d_low], 1).mm(&Tensor::cat(&[weight, &a], 0));
+        return Tensor::cat(&[dys[0], d_low], 1).mm(&Tensor::cat(&[weight, a], 0));
     }
     let rest = layers.iter().zip(dys).skip(1);
     let dx = rest.fold(dys[0].mm(weight), |mut dx, (layer, dy)| {
         dx.addmm_(dy, &layer.weight)
     });
     let mut dx = dx;
-    dx.addmm_(d_low, &a)
+    dx.addmm_(d_low, a)
 }
 
-/// The A of all layers, each times its factor, one below the other.
-fn all_a(layers: &[Adapted<'_>], kind: Kind, factor: impl Fn(&Adapted<'_>) -> f64) -> Tensor {
-    let each: Vec<Tensor> = layers
-        .iter()
-        .map(|layer| scaled(layer.a, factor(layer), kind))
-        .collect();
-    match &each[..] {
-        [one] => one.shallow_clone(),
-        each => Tensor::cat(each, 0),
+/// Adapters in 16 bits.
+struct Rounded {
+    /// Of all layers one below the other, `[all r, in]`.
+    a: Tensor,
+    /// Of each, `[out, r]`.
+    b: Vec<Tensor>,
+}
+
+impl Rounded {
+    /// Most tensors that the kernel takes at once.
+    const MOST: usize = 8;
+
+    /// Each A times the scale of its layer if that `is_with_a`, else each B.
+    fn of(layers: &[Adapted<'_>], kind: Kind, is_with_a: bool) -> Self {
+        let factor = |layer: &Adapted<'_>, is_with: bool| if is_with { layer.scale } else { 1.0 };
+        let a = layers
+            .iter()
+            .map(|layer| (layer.a, factor(layer, is_with_a)));
+        let b = layers
+            .iter()
+            .map(|layer| (layer.b, factor(layer, !is_with_a)));
+        let all: Vec<(&Tensor, f64)> = a.chain(b).collect();
+        let mut each = match rounded_together(&all, kind) {
+            Some(buffer) => parts(&buffer, &all),
+            None => all
+                .iter()
+                .map(|(x, factor)| (*x * *factor).to_kind(kind))
+                .collect(),
+        };
+        let b = each.split_off(layers.len());
+        let a = match &each[..] {
+            [one] => one.shallow_clone(),
+            each => Tensor::cat(each, 0),
+        };
+        Self { a, b }
     }
+}
+
+/// Each tensor times its factor, one behind the other; `None` where there are no kernels, or a tensor would begin where a GPU does not
+/// like to read.
+fn rounded_together(all: &[(&Tensor, f64)], kind: Kind) -> Option<Tensor> {
+    let (gpu, name) = (gpu_of(all[0].0)?, type_name(kind)?);
+    let sizes = all.iter().map(|(x, _)| x.numel() as i64);
+    let (most, sum) = (sizes.clone().max()?, sizes.clone().sum::<i64>());
+    if all.len() > Rounded::MOST || sizes.clone().any(|n| n % 8 != 0) {
+        return None;
+    }
+    let y = Tensor::empty([sum], (kind, all[0].0.device()));
+    let held: Vec<Tensor> = all.iter().map(|(x, _)| x.contiguous()).collect();
+    let tensors = held
+        .iter()
+        .zip(all)
+        .flat_map(|(x, (_, factor))| [x.into(), (x.numel() as i64).into(), (*factor).into()]);
+    let mut arguments: Vec<Argument> = std::iter::once((&y).into()).chain(tensors).collect();
+    // The kernel's table is read whole.
+    arguments.resize(1 + 3 * Rounded::MOST, 0i64.into());
+    Launch::for_each(all.len(), most).run_with(gpu, &format!("scaled<{name}>"), arguments);
+    Some(y)
+}
+
+/// The tensors of [`rounded_together`].
+fn parts(buffer: &Tensor, all: &[(&Tensor, f64)]) -> Vec<Tensor> {
+    let mut start = 0;
+    let part = |(x, _): &(&Tensor, f64)| {
+        let n = x.numel() as i64;
+        start += n;
+        buffer.narrow(0, start - n, n).view_as(x)
+    };
+    all.iter().map(part).collect()
 }
 
 /// Where each layer's ranks begin, one layer's after the other's, and how many they are.
@@ -109,21 +168,6 @@ fn spans(layers: &[Adapted<'_>]) -> Vec<[i64; 2]> {
 /// Whether `to` columns from `from` are wide beside adapters' `low`, `[rows, r]`, and ranks keep rows where a GPU likes them.
 fn is_wide(to: i64, from: i64, low: &Tensor) -> bool {
     to >= 2 * from && low.size()[0] >= 2 * from && low.size()[1] % 8 == 0
-}
-
-/// `factor · x`, of f32, in `kind`.
-fn scaled(x: &Tensor, factor: f64, kind: Kind) -> Tensor {
-    let (Some(gpu), Some(name)) = (gpu_of(x), type_name(kind)) else {
-        return (x * factor).to_kind(kind);
-    };
-    let x = x.contiguous();
-    let (y, n) = (
-        Tensor::empty(x.size(), (kind, x.device())),
-        x.numel() as i64,
-    );
-    let arguments = [(&y).into(), (&x).into(), n.into(), factor.into()];
-    Launch::threads(n).run(gpu, &format!("scaled<{name}>"), arguments);
-    y
 }
 
 #[cfg(test)]
@@ -172,7 +216,8 @@ mod tests {
                 .map(|(layer, dy)| dy.mm(layer.b) * 1.5)
                 .collect();
             let d_low = Tensor::cat(&d_low, 1);
-            let dx = pulled(layers, &dys.iter().collect::<Vec<_>>(), &d_low);
+            let a = Rounded::of(layers, Kind::Float, false).a;
+            let dx = pulled(layers, &dys.iter().collect::<Vec<_>>(), &d_low, &a);
             let want: Tensor = layers
                 .iter()
                 .zip(&dys)
