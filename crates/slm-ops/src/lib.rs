@@ -16,6 +16,7 @@ pub mod adamw;
 #[cfg(feature = "libtorch")]
 mod aten;
 pub mod attention;
+mod carried;
 #[cfg(feature = "libtorch")]
 pub mod cuda;
 mod dense_product;
@@ -47,6 +48,7 @@ pub use adamw::{AdamW, Weighted, adamw, adamw_each};
 #[cfg(feature = "libtorch")]
 pub use aten::skip_autograd;
 pub use attention::{Scores, Sight, attention};
+pub use carried::carried;
 pub use divergence::{Divergence, Rest, Teacher, TopTokens, linear_kl, linear_kl_sums};
 pub use feed_forward::{Linear, feed_forward};
 pub use gated::{Activation, gated};

@@ -11,7 +11,7 @@ mod portable;
 use burn::backend::Dispatch;
 use burn::tensor::{Bool, DType, Device, Int, Tensor};
 
-use crate::{DeviceSums, HeadShape};
+use crate::{DeviceSums, HeadShape, carried};
 use fused::HeadLoss;
 
 /// How many logits exist at a time (64 MiB in f32); the whole matrix never does.
@@ -172,9 +172,9 @@ pub(crate) struct Found {
 impl Found {
     /// The loss of `hidden` and `head`, which are in the graph, that carries the gradients found.
     pub(crate) fn carried(self, hidden: Tensor<2>, head: Tensor<2>, wants: Wants) -> TokenLoss {
-        let mut surrogate = hidden.mul(self.d_states).sum();
+        let mut surrogate = carried(hidden, self.d_states);
         if wants.head {
-            surrogate = surrogate.add(head.mul(self.d_head).sum());
+            surrogate = surrogate.add(carried(head, self.d_head));
         }
         TokenLoss {
             sums: DeviceSums::of(self.scores),

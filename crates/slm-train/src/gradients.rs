@@ -6,7 +6,8 @@ use burn::tensor::{Int, Tensor, TensorData};
 use slm_data::Batch;
 use slm_model::{Decoder, Param, Tokens};
 use slm_ops::{
-    DeviceSums, TokenLoss, TokenSums, TokenWeights, linear_cross_entropy, linear_nll, token_scores,
+    DeviceSums, TokenLoss, TokenSums, TokenWeights, carried, linear_cross_entropy, linear_nll,
+    token_scores,
 };
 
 use crate::neftune;
@@ -147,11 +148,11 @@ fn checkpointed(
             .chain(layer.lora_params())
             .filter(|p| p.trainable)
             .collect();
-        flowing = collect_with(output.mul(above).sum(), &input, params, gradients);
+        flowing = collect_with(carried(output, above), &input, params, gradients);
     }
     if let (Some(above), true) = (flowing, decoder.embedding_is_trained()) {
         collect(
-            decoder.embed(tokens).mul(above).sum(),
+            carried(decoder.embed(tokens), above),
             decoder.trainable_around_layers(),
             gradients,
         );

@@ -47,9 +47,10 @@ pub(super) fn forward(x: &Tensor, layers: &[Adapted<'_>]) -> Vec<(Tensor, Tensor
     each.map(product).collect()
 }
 
-/// The gradient of `x`, where it is wanted, and those of each A and B; `lows` are what [`forward`] gave.
+/// The gradient of `x`, where it is wanted, and those of each A and B; `lows` are what [`forward`] gave. `x` is let go of before its
+/// gradient takes memory.
 pub(super) fn backward(
-    x: &Tensor,
+    x: Tensor,
     layers: &[Adapted<'_>],
     [lows, dys]: [&[&Tensor]; 2],
     wants_x: bool,
@@ -60,9 +61,10 @@ pub(super) fn backward(
     for ((b, dy), [start, r]) in b.iter().zip(dys).zip(spans(layers)) {
         let _ = dy.mm_out(&d_low.narrow(1, start, r), b);
     }
-    let dx = wants_x.then(|| pulled(layers, dys, &d_low, &a));
-    let da = mm_f32(&d_low.tr(), x); // [all r, in]
+    let da = mm_f32(&d_low.tr(), &x); // [all r, in]
+    drop(x);
     let db = dys.iter().zip(lows).map(|(dy, low)| mm_f32(&dy.tr(), low));
+    let dx = wants_x.then(|| pulled(layers, dys, &d_low, &a));
     let da = spans(layers)
         .into_iter()
         .map(|[start, r]| da.narrow(0, start, r));

@@ -94,15 +94,18 @@ impl Passes for LibTorch {
         dys: Vec<FloatTensor<Self>>,
         wants_x: bool,
     ) -> (Option<FloatTensor<Self>>, Vec<[FloatTensor<Self>; 2]>) {
-        let x = &kept[0].x.tensor;
-        if !cuda::applies(x) {
+        let x = kept[0].x.tensor.shallow_clone();
+        if !cuda::applies(&x) {
             return one_by_one(kept, dys, wants_x);
         }
-        let layers: Vec<_> = kept
+        // Without their `x`, which nobody holds then but the products that read it.
+        let kept = kept.into_iter().map(|it| (it.weight, it.low_rank, it.low));
+        let kept: Vec<_> = kept.collect();
+        let layers = kept
             .iter()
-            .map(|it| adapted(floats(&it.weight), None, &it.low_rank))
-            .collect();
-        let lows: Vec<&Tensor> = kept.iter().map(|it| &it.low.tensor).collect();
+            .map(|(weight, low_rank, _)| adapted(floats(weight), None, low_rank));
+        let layers: Vec<_> = layers.collect();
+        let lows: Vec<&Tensor> = kept.iter().map(|(_, _, low)| &low.tensor).collect();
         let dys: Vec<&Tensor> = dys.iter().map(|dy| &dy.tensor).collect();
         let (dx, gradients) = cuda::backward(x, &layers, [&lows, &dys], wants_x);
         let gradients = gradients.into_iter().map(|pair| pair.map(handle));
