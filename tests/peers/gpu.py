@@ -68,6 +68,12 @@ WORKLOADS = {
 }
 
 
+# Families whose answers are compared: models of random weights that come with the goldens.
+FAMILIES = ("llama", "qwen2", "qwen3", "gemma2", "phi3_partial", "gpt2")
+# Of the largest logit; and of the error of PyTorch's own bf16, with a quarter for the luck of one short sequence.
+F32, BF16 = 2e-4, 1.25
+
+
 class Failed(Exception):
     """A measurement that came to nothing, and why."""
 
@@ -75,7 +81,8 @@ class Failed(Exception):
 def parse():
     parser = argparse.ArgumentParser(description="Measure slm-tune on a GPU beside transformers and peft.")
     parser.add_argument("binary", type=Path)
-    parser.add_argument("--only", default=",".join(WORKLOADS), help=f"some of: {', '.join(WORKLOADS)}")
+    everything = ["answers", *WORKLOADS]
+    parser.add_argument("--only", default=",".join(everything), help=f"some of: {', '.join(everything)}")
     parser.add_argument("--pairs", type=int, default=2, help="rounds")
     parser.add_argument("--steps", type=int, default=8, help="measured in each run; twice as many of rows of mixed length")
     parser.add_argument("--warmup", type=int, default=3)
@@ -88,9 +95,9 @@ def parse():
     arguments.only = arguments.only.split(",")
     arguments.binary = arguments.binary.resolve()
     arguments.device = arguments.device or ("libtorch:cpu" if arguments.dry else "libtorch:cuda:0")
-    unknown = [name for name in arguments.only if name not in WORKLOADS]
+    unknown = [name for name in arguments.only if name not in everything]
     if unknown:
-        parser.error(f"no workload is called {', '.join(unknown)}; there are: {', '.join(WORKLOADS)}")
+        parser.error(f"no workload is called {', '.join(unknown)}; there are: {', '.join(everything)}")
     if not arguments.binary.is_file():
         parser.error(f"there is no binary at {arguments.binary}")
     return arguments
@@ -104,7 +111,8 @@ def main():
             comparison.run()
         finally:
             comparison.peer.stop()
-        table(comparison.report())
+        if comparison.lines:
+            table(comparison.report())
     print(f"all of it is in {arguments.out}" + arguments.dry * "; the numbers of a dry run mean nothing")
     for failure in comparison.failures:
         print(f"FAILED {failure['what']}")
@@ -118,7 +126,8 @@ class Comparison:
         self.ends = time.monotonic() + 60 * arguments.minutes
         self.peer = Peer("cpu" if arguments.dry else "cuda", work / "peer.log")
         self.card = dict(card=None, matmul_flops=None)
-        self.lines = [(name, line) for name in arguments.only for line in WORKLOADS[name]]
+        self.lines = [(name, line) for name in arguments.only for line in WORKLOADS.get(name, [])]
+        self.answers = []
         # By line and contender, the figures of each round; none where it failed.
         self.runs = [{} for _ in self.lines]
         self.failures = []
@@ -130,6 +139,7 @@ class Comparison:
             self.card = {key: about[key] for key in ("card", "matmul_flops", "torch", "transformers", "peft")}
             versions = ", ".join(f"{package} {self.card[package]}" for package in ("torch", "transformers", "peft"))
             print(f"{self.card['card']}: {self.card['matmul_flops'] / 1e12:.3g} TFLOP/s in bf16; {versions}", flush=True)
+        self.answers = [self.attempt(f"answers of {family}", lambda: self.answer(family)) for family in self.families()]
         longest = [0.0] * len(self.lines)
         for turn in range(self.arguments.pairs):
             commands = {}
@@ -147,6 +157,27 @@ class Comparison:
                         print(f"round {turn + 1}: {label}: {figures['rate']:.1f} tokens/s", flush=True)
                     self.arguments.out.write_text(json.dumps(self.report(), indent=1) + "\n")
                 longest[number] = max(longest[number], time.monotonic() - began)
+
+    def families(self):
+        return FAMILIES if "answers" in self.arguments.only else ()
+
+    def answer(self, family):
+        """Logits of a small model on the device beside transformers'."""
+        model = ROOT / "tests/goldens/data" / family / "model"
+        ids = random.Random(family).choices(range(3, 80), k=40)
+        written = {dtype: str(self.work / f"{family}-{dtype}.safetensors") for dtype in ("f32", "bf16")}
+        for dtype, out in written.items():
+            spoken = ["--ids", ",".join(map(str, ids)), "--device", self.arguments.device, "--dtype", dtype, "--out", out]
+            call([str(self.arguments.binary), "--offline", "logits", str(model), *spoken], self.seconds())
+        found = self.peer.ask(kind="answers", model=str(model), ids=ids, written=written, seconds=self.seconds())
+        found = {key: found[key] for key in ("difference", "bf16", "peer_bf16")}
+        print(
+            f"answers of {family}: f32 within {found['difference']:.1e} of the largest logit; bf16 "
+            f"{found['bf16'] / found['peer_bf16']:.2f} times as far from f32 as PyTorch's", flush=True,
+        )
+        if found["difference"] > F32 or found["bf16"] > BF16 * found["peer_bf16"]:
+            raise Failed(f"{found} is more than {F32} and {BF16}")
+        return dict(family=family, **found)
 
     def attempt(self, label, work):
         """What `work` gives; none where it fails, which does not keep the others from going on."""
@@ -272,7 +303,7 @@ class Comparison:
             summary = summarized(runs, self.fastest(number))
             fixed = dict(workload=name, **asdict(line), parameters=parameters(self.base(line)))
             lines.append(fixed | dict(summary=summary, verdicts=verdicts(summary, line.floors), runs=runs))
-        return dict(**self.card, dry=self.arguments.dry, dtype=self.dtype, lines=lines, failures=self.failures)
+        return dict(**self.card, dry=self.arguments.dry, dtype=self.dtype, answers=self.answers, lines=lines, failures=self.failures)
 
 
 class Peer:

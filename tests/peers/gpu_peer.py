@@ -20,6 +20,7 @@ import peft
 import torch
 import transformers
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import is_flash_attn_2_available
 
@@ -58,7 +59,7 @@ class Card:
         if self.cuda:
             torch.cuda.reset_peak_memory_stats()
         try:
-            answer = dict(card=about, train=train, rows=train, generate=generate)[task["kind"]](self, task)
+            answer = dict(card=about, answers=answers, train=train, rows=train, generate=generate)[task["kind"]](self, task)
             answer["allocated_bytes"] = torch.cuda.max_memory_allocated() if self.cuda else None
             answer["reserved_bytes"] = torch.cuda.max_memory_reserved() if self.cuda else None
         except Exception:
@@ -97,6 +98,26 @@ def about(card, task):
     return dict(
         card=torch.cuda.get_device_name() if card.cuda else "CPU", matmul_flops=2 * size**3 * repeats / took,
         torch=torch.__version__, transformers=transformers.__version__, peft=peft.__version__,
+    )
+
+
+def answers(card, task):
+    """How far the logits that slm-tune wrote are from those of f32 on the CPU, and PyTorch's own bf16 on this device."""
+    ids = torch.tensor([task["ids"]])
+
+    def logits(dtype, device):
+        model = AutoModelForCausalLM.from_pretrained(task["model"], dtype=dtype, attn_implementation="eager")
+        with torch.no_grad():
+            return model.to(device)(input_ids=ids.to(device)).logits[0].double().cpu()
+
+    def distance(got):
+        return float((got - want).norm() / want.norm())
+
+    want = logits(torch.float32, "cpu")
+    written = {dtype: load_file(path)["logits"][0].double() for dtype, path in task["written"].items()}
+    return dict(
+        difference=float((written["f32"] - want).abs().max() / want.abs().max()), bf16=distance(written["bf16"]),
+        peer_bf16=distance(logits(torch.bfloat16, card.device)),
     )
 
 

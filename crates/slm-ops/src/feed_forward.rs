@@ -1,6 +1,8 @@
 //! The feed-forward half of a layer: gate, up, their product, and down.
 
 mod fused;
+#[cfg(feature = "libtorch")]
+mod libtorch;
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;

@@ -1,7 +1,7 @@
 //! Activations of the feed-forward layer.
 
 #[cfg(feature = "libtorch")]
-mod cuda;
+pub(crate) mod cuda;
 mod flex;
 pub(crate) mod fused;
 #[cfg(feature = "libtorch")]

@@ -1,11 +1,11 @@
 //! A frozen linear layer with its low-rank adapter.
 
 #[cfg(feature = "libtorch")]
-mod cuda;
+pub(crate) mod cuda;
 mod flex;
 pub(crate) mod fused;
 #[cfg(feature = "libtorch")]
-mod libtorch;
+pub(crate) mod libtorch;
 
 use burn::backend::{Dispatch, tensor::FloatTensor};
 use burn::tensor::{DType, Tensor};

@@ -137,21 +137,24 @@ __global__ void gate_forward(T *y, const T *gate, const T *up, int n, long long 
     write(y + (long long)blockIdx.x * n + i, out);
 }
 
+// The product itself goes to `y`, if it is wanted. Each result may take the place of what it was made of.
 template <class T, int KIND, int V>
-__global__ void gate_backward(T *d_gate, T *d_up, const T *gate, const T *up, const T *dy, int n, long long gate_row,
+__global__ void gate_backward(T *d_gate, T *d_up, T *y, const T *gate, const T *up, const T *dy, int n, long long gate_row,
                               long long up_row, long long dy_row) {
     const int i = (blockIdx.y * blockDim.x + threadIdx.x) * V;
     if (i >= n) return;
     const auto of_gate = read<V>(gate + blockIdx.x * gate_row + i), of_up = read<V>(up + blockIdx.x * up_row + i);
     const auto of_dy = read<V>(dy + blockIdx.x * dy_row + i);
-    Pack<T, V> to_gate, to_up;
+    Pack<T, V> to_gate, to_up, out;
     for (int k = 0; k < V; k++) {
         float value, slope;
         activate<KIND>(from(of_gate.at[k]), value, slope);
         const float d = from(of_dy.at[k]);
         to_gate.at[k] = to<T>(d * from(of_up.at[k]) * slope);
         to_up.at[k] = to<T>(d * value);
+        out.at[k] = to<T>(value * from(of_up.at[k]));
     }
+    if (y) write(y + (long long)blockIdx.x * n + i, out);
     write(d_gate + (long long)blockIdx.x * n + i, to_gate);
     write(d_up + (long long)blockIdx.x * n + i, to_up);
 }

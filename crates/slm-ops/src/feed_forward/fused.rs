@@ -11,6 +11,50 @@ use crate::fused::register;
 use crate::gated::fused::Passes as GatePasses;
 use crate::lora_linear::fused::{Frozen, Kept, Layer, LowRank, Passes};
 
+/// What the passes are made of.
+pub(crate) trait Parts: GatePasses + Passes {
+    /// The gradients of gate and up, and of the A and B of the layer that reads their product.
+    fn down_backward(
+        down: Down<Self>,
+        gate: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+    ) -> [[FloatTensor<Self>; 2]; 2] {
+        down_backward(down, gate, up, dy)
+    }
+}
+
+impl Parts for Flex {}
+
+/// The layer that reads the product: what its forward pass leaves, but for that.
+pub(crate) struct Down<B: Backend> {
+    pub(super) activation: Activation,
+    pub(super) weight: Frozen<B>,
+    pub(super) low_rank: LowRank<B>,
+    pub(super) low: FloatTensor<B>,
+}
+
+/// Takes the product again, and the passes one after the other.
+pub(super) fn down_backward<B: Parts>(
+    down: Down<B>,
+    gate: FloatTensor<B>,
+    up: FloatTensor<B>,
+    dy: FloatTensor<B>,
+) -> [[FloatTensor<B>; 2]; 2] {
+    let kept = Kept {
+        x: <B as GatePasses>::forward(&gate, &up, down.activation),
+        weight: down.weight,
+        low_rank: down.low_rank,
+        low: down.low,
+    };
+    let (pull, gradients) = <B as Passes>::backward(kept, dy, true);
+    let pull = pull.expect("the gradient of the product was asked for");
+    [
+        <B as GatePasses>::backward(gate, up, down.activation, pull),
+        gradients,
+    ]
+}
+
 /// What is fixed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
@@ -73,7 +117,7 @@ without_a_graph!(Flex);
 #[cfg(feature = "libtorch")]
 without_a_graph!(burn::backend::LibTorch);
 
-impl<B: GatePasses + Passes, C: CheckpointStrategy> FeedForward for Autodiff<B, C> {
+impl<B: Parts, C: CheckpointStrategy> FeedForward for Autodiff<B, C> {
     fn feed_forward(
         x: FloatTensor<Self>,
         layers: Layers<Self>,
@@ -140,7 +184,7 @@ struct Gates<B: Backend> {
     lows: [FloatTensor<B>; 3],
 }
 
-fn forward<B: GatePasses + Passes>(
+fn forward<B: Parts>(
     x: FloatTensor<B>,
     layers: Layers<B>,
     low_ranks: [LowRank<B>; 3],
@@ -170,7 +214,7 @@ fn forward<B: GatePasses + Passes>(
 #[derive(Debug)]
 struct Half;
 
-impl<B: GatePasses + Passes> Backward<B, 7> for Half {
+impl<B: Parts> Backward<B, 7> for Half {
     type State = Gates<B>;
 
     fn backward(
@@ -196,12 +240,13 @@ impl<B: GatePasses + Passes> Backward<B, 7> for Half {
             low_rank,
             low,
         };
-        let product = <B as GatePasses>::forward(&gate, &up, activation);
-        let down = kept(&product, of_down, down_pair, down_low);
-        drop(product);
-        let (pull, of_down) = <B as Passes>::backward(down, dy, true);
-        let Some(pull) = pull else { return };
-        let dys = <B as GatePasses>::backward(gate, up, activation, pull);
+        let down = Down {
+            activation,
+            weight: of_down,
+            low_rank: down_pair,
+            low: down_low,
+        };
+        let [dys, of_down] = B::down_backward(down, gate, up, dy);
         let reading = vec![
             kept(&x, of_gate, gate_pair, gate_low),
             kept(&x, of_up, up_pair, up_low),

@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::Activation;
-use crate::cuda::{Launch, gpu_of, rows_of, type_name, width};
+use crate::cuda::{Argument, Launch, gpu_of, rows_of, type_name, width};
 use crate::torch::Handle;
 
 /// `activation(gate) · up`; `None` where there are no kernels.
@@ -32,20 +32,40 @@ pub(super) fn backward(
     dy: &Tensor,
     activation: Activation,
 ) -> Option<[Tensor; 2]> {
+    let dy = dy.to_kind(inputs[0].tensor.kind());
+    gradients(inputs, &dy, None, activation)
+}
+
+/// The same, and `activation(gate) · up` in the memory of `dy`, which lies in one piece and is nobody else's.
+pub(crate) fn backward_with_product(
+    inputs: [&Handle; 2],
+    dy: Tensor,
+    activation: Activation,
+) -> Option<([Tensor; 2], Tensor)> {
+    let gradients = gradients(inputs, &dy, Some(&dy), activation)?;
+    Some((gradients, dy))
+}
+
+fn gradients(
+    inputs: [&Handle; 2],
+    dy: &Tensor,
+    product: Option<&Tensor>,
+    activation: Activation,
+) -> Option<[Tensor; 2]> {
     let [gate, up] = inputs.map(|x| &x.tensor);
     let gpu = gpu_of(gate)?;
     let gradients = inputs.map(|x| match x.can_mut() && x.tensor.is_contiguous() {
         true => x.tensor.shallow_clone(),
         false => Tensor::empty(gate.size(), (gate.kind(), gate.device())),
     });
-    let dy = dy.to_kind(gate.kind());
-    let ((gate, gate_row), (up, up_row), (dy, dy_row)) = (rows_of(gate), rows_of(up), rows_of(&dy));
+    let ((gate, gate_row), (up, up_row), (dy, dy_row)) = (rows_of(gate), rows_of(up), rows_of(dy));
     let [rows, n] = [gate.size()[0], gate.size()[1]];
     let width = width(n, &[&gate, &up, &dy]);
     let name = instance("gate_backward", &gate, activation, width)?;
     let arguments = [
         (&gradients[0]).into(),
         (&gradients[1]).into(),
+        product.map_or(0i64.into(), Argument::from),
         (&gate).into(),
         (&up).into(),
         (&dy).into(),

@@ -11,16 +11,33 @@ use crate::cuda::{Argument, Launch, gpu_of, type_name};
 use crate::torch::linear;
 
 /// A layer: `[out, in]`, `[1, out]`, and its adapter `[r, in]`, `[out, r]` in f32.
-pub(super) struct Adapted<'a> {
-    pub(super) weight: Tensor,
-    pub(super) bias: Option<&'a Tensor>,
-    pub(super) a: &'a Tensor,
-    pub(super) b: &'a Tensor,
-    pub(super) scale: f64,
+pub(crate) struct Adapted<'a> {
+    weight: Tensor,
+    bias: Option<&'a Tensor>,
+    a: &'a Tensor,
+    b: &'a Tensor,
+    scale: f64,
+}
+
+impl<'a> Adapted<'a> {
+    pub(super) fn new(
+        weight: Tensor,
+        bias: Option<&'a Tensor>,
+        [a, b]: [&'a Tensor; 2],
+        scale: f64,
+    ) -> Self {
+        Self {
+            weight,
+            bias,
+            a,
+            b,
+            scale,
+        }
+    }
 }
 
 /// Whether products of `x` are taken here.
-pub(super) fn applies(x: &Tensor) -> bool {
+pub(crate) fn applies(x: &Tensor) -> bool {
     x.device().is_cuda() && matches!(x.kind(), Kind::BFloat16 | Kind::Half)
 }
 
@@ -55,20 +72,42 @@ pub(super) fn backward(
     [lows, dys]: [&[&Tensor]; 2],
     wants_x: bool,
 ) -> (Option<Tensor>, Vec<[Tensor; 2]>) {
-    let ranks: i64 = layers.iter().map(|layer| layer.a.size()[0]).sum();
-    let d_low = x.new_empty([x.size()[0], ranks], (x.kind(), x.device()));
-    let Rounded { a, b } = Rounded::of(layers, x.kind(), false);
-    for ((b, dy), [start, r]) in b.iter().zip(dys).zip(spans(layers)) {
-        let _ = dy.mm_out(&d_low.narrow(1, start, r), b);
-    }
-    let da = mm_f32(&d_low.tr(), &x); // [all r, in]
+    let pull = Pull::of(layers, dys);
+    let da = pull.gradients_of_a(layers, &x);
     drop(x);
     let db = dys.iter().zip(lows).map(|(dy, low)| mm_f32(&dy.tr(), low));
-    let dx = wants_x.then(|| pulled(layers, dys, &d_low, &a));
-    let da = spans(layers)
-        .into_iter()
-        .map(|[start, r]| da.narrow(0, start, r));
-    (dx, da.zip(db).map(|(da, db)| [da, db]).collect())
+    let gradients = da.into_iter().zip(db).map(|(da, db)| [da, db]).collect();
+    (wants_x.then(|| pull.gradient_of_x(layers, dys)), gradients)
+}
+
+/// What gradients of results come to behind the B of each layer.
+pub(crate) struct Pull {
+    /// `[all r, in]`
+    a: Tensor,
+    /// `scale · dy B`, `[rows, all r]`
+    d_low: Tensor,
+}
+
+impl Pull {
+    pub(crate) fn of(layers: &[Adapted<'_>], dys: &[&Tensor]) -> Self {
+        let dy = dys[0];
+        let Rounded { a, b } = Rounded::of(layers, dy.kind(), false);
+        let d_low = dy.new_empty([dy.size()[0], a.size()[0]], (dy.kind(), dy.device()));
+        for ((b, dy), [start, r]) in b.iter().zip(dys).zip(spans(layers)) {
+            let _ = dy.mm_out(&d_low.narrow(1, start, r), b);
+        }
+        Self { a, d_low }
+    }
+
+    pub(crate) fn gradient_of_x(&self, layers: &[Adapted<'_>], dys: &[&Tensor]) -> Tensor {
+        pulled(layers, dys, &self.d_low, &self.a)
+    }
+
+    pub(crate) fn gradients_of_a(&self, layers: &[Adapted<'_>], x: &Tensor) -> Vec<Tensor> {
+        let all = mm_f32(&self.d_low.tr(), x); // [all r, in]
+        let spans = spans(layers).into_iter();
+        spans.map(|[start, r]| all.narrow(0, start, r)).collect()
+    }
 }
 
 /// The sum of `dy W + d_low A` of all layers.

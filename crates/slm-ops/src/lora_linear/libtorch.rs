@@ -20,7 +20,7 @@ impl Passes for LibTorch {
         let (x, LowRank { a, b, scale }) = (&x.tensor, low_rank);
         let bias = layer.bias();
         if cuda::applies(x) {
-            let found = cuda::forward(x, &[adapted(floats(&layer.weight), bias, low_rank)]);
+            let found = cuda::forward(x, &[adapted(&layer.weight, bias, low_rank)]);
             let [(y, low)] = <[_; 1]>::try_from(found).expect("there is one layer");
             return (handle(y), handle(low));
         }
@@ -80,7 +80,7 @@ impl Passes for LibTorch {
                 .collect();
         }
         let layers: Vec<_> = each
-            .map(|(layer, it)| adapted(floats(&layer.weight), layer.bias(), it))
+            .map(|(layer, it)| adapted(&layer.weight, layer.bias(), it))
             .collect();
         let found = cuda::forward(&x.tensor, &layers);
         found
@@ -103,7 +103,7 @@ impl Passes for LibTorch {
         let kept: Vec<_> = kept.collect();
         let layers = kept
             .iter()
-            .map(|(weight, low_rank, _)| adapted(floats(weight), None, low_rank));
+            .map(|(weight, low_rank, _)| adapted(weight, None, low_rank));
         let layers: Vec<_> = layers.collect();
         let lows: Vec<&Tensor> = kept.iter().map(|(_, _, low)| &low.tensor).collect();
         let dys: Vec<&Tensor> = dys.iter().map(|dy| &dy.tensor).collect();
@@ -113,23 +113,15 @@ impl Passes for LibTorch {
     }
 }
 
-fn adapted<'a>(
-    weight: Tensor,
+/// A layer as `cuda.rs` takes it, where nothing is multiplied in integers.
+pub(crate) fn adapted<'a>(
+    weight: &Frozen<LibTorch>,
     bias: Option<&'a Tensor>,
     low_rank: &'a LowRank<LibTorch>,
 ) -> Adapted<'a> {
-    Adapted {
-        weight,
-        bias,
-        a: &low_rank.a.tensor,
-        b: &low_rank.b.tensor,
-        scale: low_rank.scale,
-    }
-}
-
-/// The matrix of a layer on a GPU, where nothing is multiplied in integers.
-fn floats(weight: &Frozen<LibTorch>) -> Tensor {
-    matrix(weight).unwrap_or_else(|_| unreachable!("integers are a processor's"))
+    let weight = matrix(weight).unwrap_or_else(|_| unreachable!("integers are a processor's"));
+    let pair = [&low_rank.a.tensor, &low_rank.b.tensor];
+    Adapted::new(weight, bias, pair, low_rank.scale)
 }
 
 /// The matrix, `[out, in]`, or what is multiplied with in integers.
