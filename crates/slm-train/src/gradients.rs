@@ -134,6 +134,7 @@ fn checkpointed(
         decoder.trainable_around_layers(),
         gradients,
     );
+    drop(top);
     for (i, layer) in decoder.layers().iter().enumerate().rev() {
         let Some(above) = flowing
             .take()
