@@ -4,6 +4,7 @@ mod args;
 mod base;
 mod commands;
 mod failure;
+mod graphics;
 mod history;
 mod interrupt;
 mod library;

@@ -23,6 +23,8 @@ pub mod divergence;
 pub mod fused;
 pub mod gated;
 pub mod gated_linear;
+#[cfg(feature = "libtorch")]
+pub mod gpus;
 pub mod head;
 mod heads;
 pub mod layer_norm;
@@ -38,6 +40,8 @@ mod rows;
 pub mod sums;
 #[cfg(feature = "libtorch")]
 mod torch;
+#[cfg(feature = "libtorch")]
+pub mod torch_build;
 mod vector;
 pub mod weight;
 
