@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, io::Write};
 use anyhow::Result;
 use serde::Serialize;
 use slm_data::{BatchOptions, Side};
-use slm_model::{device, quant_scheme};
+use slm_model::device::{self, Place};
+use slm_model::quant_scheme;
 use slm_recipe::{EvalTask, Method, Objective, Recipe};
 use slm_train::{Memory, batches_per_epoch, total_steps};
 
@@ -66,7 +67,7 @@ impl Plan {
             parameters: config.n_params(),
             weights_bytes: config.size_bytes(recipe.model.dtype, quant_scheme(&recipe.model)),
             weights_bytes_unquantized: config.size_bytes(recipe.model.dtype, None),
-            memory: Memory::of(&config, recipe, micro_batch_tokens),
+            memory: Memory::of(&config, recipe, Place::of(&device), micro_batch_tokens),
             micro_batch_tokens,
             train_rows: train.rows,
             held_out_rows: held_out.rows,

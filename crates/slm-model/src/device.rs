@@ -45,7 +45,28 @@ pub fn name(device: &Device) -> String {
 
 /// Whether `device` computes apart from the processor.
 pub fn is_gpu(device: &Device) -> bool {
-    !name(device).ends_with("cpu")
+    Place::of(device) == Place::Gpu
+}
+
+/// What computes, as far as it matters to how much memory that takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The processor, in Rust.
+    Flex,
+    /// The processor, in libtorch.
+    LibtorchCpu,
+    Gpu,
+}
+
+impl Place {
+    /// Of an open device.
+    pub fn of(device: &Device) -> Self {
+        match name(device).as_str() {
+            "cpu" => Self::Flex,
+            "libtorch:cpu" => Self::LibtorchCpu,
+            _ => Self::Gpu,
+        }
+    }
 }
 
 /// Most memory of a GPU that was in use at once.
