@@ -57,6 +57,7 @@ pub(crate) fn contradictions(
     it.split();
     it.sources();
     it.length();
+    it.batch_size();
     it.schedule();
     it.best_metric();
     it.watchdog();

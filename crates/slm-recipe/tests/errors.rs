@@ -345,6 +345,11 @@ fn contradictions() {
             "r.toml:7:1 `lora.lora_dropout` is noise, and `dpo` compares log-probabilities with those of a model without any",
         ),
         (
+            "[train]\nper_device_train_batch_size = \"auto\"\ngradient_accumulation_steps = 2",
+            "r.toml:6:1 `train.gradient_accumulation_steps` follows from `train.per_device_train_batch_size = \"auto\"`, whose \
+             step has 32 rows; for another step write both as numbers",
+        ),
+        (
             "[train]\nobjective = \"kto\"\nper_device_train_batch_size = 1",
             "r.toml:6:1 `train.per_device_train_batch_size` is 1; `kto` puts the answers of a batch to each other's prompts and needs at least 2",
         ),

@@ -5,6 +5,7 @@ mod checkpoint;
 mod clip;
 mod error;
 mod exact;
+mod fit;
 mod gradients;
 mod memory;
 mod neftune;
@@ -23,6 +24,7 @@ pub use bench::{MeasuredStep, measure_steps};
 pub use checkpoint::{Best, Checkpoint, State, latest_checkpoint};
 pub use clip::{clip_factor, grad_norm};
 pub use error::{Diverged, TrainError};
+pub use fit::Fit;
 pub use gradients::{
     Gradients, LossOptions, TokenMeans, held_out_means, judged_loss_and_gradients,
     loss_and_gradients,

@@ -131,6 +131,9 @@ impl<'a> Trainer<'a> {
             return Err(TrainError::NoRows);
         }
         let section = &options.section;
+        if section.per_device_train_batch_size.rows().is_none() {
+            return Err(TrainError::Unsettled);
+        }
         let is_f32 = decoder
             .trainable()
             .iter()
@@ -238,7 +241,7 @@ impl Options {
     /// How the rows of an epoch become batches.
     fn batches(&self, epoch: usize) -> BatchOptions {
         BatchOptions {
-            batch_size: self.section.per_device_train_batch_size,
+            batch_size: self.section.per_device_train_batch_size.rows().unwrap_or(1),
             max_length: self.max_length,
             packing: self.packing,
             shuffle: self.shuffle,

@@ -1,6 +1,6 @@
 use slm_data::{BatchOptions, Sample, batches};
 use slm_model::Decoder;
-use slm_recipe::TrainSection;
+use slm_recipe::{BatchSize, TrainSection};
 use slm_run::Event;
 use slm_train::{Gradients, LossOptions, loss_and_gradients};
 use tempfile::tempdir;
@@ -26,7 +26,7 @@ fn accumulated_micro_batches_equal_one_large_batch() {
     let losses = |batch: usize, accumulation: usize, checkpointing: bool| {
         let folder = tempdir().unwrap();
         let section = TrainSection {
-            per_device_train_batch_size: batch,
+            per_device_train_batch_size: BatchSize::Rows(batch),
             gradient_accumulation_steps: accumulation,
             gradient_checkpointing: checkpointing,
             ..section(6)

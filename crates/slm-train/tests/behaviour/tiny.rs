@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 use slm_data::Sample;
 use slm_model::{Decoder, DecoderConfig, LoraSpec, device};
-use slm_recipe::{LoraSection, PreferenceSection, TargetModules, TrainSection};
+use slm_recipe::{BatchSize, LoraSection, PreferenceSection, TargetModules, TrainSection};
 use slm_run::Event;
 use slm_train::{Corpus, Options, Outcome, Reference, TrainError, Trainer, Turn};
 
@@ -58,7 +58,7 @@ pub(crate) fn samples(n: u32) -> Vec<Sample> {
 pub(crate) fn section(steps: usize) -> TrainSection {
     TrainSection {
         max_steps: steps,
-        per_device_train_batch_size: 4,
+        per_device_train_batch_size: BatchSize::Rows(4),
         learning_rate: 0.02,
         eval_steps: 5,
         ..TrainSection::default()
