@@ -1,6 +1,7 @@
 //! Where tensors live. The only file that names a backend.
 
 use burn::tensor::Device;
+use slm_recipe::ModelSection;
 
 use crate::ModelError;
 
@@ -27,6 +28,16 @@ pub fn open(spec: &str) -> Result<Device, ModelError> {
         _ if spec.starts_with("libtorch:") => libtorch::open(spec),
         _ => Err(ModelError::UnknownDevice { spec: spec.into() }),
     }
+}
+
+/// Opens the device of a recipe for its precision: `model.tf32` is a switch of the whole process.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn open_for(model: &ModelSection) -> Result<Device, ModelError> {
+    let device = open(&model.device)?;
+    libtorch::allow_tf32(model.tf32);
+    Ok(device)
 }
 
 /// The word of the device that `open` gives for `spec`.
@@ -151,6 +162,10 @@ mod libtorch {
         }
     }
 
+    pub(super) fn allow_tf32(allowed: bool) {
+        slm_ops::torch_build::allow_tf32(allowed);
+    }
+
     pub(super) fn peak_memory(device: &Device) -> Option<DeviceMemory> {
         let [allocated_bytes, reserved_bytes] = slm_ops::cuda::peak_bytes(device)?;
         Some(DeviceMemory {
@@ -190,6 +205,8 @@ mod libtorch {
     pub(super) fn open(spec: &str) -> Result<Device, ModelError> {
         Err(ModelError::NotBuilt { spec: spec.into() })
     }
+
+    pub(super) fn allow_tf32(_: bool) {}
 
     pub(super) fn peak_memory(_: &Device) -> Option<DeviceMemory> {
         None
@@ -235,5 +252,20 @@ mod tests {
         assert_eq!(name(&open("libtorch:cpu").unwrap()), "libtorch:cpu");
         let error = open("libtorch:cuda:99").unwrap_err();
         assert!(error.to_string().contains("CUDA devices"), "{error}");
+    }
+
+    #[cfg(feature = "libtorch")]
+    #[test]
+    fn opening_for_a_recipe_sets_the_precision_of_its_products() {
+        let mut model = ModelSection {
+            device: "libtorch:cpu".into(),
+            tf32: true,
+            ..ModelSection::default()
+        };
+        open_for(&model).unwrap();
+        assert!(slm_ops::torch_build::tf32_is_allowed());
+        model.tf32 = false;
+        open_for(&model).unwrap();
+        assert!(!slm_ops::torch_build::tf32_is_allowed());
     }
 }

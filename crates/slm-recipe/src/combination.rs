@@ -53,6 +53,7 @@ pub(crate) fn contradictions(
     it.names();
     it.start();
     it.scratch_config();
+    it.precision();
     it.quantization();
     it.split();
     it.sources();

@@ -564,6 +564,20 @@ fn a_recipe_that_cannot_be_read() {
 }
 
 #[test]
+fn tf32_is_of_f32() {
+    let of = |model: &str| {
+        let text =
+            format!("[[data.train]]\npath = \"rows\"\n[model]\nbase_model = \"base\"\n{model}");
+        problems(&text, &[])
+    };
+    assert!(of("tf32 = true").is_empty());
+    assert_eq!(
+        of("tf32 = true\ndtype = \"bf16\""),
+        ["r.toml:5:1 `model.tf32` is about products of f32: it needs `model.dtype = \"f32\"`"]
+    );
+}
+
+#[test]
 fn a_quantized_base_is_frozen_and_taken_whole() {
     let of = |model: &str, more: &str| {
         let text = format!(

@@ -70,6 +70,7 @@ fn overrides_win_and_bare_words_are_texts() {
         "train.learning_rate=1e-4",
         "train.num_train_epochs=2",
         "train.per_device_train_batch_size=auto",
+        "model.tf32=true",
         "model.base_model=models/Some-Model",
         "model.revision=0123456",
         "name=7",
@@ -94,6 +95,7 @@ fn overrides_win_and_bare_words_are_texts() {
         ("7", Some("0123456"))
     );
     assert_eq!(recipe.model.base_model, "models/Some-Model");
+    assert!(recipe.model.tf32);
     assert_eq!(recipe.train.per_device_train_batch_size, BatchSize::Auto);
     assert_eq!(
         (
