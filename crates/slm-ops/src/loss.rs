@@ -47,6 +47,15 @@ pub enum TokenWeights {
 }
 
 impl TokenWeights {
+    /// The same, `factor` times as large.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        match self {
+            Self::Same(weight) => Self::Same(factor * weight),
+            Self::Each(weights) => Self::Each(weights.mul_scalar(factor)),
+        }
+    }
+
     /// The weights of `n` tokens, `[n]` in f32.
     pub(crate) fn each(&self, n: usize, device: &Device) -> Tensor<1> {
         match self {

@@ -7,6 +7,7 @@ mod error;
 mod exact;
 mod fit;
 mod gradients;
+mod loss_scale;
 mod memory;
 mod neftune;
 mod optimizer;
@@ -29,6 +30,7 @@ pub use gradients::{
     Gradients, LossOptions, TokenMeans, held_out_means, judged_loss_and_gradients,
     loss_and_gradients,
 };
+pub use loss_scale::LossScale;
 pub use memory::Memory;
 pub use optimizer::Optimizer;
 pub use plateau::Plateau;

@@ -19,7 +19,9 @@ use self::evaluation::HeldOut;
 use self::plan::Plan;
 use self::preferences::Preferences;
 use crate::pace::Pace;
-use crate::{Optimizer, Plateau, Reference, Schedule, State, TrainError, latest_checkpoint};
+use crate::{
+    LossScale, Optimizer, Plateau, Reference, Schedule, State, TrainError, latest_checkpoint,
+};
 
 /// The rows of a run.
 #[derive(Clone, Copy, Debug)]
@@ -156,6 +158,7 @@ impl<'a> Trainer<'a> {
             optimizer: Optimizer::new(section, options.loraplus_lr_ratio),
             state: State {
                 plateau: Plateau::new(section),
+                loss_scale: LossScale::of(decoder),
                 ..State::default()
             },
             started: Instant::now(),

@@ -66,16 +66,15 @@ impl Trainer<'_> {
         let sums = losses.iter().map(|it| it.tokens).sum();
         let mut means = TokenMeans::new(sums, learned_tokens.max(1));
         means.loss = judged.map_or(means.loss, |judged| judged.loss);
-        let grad_norm = norm.map_or(0.0, |norm| f64::from(norm.into_scalar::<f32>()));
-        let spike_factor = self.options.section.loss_spike_factor;
-        let fault = watchdog::watch(means.loss, &self.state.recent_losses, spike_factor)
-            .or((!grad_norm.is_finite()).then_some(Fault::GradNorm(grad_norm)));
-        if let Some(fault) = fault {
+        let norm = norm.map_or(0.0, |norm| f64::from(norm.into_scalar::<f32>()));
+        let grad_norm = norm / self.loss_scale();
+        if let Some(fault) = self.fault(means.loss, grad_norm, emit) {
             return Err(self.stop_before(decoder, &group, &losses, fault, emit)?);
         }
         let lr = self.lr();
-        let clip = clip_factor(grad_norm, self.options.section.max_grad_norm);
-        self.optimizer.step(decoder, gradients, lr, clip);
+        if grad_norm.is_finite() {
+            self.learn(decoder, gradients, grad_norm, lr);
+        }
         lap(Part::Optimizer);
 
         self.state.step += 1;
@@ -84,7 +83,7 @@ impl Trainer<'_> {
         if self.state.step == 1 {
             self.state.first_loss = means.loss;
         }
-        if spike_factor > 0.0 && learned_tokens > 0 {
+        if self.options.section.loss_spike_factor > 0.0 && learned_tokens > 0 {
             watchdog::remember(&mut self.state.recent_losses, means.loss);
         }
         let left = self.total_steps - self.state.step;
@@ -104,6 +103,40 @@ impl Trainer<'_> {
             tokens_per_s,
             eta_s,
         })
+    }
+
+    /// What the gradients of the next step are multiplied by.
+    fn loss_scale(&self) -> f64 {
+        self.state.loss_scale.map_or(1.0, |scale| scale.factor)
+    }
+
+    /// What stops the run before a step. Gradients that overflow at a loss scale are passed over, and told.
+    fn fault(&mut self, loss: f64, grad_norm: f64, emit: Emit<'_>) -> Option<Fault> {
+        let spike_factor = self.options.section.loss_spike_factor;
+        let fault = watchdog::watch(loss, &self.state.recent_losses, spike_factor);
+        if fault.is_some() || grad_norm.is_finite() {
+            return fault;
+        }
+        let scale = self.state.loss_scale.as_mut();
+        let Some(scale) = scale.and_then(|scale| scale.give_way().then_some(*scale)) else {
+            return Some(Fault::GradNorm(grad_norm));
+        };
+        let (step, factor) = (self.state.step + 1, scale.factor);
+        let text = format!(
+            "step {step} was passed over: its gradients overflow f16; the loss is scaled by {factor} from now on"
+        );
+        emit(Event::Note { text });
+        None
+    }
+
+    /// Changes the weights by gradients whose norm is `grad_norm` without the loss scale.
+    fn learn(&mut self, decoder: &mut Decoder, gradients: Gradients, grad_norm: f64, lr: f64) {
+        let clip = clip_factor(grad_norm, self.options.section.max_grad_norm);
+        let factor = clip / self.loss_scale();
+        self.optimizer.step(decoder, gradients, lr, factor);
+        if let Some(scale) = &mut self.state.loss_scale {
+            scale.keep();
+        }
     }
 
     /// Places in the batches of the next step, padding included.
@@ -173,6 +206,7 @@ impl Trainer<'_> {
         let section = &self.options.section;
         let draw = self.options.seed ^ ((self.state.step as u64) << 20 | i as u64);
         LossOptions {
+            loss_scale: self.loss_scale(),
             label_smoothing: section.label_smoothing_factor,
             gradient_checkpointing: section.gradient_checkpointing,
             neftune_noise_alpha: section.neftune_noise_alpha,

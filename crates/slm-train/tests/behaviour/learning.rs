@@ -48,9 +48,9 @@ fn accumulated_micro_batches_equal_one_large_batch() {
     }
 }
 
-/// The mean loss over all learned tokens of rows, and the gradients of it in the order of the weights.
-fn epoch(decoder: &Decoder, rows: &[Sample], packing: bool, batch_size: usize) -> (f64, Vec<f32>) {
-    let options = BatchOptions {
+/// Batches of this many rows.
+pub(crate) fn options(batch_size: usize, packing: bool) -> BatchOptions {
+    BatchOptions {
         batch_size,
         max_length: 24,
         packing,
@@ -59,8 +59,12 @@ fn epoch(decoder: &Decoder, rows: &[Sample], packing: bool, batch_size: usize) -
         shares: Vec::new(),
         seed: 5,
         epoch: 0,
-    };
-    let plan = batches(rows, &options);
+    }
+}
+
+/// The mean loss over all learned tokens of rows, and the gradients of it in the order of the weights.
+fn epoch(decoder: &Decoder, rows: &[Sample], packing: bool, batch_size: usize) -> (f64, Vec<f32>) {
+    let plan = batches(rows, &options(batch_size, packing));
     let learned = plan.iter().map(|batch| batch.learned).sum();
     let (mut gradients, mut loss) = (Gradients::new(), 0.0);
     for batch in plan.iter() {
