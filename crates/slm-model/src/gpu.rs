@@ -80,10 +80,7 @@ impl Unused {
 }
 
 /// What decides whether a GPU can be used.
-#[cfg_attr(
-    not(feature = "libtorch"),
-    expect(dead_code, reason = "there is nothing to decide")
-)]
+#[cfg(any(test, feature = "libtorch"))]
 #[derive(Clone, Copy, Debug)]
 struct Facts {
     /// Versions of CUDA, major and minor: that of libtorch, and the newest that the driver runs.
@@ -93,7 +90,7 @@ struct Facts {
     gpus: usize,
 }
 
-#[cfg_attr(not(feature = "libtorch"), expect(dead_code, reason = "as above"))]
+#[cfg(any(test, feature = "libtorch"))]
 impl Facts {
     /// A driver runs every CUDA of its major version, and older ones.
     fn unused(self) -> Option<Unused> {
@@ -136,7 +133,7 @@ fn version_in(text: &str) -> Option<String> {
     words.find(is_version).map(str::to_owned)
 }
 
-#[cfg_attr(not(feature = "libtorch"), expect(dead_code, reason = "as above"))]
+#[cfg(any(test, feature = "libtorch"))]
 fn dotted<T: std::fmt::Display>([major, minor]: [T; 2]) -> String {
     format!("{major}.{minor}")
 }
