@@ -2,6 +2,7 @@
 
 mod evaluation;
 mod keeping;
+mod learning;
 mod plan;
 mod preferences;
 mod step;
