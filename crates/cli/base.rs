@@ -88,7 +88,7 @@ impl Base {
 
     /// The weights, before any training.
     pub(crate) fn decoder(&self, recipe: &Recipe) -> Result<Decoder> {
-        let device = device::open(&recipe.model.device)?;
+        let device = device::open_for(&recipe.model)?;
         match (recipe.model.init, &self.folder) {
             (Init::Pretrained, Some(folder)) => Decoder::load_quantized(
                 folder,

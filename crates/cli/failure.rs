@@ -16,10 +16,14 @@ use slm_run::RunError;
 use slm_text::TextError;
 use slm_train::TrainError;
 
+use crate::exhaustion::Exhausted;
+
 /// A stage failed.
 const STAGE: u8 = 1;
 /// Fix the arguments, the recipe or the data.
 const INPUT: u8 = 2;
+/// Will not fit into the memory.
+const NO_ROOM: u8 = 5;
 /// An artifact does not match what was trained.
 const MISMATCH: u8 = 6;
 /// Interrupted after a checkpoint was written.
@@ -123,8 +127,15 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<String
         let is_ours = matches!(it, ModelError::Io(_) | ModelError::Download { .. });
         return Some((if is_ours { STAGE } else { INPUT }, it.hint()));
     }
+    if cause.is::<Exhausted>() {
+        return Some((NO_ROOM, Some(Exhausted::HINT.into())));
+    }
     if let Some(it) = cause.downcast_ref::<TrainError>() {
-        return Some((STAGE, it.hint()));
+        let code = match it {
+            TrainError::WillNotFit { .. } => NO_ROOM,
+            _ => STAGE,
+        };
+        return Some((code, it.hint()));
     }
     if let Some(it) = cause.downcast_ref::<EvalError>() {
         return Some((STAGE, it.hint()));
@@ -174,6 +185,17 @@ mod tests {
         let missing: Result<(), _> = Err(RunError::Missing { path: "a".into() });
         assert_eq!(diagnose(&missing.context("no run").unwrap_err()).0, 2);
         assert_eq!(diagnose(&Error::msg("?")).0, 1);
+        let full = TrainError::WillNotFit {
+            needed_bytes: 3,
+            free_bytes: 2,
+            row_tokens: 1,
+        };
+        assert_eq!(diagnose(&Error::new(full)).0, 5);
+        let panic =
+            || -> anyhow::Result<()> { panic!("CUDA out of memory. Tried to allocate 2 GiB") };
+        let (code, hint) = diagnose(&crate::exhaustion::caught(panic).unwrap_err());
+        assert_eq!(code, 5);
+        assert!(hint.unwrap().contains("gradient_checkpointing"));
         let stopped = Interrupted {
             run: "runs/x".into(),
             step: 3,

@@ -47,6 +47,17 @@ impl Machine {
     }
 }
 
+/// Memory that can be had without swapping; `None` where the system does not tell.
+pub(crate) fn available_memory_bytes() -> Option<u64> {
+    let memory = MemoryRefreshKind::nothing().with_ram();
+    let looked_at = RefreshKind::nothing().with_memory(memory);
+    Some(
+        System::new_with_specifics(looked_at)
+            .ok()?
+            .available_memory(),
+    )
+}
+
 /// The most memory that this process has held so far; `None` where the system does not tell.
 pub(crate) fn peak_memory_bytes() -> Option<u64> {
     // Linux. `VmHWM:     1234 kB`, in units of 1,024 bytes.

@@ -2,8 +2,11 @@
 
 mod args;
 mod base;
+mod batch;
 mod commands;
+mod exhaustion;
 mod failure;
+mod graphics;
 mod history;
 mod interrupt;
 mod library;
@@ -38,7 +41,8 @@ fn main() -> ExitCode {
     #[cfg(all(feature = "libtorch", target_os = "linux"))]
     threads::sleep_soon(&arguments.verb);
     let mut terminal = Terminal::new(arguments.quiet, arguments.offline);
-    match dispatch(arguments.verb, &mut terminal) {
+    exhaustion::hush();
+    match exhaustion::caught(|| dispatch(arguments.verb, &mut terminal)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::print(&error),
     }

@@ -5,11 +5,13 @@ use std::{collections::BTreeMap, io::Write};
 use anyhow::Result;
 use serde::Serialize;
 use slm_data::{BatchOptions, Side};
-use slm_model::{device, quant_scheme};
-use slm_recipe::{EvalTask, Method, Objective, Recipe};
-use slm_train::{Memory, batches_per_epoch, total_steps};
+use slm_model::device::{self, Place};
+use slm_model::quant_scheme;
+use slm_recipe::{BatchSize, EvalTask, Method, Recipe};
+use slm_train::{Fit, Memory, batches_per_epoch, total_steps};
 
 use crate::{
+    batch,
     preview::Preview,
     table::{Table, size, thousands},
     walk::tasks,
@@ -36,7 +38,10 @@ pub(crate) struct Plan {
     left_out_rows: usize,
     tokens: usize,
     learned_tokens: usize,
+    micro_batch_rows: usize,
     batch_rows: usize,
+    /// What was chosen for `per_device_train_batch_size = "auto"`.
+    auto: Option<String>,
     epochs: f64,
     steps: usize,
     tasks: BTreeMap<String, usize>,
@@ -44,7 +49,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn of(recipe: &Recipe, preview: &Preview) -> Result<Self> {
+    /// `fit` is what `auto` was settled on.
+    pub(crate) fn of(recipe: &Recipe, preview: &Preview, fit: Option<Fit>) -> Result<Self> {
         let config = preview.base.config(recipe)?;
         let device = device::open(&recipe.model.device)?;
         let manifest = preview.shards.manifest();
@@ -66,14 +72,16 @@ impl Plan {
             parameters: config.n_params(),
             weights_bytes: config.size_bytes(recipe.model.dtype, quant_scheme(&recipe.model)),
             weights_bytes_unquantized: config.size_bytes(recipe.model.dtype, None),
-            memory: Memory::of(&config, recipe, micro_batch_tokens),
+            memory: Memory::of(&config, recipe, Place::of(&device), micro_batch_tokens),
             micro_batch_tokens,
             train_rows: train.rows,
             held_out_rows: held_out.rows,
             left_out_rows: train.dropped.total() + held_out.dropped.total(),
             tokens: train.tokens,
             learned_tokens: train.learned_tokens,
-            batch_rows: section.per_device_train_batch_size * section.gradient_accumulation_steps,
+            micro_batch_rows: micro_batch_rows(recipe),
+            batch_rows: micro_batch_rows(recipe) * section.gradient_accumulation_steps,
+            auto: fit.as_ref().map(batch::told),
             epochs,
             steps,
             tasks: tasks(recipe, &preview.shards, &preview.base.tokenizer)?
@@ -100,6 +108,9 @@ impl Plan {
         ]);
         table.row(["weights".into(), self.weights()]);
         table.row(["memory".into(), self.memory()]);
+        if let Some(auto) = &self.auto {
+            table.row(["auto batch".into(), auto.clone()]);
+        }
         table.row(["device".into(), self.device.clone()]);
         table.row([
             "rows".into(),
@@ -166,23 +177,21 @@ impl Plan {
 
 /// Tokens of a micro-batch that has the longest row, padding included.
 fn largest_micro_batch(recipe: &Recipe, preview: &Preview) -> usize {
-    let longest = preview.shards.train().iter().map(|row| row.ids.len()).max();
-    let length = match recipe.data.packing {
-        true => recipe.model.max_length,
-        false => longest.unwrap_or_default(),
-    };
-    let answers = match recipe.train.objective {
-        Objective::Dpo | Objective::Orpo => 2,
-        _ => 1,
-    };
-    recipe.train.per_device_train_batch_size * answers * length
+    let length = batch::longest_row(recipe, preview.shards.train());
+    micro_batch_rows(recipe) * batch::answers(recipe) * length
+}
+
+/// Rows of a micro-batch, which are settled by now.
+fn micro_batch_rows(recipe: &Recipe) -> usize {
+    let rows = recipe.train.per_device_train_batch_size.rows();
+    rows.unwrap_or(BatchSize::ROWS_OF_A_STEP)
 }
 
 /// Optimizer steps, and the passes over the rows that they make.
 fn steps(recipe: &Recipe, preview: &Preview) -> (usize, f64) {
     let section = &recipe.train;
     let options = BatchOptions {
-        batch_size: section.per_device_train_batch_size,
+        batch_size: micro_batch_rows(recipe),
         max_length: recipe.model.max_length,
         packing: recipe.data.packing,
         shuffle: recipe.data.shuffle,

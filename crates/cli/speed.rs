@@ -35,7 +35,8 @@ pub(crate) struct Speed {
     pub(crate) peak_bytes: Option<u64>,
     /// Of the GPU, while it trained; none on a processor.
     pub(crate) device_peak: Option<DeviceMemory>,
-    /// What the shapes foretell of a step; none without one.
+    /// What the shapes foretell of a step, together and by part; none without one.
+    pub(crate) expected_bytes: Option<usize>,
     pub(crate) expected: Option<Memory>,
     /// Pages that the measured steps had to be given, instead of using those of earlier ones again.
     pub(crate) fresh_pages: Option<u64>,

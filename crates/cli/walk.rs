@@ -21,6 +21,7 @@ use slm_run::{Event, RunDir, StageStatus};
 use crate::{
     args::RecipeArguments,
     base::{self, Base},
+    batch, exhaustion,
     failure::refuse,
     reporter::Reporter,
     terminal::Terminal,
@@ -45,11 +46,12 @@ impl Walk {
         overwrite: bool,
         terminal: &Terminal,
     ) -> Result<Self> {
-        let recipe = Recipe::load(&arguments.recipe, &arguments.overrides)?;
+        let mut recipe = Recipe::load(&arguments.recipe, &arguments.overrides)?;
         let root = PathBuf::from(&recipe.output_dir);
         if overwrite {
             remove_run(&root)?;
         }
+        batch::adopt(&mut recipe, &root);
         refuse_other_recipe(&recipe, &root, &arguments.recipe)?;
         base::check(&recipe, terminal.offline)?;
         let written = fs_err::read_to_string(&arguments.recipe)?;
@@ -143,7 +145,7 @@ impl Walk {
         }
         self.run.start_stage(name, digest)?;
         self.tell(name, StageStatus::Started);
-        match work(&mut self.run, &mut self.reporter) {
+        match exhaustion::caught(|| work(&mut self.run, &mut self.reporter)) {
             Ok(outputs) => {
                 self.run.finish_stage(name, digest, &outputs)?;
                 self.tell(name, StageStatus::Done);

@@ -6,11 +6,13 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use slm_data::Sample;
 use slm_model::{Decoder, DecoderConfig, device, locate, quant_scheme};
-use slm_recipe::{Init, Objective, Recipe};
+use slm_recipe::{BatchSize, Init, Objective, Recipe};
 use slm_train::{Corpus, Options, Reference, Trainer};
 use tempfile::TempDir;
 
-use crate::{args::BenchArguments, base::make_trainable, preview::Preview, reporter::Reporter};
+use crate::{
+    args::BenchArguments, base::make_trainable, batch, preview::Preview, reporter::Reporter,
+};
 
 /// Rows to be trained on, and the base that learns them.
 pub(crate) struct Workload {
@@ -49,19 +51,13 @@ impl Workload {
         let steps = arguments.steps + steps_by_part(arguments.steps);
         section.max_steps = (arguments.warmup + steps).max(1);
         if let Some(batch) = arguments.batch {
-            section.per_device_train_batch_size = batch;
+            section.per_device_train_batch_size = BatchSize::Rows(batch);
         }
         if arguments.length.is_some() {
             section.objective = Objective::Sft;
             recipe.data.packing = false;
         }
-        let shape = WorkloadShape {
-            batch: recipe.train.per_device_train_batch_size,
-            micro_batches: recipe.train.gradient_accumulation_steps,
-            length: arguments.length,
-            random_weights: arguments.random_weights,
-        };
-        let needs_preview = shape.length.is_none() || recipe.model.init == Init::Scratch;
+        let needs_preview = arguments.length.is_none() || recipe.model.init == Init::Scratch;
         let preview = match needs_preview {
             true => Some(Preview::of(&recipe, offline, reporter)?),
             false => None,
@@ -74,6 +70,19 @@ impl Workload {
                 let config = DecoderConfig::read(&folder)?;
                 (Some(folder), config)
             }
+        };
+        let rows = preview.as_ref().map(|preview| preview.shards.train());
+        let longest = match (arguments.length, rows) {
+            (None, Some(rows)) => batch::longest_row(&recipe, rows),
+            (length, _) => length.unwrap_or(recipe.model.max_length),
+        };
+        batch::settle(&mut recipe, &config, longest)?;
+        let rows = recipe.train.per_device_train_batch_size.rows();
+        let shape = WorkloadShape {
+            batch: rows.unwrap_or(BatchSize::ROWS_OF_A_STEP),
+            micro_batches: recipe.train.gradient_accumulation_steps,
+            length: arguments.length,
+            random_weights: arguments.random_weights,
         };
         let n_rows = shape.batch * shape.micro_batches * recipe.train.max_steps;
         let random_rows = shape.length.map(|length| {
@@ -94,7 +103,7 @@ impl Workload {
     /// The base with what the recipe trains of it.
     pub(crate) fn decoder(&self) -> Result<Decoder> {
         let (recipe, model) = (&self.recipe, &self.recipe.model);
-        let device = device::open(&model.device)?;
+        let device = device::open_for(model)?;
         let (dtype, scheme) = (model.dtype, quant_scheme(model));
         let mut decoder = match &self.folder {
             Some(folder) if !self.shape.random_weights && model.init == Init::Pretrained => {

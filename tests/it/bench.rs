@@ -141,6 +141,27 @@ fn memory_is_foretold() {
     }
 }
 
+/// Told before anything is made, with the exit code for it.
+#[test]
+fn a_row_that_no_machine_has_room_for_will_not_fit() {
+    let shape = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/shapes/15m");
+    let base = format!("model.base_model={shape}");
+    let shown = Sandbox::new().run(&[
+        "bench",
+        "adapter.toml",
+        &base,
+        "--random-weights",
+        "--length=1000000000",
+        "train.per_device_train_batch_size=auto",
+    ]);
+    assert!(shown.starts_with("exit code: 5\n"), "{shown}");
+    assert!(
+        shown.contains("error: a row of 1000000000 tokens needs"),
+        "{shown}"
+    );
+    assert!(shown.contains("hint: keep the base in"), "{shown}");
+}
+
 #[test]
 fn bench_refuses_a_row_of_one_token() {
     let sandbox = Sandbox::new();

@@ -156,7 +156,24 @@ fn doctor_reports_the_build_and_the_machine() {
         .iter()
         .any(|it| it["spec"] == "libtorch:cpu" && it["built"] == true);
     assert_eq!(built, cfg!(feature = "libtorch"));
+    // With a GPU there is no reason against it, and without one there is.
+    let gpu = &report["gpu"];
+    let is_gpu = |it: &&serde_json::Value| !it["spec"].as_str().unwrap().ends_with("cpu");
+    let mut gpus = backends.iter().filter(is_gpu);
+    assert_eq!(gpu["unused"].is_null(), gpus.any(|it| it["usable"] == true));
+    assert_eq!(gpu["libtorch"].is_object(), built);
+    if built {
+        assert!(
+            gpu["libtorch"]["version"]
+                .as_str()
+                .unwrap()
+                .starts_with("2.")
+        );
+    } else {
+        assert_eq!(gpu["unused"]["reason"], "not_built");
+    }
     let text = sandbox.succeeds(&["doctor"]);
+    assert!(text.contains("NVIDIA driver"), "{text}");
     assert!(
         text.contains("cores") && text.contains("libtorch:cuda:N"),
         "{text}"

@@ -206,6 +206,29 @@ fn a_run_is_measured_and_exported_again() {
     ");
 }
 
+/// What `auto` is settled on is written down, and is not settled again.
+#[test]
+fn an_automatic_batch_size_is_written_down() {
+    let sandbox = Sandbox::with_base();
+    let auto = "train.per_device_train_batch_size=auto";
+    let plan = &sandbox.json(&["check", "adapter.toml", auto, "--json"])["plan"];
+    assert_eq!(plan["micro_batch_rows"], 32);
+    assert_eq!(plan["auto"], "32 rows at a time, once a step");
+    let text = sandbox.succeeds(&["check", "adapter.toml", auto]);
+    assert!(text.contains("of 32 rows"), "{text}");
+
+    sandbox.succeeds(&["train", "adapter.toml", auto, "--quiet"]);
+    let resolved = sandbox.read("runs/adapter/recipe.resolved.toml");
+    assert!(
+        resolved.contains("per_device_train_batch_size = 32\n"),
+        "{resolved}"
+    );
+    assert!(resolved.contains("gradient_accumulation_steps = 1\n"));
+    let again = sandbox.succeeds(&["train", "adapter.toml", auto, "--json"]);
+    let is_skipped = |line: &str| line.contains("\"train\"") && line.contains("skipped");
+    assert!(again.lines().any(is_skipped), "{again}");
+}
+
 #[test]
 fn the_base_of_a_recipe_is_measured_without_a_run() {
     let sandbox = Sandbox::with_base();

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use slm_model::{device, matmul_flops};
+use slm_model::device::{self, Place};
+use slm_model::matmul_flops;
 use slm_recipe::Quantization;
 use slm_run::write_file_atomic;
 use slm_train::{Memory, measure_steps};
@@ -50,7 +51,8 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
         .transpose()?;
     let expected = places.map(|places| {
         let micro_batch = places.div_ceil(workload.shape.micro_batches);
-        Memory::of(&workload.config, recipe, micro_batch)
+        let place = Place::of(decoder.device());
+        Memory::of(&workload.config, recipe, place, micro_batch)
     });
     let device_peak = device::peak_memory(decoder.device());
     let mut generation = Vec::new();
@@ -84,6 +86,7 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
         fresh_pages: pages,
         peak_bytes: peak_memory_bytes(),
         device_peak,
+        expected_bytes: expected.map(|expected| expected.total_bytes()),
         expected,
     };
     if let Some(path) = &arguments.out {

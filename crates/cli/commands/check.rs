@@ -5,14 +5,18 @@ use serde_json::json;
 use slm_recipe::Recipe;
 
 use crate::{
-    args::RecipeArguments, plan::Plan, preview::Preview, reporter::Reporter, terminal::Terminal,
+    args::RecipeArguments, batch, plan::Plan, preview::Preview, reporter::Reporter,
+    terminal::Terminal,
 };
 
 pub(crate) fn run(arguments: RecipeArguments, terminal: &mut Terminal) -> Result<()> {
-    let recipe = Recipe::load(&arguments.recipe, &arguments.overrides)?;
+    let mut recipe = Recipe::load(&arguments.recipe, &arguments.overrides)?;
     let mut reporter = Reporter::warnings(terminal);
     let preview = Preview::of(&recipe, terminal.offline, &mut reporter)?;
-    let plan = Plan::of(&recipe, &preview)?;
+    let longest = batch::longest_row(&recipe, preview.shards.train());
+    let config = preview.base.config(&recipe)?;
+    let fit = batch::settle(&mut recipe, &config, longest)?;
+    let plan = Plan::of(&recipe, &preview, fit)?;
     if arguments.output.json {
         return terminal.json(&json!({"plan": plan, "recipe": recipe}));
     }

@@ -3,10 +3,11 @@
 use std::{io::Write, path::Path};
 
 use serde_json::json;
-use slm_model::device;
+use slm_model::{device, gpu};
 
 use crate::{
     args::JsonArguments,
+    graphics,
     machine::Machine,
     table::{Table, size},
     terminal::Terminal,
@@ -15,6 +16,7 @@ use crate::{
 pub(crate) fn run(output: JsonArguments, terminal: &mut Terminal) -> anyhow::Result<()> {
     let machine = Machine::look(Path::new("."));
     let backends = device::available();
+    let gpus = gpu::report();
     if output.json {
         return terminal.json(&json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -27,6 +29,7 @@ pub(crate) fn run(output: JsonArguments, terminal: &mut Terminal) -> anyhow::Res
             "memory_available_bytes": machine.memory_available_bytes,
             "disk_available_bytes": machine.disk_available_bytes,
             "backends": backends,
+            "gpu": gpus,
         }));
     }
     let known = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), size);
@@ -35,10 +38,9 @@ pub(crate) fn run(output: JsonArguments, terminal: &mut Terminal) -> anyhow::Res
     let mut table = Table::new(&[]);
     table.row(["slm-tune".into(), env!("CARGO_PKG_VERSION").into()]);
     table.row(["features".into(), machine.features.join(", ")]);
-    let libtorch = machine
-        .libtorch
-        .unwrap_or_else(|| "`LIBTORCH` is not set".into());
-    table.row(["libtorch".into(), libtorch]);
+    for row in graphics::rows(&gpus, machine.libtorch) {
+        table.row(row);
+    }
     table.row(["system".into(), machine.os]);
     table.row(["processor".into(), machine.cpu]);
     table.row(["cores".into(), machine.cores.to_string()]);

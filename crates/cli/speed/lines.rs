@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
+use slm_model::device::DeviceMemory;
 
 use super::{GenerationSpeed, Speed, TrainingSpeed};
 use crate::table::{Table, percent, size, thousands};
@@ -18,6 +19,9 @@ impl Speed {
             table.row(["steps".into(), self.steps(training)]);
             table.row(["tokens/s".into(), training.tokens()]);
             table.row(["GFLOP/s".into(), training.work(self.matmul_flops)]);
+        }
+        if let Some(peak) = self.device_peak {
+            table.row(["GPU memory".into(), of_gpu(peak, self.expected_bytes)]);
         }
         table.row(["memory".into(), self.memory()]);
         for it in &self.generation {
@@ -46,9 +50,9 @@ impl Speed {
 
     fn memory(&self) -> String {
         let known = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), size);
-        let expected = self.expected.map_or_else(String::new, |expected| {
-            format!(" ({} foretold)", size(expected.total_bytes() as u64))
-        });
+        // On a GPU that is not the memory that was foretold.
+        let expected = self.expected_bytes.filter(|_| self.device_peak.is_none());
+        let expected = foretold(expected);
         format!(
             "{} at most{expected}, {} after loading ({:.1} s)",
             known(self.peak_bytes),
@@ -56,6 +60,22 @@ impl Speed {
             self.load_s
         )
     }
+}
+
+/// What a GPU held while it trained.
+fn of_gpu(peak: DeviceMemory, expected: Option<usize>) -> String {
+    format!(
+        "{} at most{}, {} taken from the driver",
+        size(peak.allocated_bytes),
+        foretold(expected),
+        size(peak.reserved_bytes)
+    )
+}
+
+fn foretold(expected: Option<usize>) -> String {
+    expected.map_or_else(String::new, |bytes| {
+        format!(" ({} foretold)", size(bytes as u64))
+    })
 }
 
 impl TrainingSpeed {
@@ -108,5 +128,26 @@ impl GenerationSpeed {
             "{prompts} of {} tokens: {:.1} tokens/s read, {:.1} written",
             self.prompt, self.prefill_tokens_per_s, self.decode_tokens_per_s
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_is_measured_beside_what_was_foretold() {
+        let peak = DeviceMemory {
+            allocated_bytes: 10_878_653_440,
+            reserved_bytes: 12_400_000_000,
+        };
+        assert_eq!(
+            of_gpu(peak, Some(11_020_000_000)),
+            "10.9 GB at most (11.0 GB foretold), 12.4 GB taken from the driver"
+        );
+        assert_eq!(
+            of_gpu(peak, None),
+            "10.9 GB at most, 12.4 GB taken from the driver"
+        );
     }
 }

@@ -15,6 +15,7 @@ use super::log::{Log, METRICS, TENSORBOARD};
 use super::{Task, Walk};
 use crate::{
     base::{Base, make_trainable},
+    batch,
     failure::{Interrupted, refuse},
     interrupt, mask,
     reporter::Reporter,
@@ -38,6 +39,7 @@ impl Walk {
         tasks: &[Task],
     ) -> Result<Student> {
         check_answers(self.recipe.train.objective, shards)?;
+        self.settle(base, shards)?;
         let digest = self.training_inputs(base)?;
         self.refuse_changed("weights of the base", "train", &digest)?;
         let mut decoder = self.untrained(base)?;
@@ -84,6 +86,22 @@ impl Walk {
             Some(outcome) => Ok(Student { decoder, outcome }),
             None => self.taken_up(decoder),
         }
+    }
+
+    /// Chooses the rows of a micro-batch where the recipe does not, and writes down what was chosen.
+    fn settle(&mut self, base: &Base, shards: &Shards) -> Result<()> {
+        let config = base.config(&self.recipe)?;
+        let longest = batch::longest_row(&self.recipe, shards.train());
+        if let Some(fit) = batch::settle(&mut self.recipe, &config, longest)? {
+            let written = fs_err::read_to_string(self.run.path("recipe.toml"))?;
+            self.run.write_recipe(&written, &self.recipe.to_toml())?;
+            let text = format!(
+                "`train.per_device_train_batch_size = \"auto\"`: {}",
+                batch::told(&fit)
+            );
+            self.reporter.show(Event::Note { text });
+        }
+        Ok(())
     }
 
     /// Says that modules are one weight where the recipe names them to be trained whole.

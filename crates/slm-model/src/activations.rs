@@ -32,6 +32,18 @@ impl DecoderConfig {
         norms + of_heads + inputs + attention + feed_forward + pairs * rank
     }
 
+    /// Statistics in f32 that it keeps beside them: a root for each norm, and a sum for each head.
+    pub fn statistics_per_token(&self) -> usize {
+        let names = &self.family.names;
+        let norms = [
+            names.attention_in_norm,
+            names.ff_in_norm,
+            names.attention_out_norm,
+            names.ff_out_norm,
+        ];
+        norms.iter().flatten().count() + self.num_attention_heads
+    }
+
     /// The widest that a layer's inner values are at a time: what flows back into a feed-forward half.
     pub fn flowing_per_token(&self) -> usize {
         3 * self.intermediate_size + 2 * self.hidden_size

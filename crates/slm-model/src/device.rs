@@ -1,6 +1,7 @@
 //! Where tensors live. The only file that names a backend.
 
 use burn::tensor::Device;
+use slm_recipe::ModelSection;
 
 use crate::ModelError;
 
@@ -29,6 +30,16 @@ pub fn open(spec: &str) -> Result<Device, ModelError> {
     }
 }
 
+/// Opens the device of a recipe for its precision: `model.tf32` is a switch of the whole process.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn open_for(model: &ModelSection) -> Result<Device, ModelError> {
+    let device = open(&model.device)?;
+    libtorch::allow_tf32(model.tf32);
+    Ok(device)
+}
+
 /// The word of the device that `open` gives for `spec`.
 pub fn name(device: &Device) -> String {
     let text = format!("{device:?}").to_lowercase();
@@ -45,7 +56,28 @@ pub fn name(device: &Device) -> String {
 
 /// Whether `device` computes apart from the processor.
 pub fn is_gpu(device: &Device) -> bool {
-    !name(device).ends_with("cpu")
+    Place::of(device) == Place::Gpu
+}
+
+/// What computes, as far as it matters to how much memory that takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The processor, in Rust.
+    Flex,
+    /// The processor, in libtorch.
+    LibtorchCpu,
+    Gpu,
+}
+
+impl Place {
+    /// Of an open device.
+    pub fn of(device: &Device) -> Self {
+        match name(device).as_str() {
+            "cpu" => Self::Flex,
+            "libtorch:cpu" => Self::LibtorchCpu,
+            _ => Self::Gpu,
+        }
+    }
 }
 
 /// Most memory of a GPU that was in use at once.
@@ -132,6 +164,10 @@ mod libtorch {
         }
     }
 
+    pub(super) fn allow_tf32(allowed: bool) {
+        slm_ops::torch_build::allow_tf32(allowed);
+    }
+
     pub(super) fn peak_memory(device: &Device) -> Option<DeviceMemory> {
         let [allocated_bytes, reserved_bytes] = slm_ops::cuda::peak_bytes(device)?;
         Some(DeviceMemory {
@@ -171,6 +207,8 @@ mod libtorch {
     pub(super) fn open(spec: &str) -> Result<Device, ModelError> {
         Err(ModelError::NotBuilt { spec: spec.into() })
     }
+
+    pub(super) fn allow_tf32(_: bool) {}
 
     pub(super) fn peak_memory(_: &Device) -> Option<DeviceMemory> {
         None
@@ -216,5 +254,20 @@ mod tests {
         assert_eq!(name(&open("libtorch:cpu").unwrap()), "libtorch:cpu");
         let error = open("libtorch:cuda:99").unwrap_err();
         assert!(error.to_string().contains("CUDA devices"), "{error}");
+    }
+
+    #[cfg(feature = "libtorch")]
+    #[test]
+    fn opening_for_a_recipe_sets_the_precision_of_its_products() {
+        let mut model = ModelSection {
+            device: "libtorch:cpu".into(),
+            tf32: true,
+            ..ModelSection::default()
+        };
+        open_for(&model).unwrap();
+        assert!(slm_ops::torch_build::tf32_is_allowed());
+        model.tf32 = false;
+        open_for(&model).unwrap();
+        assert!(!slm_ops::torch_build::tf32_is_allowed());
     }
 }

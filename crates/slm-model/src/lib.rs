@@ -13,6 +13,7 @@ mod families;
 mod family;
 mod feed_forward;
 mod generate;
+pub mod gpu;
 mod keys;
 mod layer;
 mod linear;

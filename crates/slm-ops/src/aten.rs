@@ -56,7 +56,12 @@ unsafe extern "C" {
     fn slm_skip_autograd();
     fn slm_peak_bytes(device: i64, out: *mut i64) -> *mut c_char;
     fn slm_reset_peak(device: i64) -> *mut c_char;
-    fn slm_free_error(error: *mut c_char);
+    fn slm_config(out: *mut *mut c_char) -> *mut c_char;
+    fn slm_library(out: *mut *mut c_char) -> *mut c_char;
+    fn slm_cuda_version(out: *mut i64) -> *mut c_char;
+    fn slm_set_tf32(allowed: bool) -> *mut c_char;
+    fn slm_tf32() -> bool;
+    fn slm_free_text(text: *mut c_char);
 }
 
 /// Where queries look: causally, within a sequence.
@@ -176,6 +181,38 @@ pub(crate) fn reset_peak(index: usize) -> Result<(), String> {
     checked(unsafe { slm_reset_peak(index as i64) })
 }
 
+/// How libtorch was built, in its own words.
+pub(crate) fn config() -> Option<String> {
+    // SAFETY: there is room for one text.
+    text(|out| unsafe { slm_config(out) })
+}
+
+/// The file that libtorch was loaded from.
+pub(crate) fn library() -> Option<String> {
+    // SAFETY: as above.
+    text(|out| unsafe { slm_library(out) })
+}
+
+/// The version of CUDA that libtorch was built for, such as 12080.
+pub(crate) fn cuda_version() -> Option<i64> {
+    let mut version = 0;
+    // SAFETY: there is room for one number.
+    checked(unsafe { slm_cuda_version(&raw mut version) }).ok()?;
+    (version > 0).then_some(version)
+}
+
+/// Whether products of f32 on CUDA may round what they multiply to TF32, from now on, in the whole process.
+pub(crate) fn set_tf32(allowed: bool) {
+    // SAFETY: no conditions.
+    let set = checked(unsafe { slm_set_tf32(allowed) });
+    set.unwrap_or_else(|why| panic!("libtorch: {why}"));
+}
+
+pub(crate) fn tf32() -> bool {
+    // SAFETY: no conditions.
+    unsafe { slm_tf32() }
+}
+
 fn of(x: &Tensor) -> Handle {
     x.as_ptr().cast_mut()
 }
@@ -206,14 +243,26 @@ fn try_new<const N: usize>(
 }
 
 fn checked(error: *mut c_char) -> Result<(), String> {
-    if error.is_null() {
-        return Ok(());
+    taken(error).map_or(Ok(()), Err)
+}
+
+/// The text that `call` leaves.
+fn text(call: impl FnOnce(*mut *mut c_char) -> *mut c_char) -> Option<String> {
+    let mut out = null_mut();
+    checked(call(&raw mut out)).ok()?;
+    taken(out)
+}
+
+/// A text of the other side, which is freed there.
+fn taken(text: *mut c_char) -> Option<String> {
+    if text.is_null() {
+        return None;
     }
-    // SAFETY: a message ends with zero, and is freed once.
-    let why = unsafe { CStr::from_ptr(error) }
+    // SAFETY: a text ends with zero, and is freed once.
+    let copy = unsafe { CStr::from_ptr(text) }
         .to_string_lossy()
         .into_owned();
     // SAFETY: as above.
-    unsafe { slm_free_error(error) };
-    Err(why)
+    unsafe { slm_free_text(text) };
+    Some(copy)
 }

@@ -25,6 +25,8 @@ pub mod feed_forward;
 pub mod fused;
 pub mod gated;
 pub mod gated_linear;
+#[cfg(feature = "libtorch")]
+pub mod gpus;
 pub mod head;
 mod heads;
 pub mod layer_norm;
@@ -41,6 +43,8 @@ pub mod self_attention;
 pub mod sums;
 #[cfg(feature = "libtorch")]
 mod torch;
+#[cfg(feature = "libtorch")]
+pub mod torch_build;
 mod vector;
 pub mod weight;
 

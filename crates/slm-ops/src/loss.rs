@@ -16,6 +16,8 @@ use fused::HeadLoss;
 
 /// How many logits exist at a time (64 MiB in f32); the whole matrix never does.
 pub const LOGITS_AT_ONCE: usize = 16 << 20;
+/// The same on a GPU: enough rows for products at their full rate, which those of a processor have with fewer.
+pub const LOGITS_AT_ONCE_ON_GPU: usize = 128 << 20;
 
 /// How many of `n` rows of logits are held at a time: in chunks as alike as can be, since a chunk of few rows reads the whole
 /// head all the same.
@@ -23,7 +25,8 @@ pub fn rows_at_once(n: usize, vocab: usize) -> usize {
     rows_of_at_most(LOGITS_AT_ONCE, n, vocab)
 }
 
-fn rows_of_at_most(logits: usize, n: usize, vocab: usize) -> usize {
+/// The same of at most `logits` values at a time.
+pub fn rows_of_at_most(logits: usize, n: usize, vocab: usize) -> usize {
     let most = (logits / vocab.max(1)).max(1);
     let chunks = n.div_ceil(most).max(1);
     n.div_ceil(chunks).max(1)
@@ -44,6 +47,15 @@ pub enum TokenWeights {
 }
 
 impl TokenWeights {
+    /// The same, `factor` times as large.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        match self {
+            Self::Same(weight) => Self::Same(factor * weight),
+            Self::Each(weights) => Self::Each(weights.mul_scalar(factor)),
+        }
+    }
+
     /// The weights of `n` tokens, `[n]` in f32.
     pub(crate) fn each(&self, n: usize, device: &Device) -> Tensor<1> {
         match self {

@@ -53,10 +53,12 @@ pub(crate) fn contradictions(
     it.names();
     it.start();
     it.scratch_config();
+    it.precision();
     it.quantization();
     it.split();
     it.sources();
     it.length();
+    it.batch_size();
     it.schedule();
     it.best_metric();
     it.watchdog();

@@ -31,6 +31,6 @@ pub use recipe::{Recipe, SCHEMA_VERSION};
 pub use schema::json_schema;
 pub use tokenizer::TokenizerSection;
 pub use train::{
-    LrSchedulerKwargs, Method, Objective, Optim, Ramp, ReportTo, Scheduler, ThresholdMode,
-    TrainSection,
+    BatchSize, LrSchedulerKwargs, Method, Objective, Optim, Ramp, ReportTo, Scheduler,
+    ThresholdMode, TrainSection,
 };

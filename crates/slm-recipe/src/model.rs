@@ -23,6 +23,8 @@ pub struct ModelSection {
     pub device: String,
     /// Precision of weights and activations.
     pub dtype: Dtype,
+    /// With f32 on CUDA, round what matrices are multiplied with to TF32 (10 bits of mantissa, as f16): faster, and not exact.
+    pub tf32: bool,
     /// How the layers' matrices of a frozen base are kept (QLoRA).
     pub quantization: Quantization,
     /// With `int8`, quantize what the matrices are multiplied with as well, activations and output gradients, a scale per
@@ -47,6 +49,7 @@ impl Default for ModelSection {
             config: None,
             device: "auto".into(),
             dtype: Dtype::F32,
+            tf32: false,
             quantization: Quantization::None,
             int8_activations: true,
             double_quant: true,

@@ -184,7 +184,7 @@ impl Shape {
         }
     }
 
-    /// A text or a list: what is neither is told both.
+    /// A text, a list or a number: what is none of those allowed is told all.
     fn either(
         &mut self,
         path: &str,
@@ -195,11 +195,21 @@ impl Shape {
         let fits = |schema: &&Schema<'_>| match schema.kind() {
             Some(Kind::List(_)) => matches!(node.value, Value::Array(_)),
             Some(Kind::Choice(_)) => matches!(node.value, Value::String(_)),
+            Some(Kind::Integer) => matches!(node.value, Value::Integer(_)),
             _ => false,
         };
         match schemas.iter().find(fits) {
             Some(schema) => self.value(path, node, *schema, root),
-            None => self.wrong_type(path, node, "a string or a list"),
+            None => {
+                let names = schemas.iter().filter_map(|schema| match schema.kind()? {
+                    Kind::List(_) => Some("a list"),
+                    Kind::Choice(_) => Some("a string"),
+                    Kind::Integer => Some("an integer"),
+                    _ => None,
+                });
+                let names: Vec<_> = names.collect();
+                self.wrong_type(path, node, &names.join(" or "))
+            }
         }
     }
 

@@ -1,11 +1,13 @@
 //! `[train]`: method, schedule, optimizer, and when to evaluate and save; in the names of Hugging Face's `TrainingArguments`.
 
+mod batch_size;
 mod optim;
 mod scheduler;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use batch_size::BatchSize;
 pub use optim::Optim;
 pub use scheduler::{LrSchedulerKwargs, Ramp, Scheduler, ThresholdMode};
 
@@ -22,9 +24,9 @@ pub struct TrainSection {
     pub num_train_epochs: f64,
     /// Optimizer steps; wins over `num_train_epochs` when > 0.
     pub max_steps: usize,
-    /// Rows of a micro-batch.
-    #[schemars(extend("minimum" = 1))]
-    pub per_device_train_batch_size: usize,
+    /// Rows of a micro-batch; `auto` for as many as fit of a step of 32, with `gradient_checkpointing` if not even one does
+    /// without. `gradient_accumulation_steps` follows.
+    pub per_device_train_batch_size: BatchSize,
     /// Rows of a batch in evaluation.
     #[schemars(extend("minimum" = 1))]
     pub per_device_eval_batch_size: usize,
@@ -110,7 +112,7 @@ impl Default for TrainSection {
             objective: Objective::Sft,
             num_train_epochs: 3.0,
             max_steps: 0,
-            per_device_train_batch_size: 8,
+            per_device_train_batch_size: BatchSize::Rows(8),
             per_device_eval_batch_size: 8,
             group_by_length: false,
             gradient_accumulation_steps: 1,

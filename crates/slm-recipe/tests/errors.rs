@@ -345,6 +345,11 @@ fn contradictions() {
             "r.toml:7:1 `lora.lora_dropout` is noise, and `dpo` compares log-probabilities with those of a model without any",
         ),
         (
+            "[train]\nper_device_train_batch_size = \"auto\"\ngradient_accumulation_steps = 2",
+            "r.toml:6:1 `train.gradient_accumulation_steps` follows from `train.per_device_train_batch_size = \"auto\"`, whose \
+             step has 32 rows; for another step write both as numbers",
+        ),
+        (
             "[train]\nobjective = \"kto\"\nper_device_train_batch_size = 1",
             "r.toml:6:1 `train.per_device_train_batch_size` is 1; `kto` puts the answers of a batch to each other's prompts and needs at least 2",
         ),
@@ -556,6 +561,20 @@ fn a_recipe_that_cannot_be_read() {
     fs_err::write(&missing, b"name = \"\xff\"").unwrap();
     let errors = Recipe::load(&missing, &[]).unwrap_err();
     assert!(errors.to_string().contains("it is not UTF-8"), "{errors}");
+}
+
+#[test]
+fn tf32_is_of_f32() {
+    let of = |model: &str| {
+        let text =
+            format!("[[data.train]]\npath = \"rows\"\n[model]\nbase_model = \"base\"\n{model}");
+        problems(&text, &[])
+    };
+    assert!(of("tf32 = true").is_empty());
+    assert_eq!(
+        of("tf32 = true\ndtype = \"bf16\""),
+        ["r.toml:5:1 `model.tf32` is about products of f32: it needs `model.dtype = \"f32\"`"]
+    );
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use slm_recipe::{
-    DataSection, EvalTask, ExportSection, GgufType, Init, LoraSection, Method, ModelSection,
-    OutputType, ParitySection, Recipe, ScratchConfig, Source, TargetModules, TokenizerSection,
-    TrainSection,
+    BatchSize, DataSection, EvalTask, ExportSection, GgufType, Init, LoraSection, Method,
+    ModelSection, OutputType, ParitySection, Recipe, ScratchConfig, Source, TargetModules,
+    TokenizerSection, TrainSection,
 };
 
 const RIGHT: &str = "model.base_model = \"base\"\n[[data.train]]\npath = \"rows.jsonl\"\n";
@@ -69,6 +69,8 @@ fn overrides_win_and_bare_words_are_texts() {
     let overrides = [
         "train.learning_rate=1e-4",
         "train.num_train_epochs=2",
+        "train.per_device_train_batch_size=auto",
+        "model.tf32=true",
         "model.base_model=models/Some-Model",
         "model.revision=0123456",
         "name=7",
@@ -93,6 +95,8 @@ fn overrides_win_and_bare_words_are_texts() {
         ("7", Some("0123456"))
     );
     assert_eq!(recipe.model.base_model, "models/Some-Model");
+    assert!(recipe.model.tf32);
+    assert_eq!(recipe.train.per_device_train_batch_size, BatchSize::Auto);
     assert_eq!(
         (
             recipe.data.train[0].path.as_str(),

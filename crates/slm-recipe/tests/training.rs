@@ -33,6 +33,8 @@ fn refused(lines: &str) -> Vec<String> {
 fn every_key_is_read_and_written() {
     let schedule = "lr_scheduler_type = ";
     for (key, value, others) in [
+        ("per_device_train_batch_size", json!("auto"), ""),
+        ("per_device_train_batch_size", json!(3), ""),
         ("optim", json!("adafactor"), ""),
         ("momentum", json!(0.9), "optim = \"sgd\""),
         ("label_smoothing_factor", json!(0.1), ""),
@@ -213,6 +215,18 @@ fn a_task_stands_in_for_held_out_rows() {
 #[test]
 fn ranges() {
     for (lines, problem) in [
+        (
+            "per_device_train_batch_size = \"all\"",
+            "`train.per_device_train_batch_size` is `all`, needs one of `auto`",
+        ),
+        (
+            "per_device_train_batch_size = 0",
+            "`train.per_device_train_batch_size` is 0, needs at least 1",
+        ),
+        (
+            "per_device_train_batch_size = 1.5",
+            "`train.per_device_train_batch_size` is a float, needs a string or an integer",
+        ),
         (
             "label_smoothing_factor = 1",
             "`train.label_smoothing_factor` is 1, needs at least 0 and less than 1",

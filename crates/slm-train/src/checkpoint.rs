@@ -8,7 +8,7 @@ use slm_model::{Decoder, WeightFile, write_safetensors};
 use slm_run::{AtomicDir, write_file_atomic};
 
 use crate::state_file::{StateFile, write_states};
-use crate::{Optimizer, Plateau, TrainError};
+use crate::{LossScale, Optimizer, Plateau, TrainError};
 
 /// Where a run stands after a step. Everything else follows from the recipe, the seed and the data.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub struct State {
     /// Losses of the last steps, for `loss_spike_factor`.
     #[serde(with = "crate::exact::list")]
     pub recent_losses: VecDeque<f64>,
+    /// Of a base in f16.
+    pub loss_scale: Option<LossScale>,
     /// Tokens read so far, padding not counted.
     pub tokens: u64,
     /// Loss of the first step and of the last.
@@ -124,11 +126,16 @@ impl Checkpoint {
         let file = StateFile::open(&self.path.join("optimizer.safetensors"))?;
         let device = decoder.device().clone();
         let mut read = 0;
-        optimizer.restore(self.state.step, &decoder.trainable(), |name, part| {
-            let found = file.fill(name, part, &device)?;
-            read += usize::from(found);
-            Ok(found)
-        })?;
+        let skipped = self.state.loss_scale.map_or(0, |scale| scale.skipped);
+        optimizer.restore(
+            self.state.step - skipped,
+            &decoder.trainable(),
+            |name, part| {
+                let found = file.fill(name, part, &device)?;
+                read += usize::from(found);
+                Ok(found)
+            },
+        )?;
         match file.len()? - read {
             0 => Ok(()),
             others => Err(TrainError::Checkpoint {

@@ -12,6 +12,17 @@ use crate::Fault;
 pub enum TrainError {
     #[error(transparent)]
     Diverged(Box<Diverged>),
+    #[error(
+        "a row of {row_tokens} tokens needs {:.1} GB even with gradient checkpointing, and of {:.1} GB that are free nine tenths are used",
+        gb(.needed_bytes), gb(.free_bytes)
+    )]
+    WillNotFit {
+        needed_bytes: u64,
+        free_bytes: u64,
+        row_tokens: usize,
+    },
+    #[error("`train.per_device_train_batch_size` is still `auto`")]
+    Unsettled,
     #[error("there are no training rows")]
     NoRows,
     #[error("{found} answers have a reference, {needed} were needed")]
@@ -39,6 +50,10 @@ pub struct Diverged {
     pub origins: Vec<String>,
     /// The state before the step.
     pub checkpoint: PathBuf,
+}
+
+fn gb(bytes: &u64) -> f64 {
+    *bytes as f64 / 1e9
 }
 
 /// At most eight places.
@@ -73,6 +88,12 @@ impl TrainError {
                  `train.max_grad_norm`. The state before the step is in `{}`",
                 it.checkpoint.display()
             )),
+            Self::WillNotFit { .. } => Some(
+                "keep the base in `model.quantization = \"int8\"` or `\"nf4\"`, or in `model.dtype = \"bf16\"`; drop or cut long \
+                 rows with a smaller `model.max_length`; or take a smaller base"
+                    .into(),
+            ),
+            Self::Unsettled => Some("write the rows of a micro-batch as a number".into()),
             Self::NoRows => Some("`slm-tune data stats` shows what was dropped and why".into()),
             Self::NoReference { .. } => {
                 Some("`--overwrite` starts afresh, and computes the reference again".into())

@@ -22,6 +22,8 @@ pub type Gradients = BTreeMap<String, Tensor<2>>;
 pub struct LossOptions {
     /// What each learned token counts; of supervised training, 1 / learned tokens of the whole step.
     pub weights: TokenWeights,
+    /// What gradients are multiplied by on the way: see [`crate::LossScale`].
+    pub loss_scale: f64,
     /// HF's `label_smoothing_factor`.
     pub label_smoothing: f64,
     /// Keep one tensor per layer, and do each layer's forward pass again in its backward pass: the numbers are the same.
@@ -33,10 +35,11 @@ pub struct LossOptions {
 }
 
 impl LossOptions {
-    /// Of `learned` tokens in the step, without smoothing, checkpointing, and any seed.
+    /// Of `learned` tokens in the step, without scaling, smoothing, checkpointing, and any seed.
     pub fn mean_of(learned: usize) -> Self {
         Self {
             weights: TokenWeights::Same(1.0 / learned as f64),
+            loss_scale: 1.0,
             label_smoothing: 0.0,
             gradient_checkpointing: false,
             dropout_seed: 0,
@@ -185,7 +188,7 @@ fn head_loss(
         states,
         decoder.head(),
         targets,
-        &weights,
+        &weights.scaled(options.loss_scale),
         &decoder.config().head,
         options.label_smoothing,
     );

@@ -5,7 +5,9 @@ mod checkpoint;
 mod clip;
 mod error;
 mod exact;
+mod fit;
 mod gradients;
+mod loss_scale;
 mod memory;
 mod neftune;
 mod optimizer;
@@ -23,10 +25,12 @@ pub use bench::{MeasuredStep, measure_steps};
 pub use checkpoint::{Best, Checkpoint, State, latest_checkpoint};
 pub use clip::{clip_factor, grad_norm};
 pub use error::{Diverged, TrainError};
+pub use fit::Fit;
 pub use gradients::{
     Gradients, LossOptions, TokenMeans, held_out_means, judged_loss_and_gradients,
     loss_and_gradients,
 };
+pub use loss_scale::LossScale;
 pub use memory::Memory;
 pub use optimizer::Optimizer;
 pub use plateau::Plateau;

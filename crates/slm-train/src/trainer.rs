@@ -2,6 +2,7 @@
 
 mod evaluation;
 mod keeping;
+mod learning;
 mod plan;
 mod preferences;
 mod step;
@@ -19,7 +20,9 @@ use self::evaluation::HeldOut;
 use self::plan::Plan;
 use self::preferences::Preferences;
 use crate::pace::Pace;
-use crate::{Optimizer, Plateau, Reference, Schedule, State, TrainError, latest_checkpoint};
+use crate::{
+    LossScale, Optimizer, Plateau, Reference, Schedule, State, TrainError, latest_checkpoint,
+};
 
 /// The rows of a run.
 #[derive(Clone, Copy, Debug)]
@@ -131,6 +134,9 @@ impl<'a> Trainer<'a> {
             return Err(TrainError::NoRows);
         }
         let section = &options.section;
+        if section.per_device_train_batch_size.rows().is_none() {
+            return Err(TrainError::Unsettled);
+        }
         let is_f32 = decoder
             .trainable()
             .iter()
@@ -153,6 +159,7 @@ impl<'a> Trainer<'a> {
             optimizer: Optimizer::new(section, options.loraplus_lr_ratio),
             state: State {
                 plateau: Plateau::new(section),
+                loss_scale: LossScale::of(decoder),
                 ..State::default()
             },
             started: Instant::now(),
@@ -238,7 +245,7 @@ impl Options {
     /// How the rows of an epoch become batches.
     fn batches(&self, epoch: usize) -> BatchOptions {
         BatchOptions {
-            batch_size: self.section.per_device_train_batch_size,
+            batch_size: self.section.per_device_train_batch_size.rows().unwrap_or(1),
             max_length: self.max_length,
             packing: self.packing,
             shuffle: self.shuffle,

@@ -1,14 +1,19 @@
 // Operations of ATen that tch does not bind, with the same bindings' convention: a tensor is a pointer to `at::Tensor`, a new one
 // belongs to the caller, and an error is a message that the caller frees.
 
+#include <dlfcn.h>
+
 #include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include <ATen/Context.h>
 #include <ATen/DeviceAccelerator.h>
+#include <ATen/Version.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/_flash_attention_backward.h>
 #include <ATen/ops/_flash_attention_forward.h>
 #include <ATen/ops/_foreach_norm.h>
@@ -137,6 +142,35 @@ char *slm_reset_peak(int64_t device) {
     return guarded([&] { at::accelerator::resetPeakStats(static_cast<c10::DeviceIndex>(device)); });
 }
 
-void slm_free_error(char *error) { free(error); }
+// How libtorch was built, as a text that the caller frees.
+char *slm_config(char **out) {
+    return guarded([&] { *out = strdup(at::show_config().c_str()); });
+}
+
+// The file that libtorch was loaded from; null where the system does not tell.
+char *slm_library(char **out) {
+    return guarded([&] {
+        Dl_info found;
+        const bool is_known = dladdr(reinterpret_cast<void *>(&at::show_config), &found) && found.dli_fname;
+        *out = is_known ? strdup(found.dli_fname) : nullptr;
+    });
+}
+
+// The version of CUDA that libtorch was built for, such as 12080; 0 without CUDA.
+char *slm_cuda_version(int64_t *out) {
+    return guarded([&] {
+        const auto &hooks = at::detail::getCUDAHooks();
+        *out = hooks.hasCUDART() ? hooks.versionCUDART() : 0;
+    });
+}
+
+// Whether products of f32 on CUDA may round what they multiply to TF32.
+char *slm_set_tf32(bool allowed) {
+    return guarded([&] { at::globalContext().setAllowTF32CuBLAS(allowed); });
+}
+
+bool slm_tf32() { return at::globalContext().allowTF32CuBLAS(); }
+
+void slm_free_text(char *text) { free(text); }
 
 } // extern "C"

@@ -2,14 +2,11 @@
 
 use tch::{Kind, Tensor};
 
-use super::Wants;
+use super::{LOGITS_AT_ONCE_ON_GPU, Wants};
 use crate::HeadShape;
 use crate::cuda::{Gpu, Launch, gpu_of, type_name, width};
 use crate::head::libtorch::Found;
 use crate::torch::{handle, linear};
-
-/// Logits that exist at a time: enough rows for products at their full rate, which those of a processor have with fewer.
-const LOGITS_AT_ONCE: usize = 128 << 20;
 
 /// What [`super::fused::HeadLoss`] gives; `None` where there are no kernels, or the logits have a cap.
 pub(super) fn head_loss(
@@ -29,7 +26,7 @@ pub(super) fn head_loss(
     let d_states = Tensor::empty([if wants.states { n } else { 0 }, d], (kind, device));
     let mut d_head = Tensor::zeros([if wants.head { vocab } else { 0 }, d], (kind, device));
     let weights = weights.unsqueeze(1) * shape.scale; // [n, 1]
-    let step = super::rows_of_at_most(LOGITS_AT_ONCE, n as usize, vocab as usize);
+    let step = super::rows_of_at_most(LOGITS_AT_ONCE_ON_GPU, n as usize, vocab as usize);
     for start in (0..n).step_by(step) {
         let part = |x: &Tensor| x.narrow(0, start, (step as i64).min(n - start));
         let states = part(hidden);

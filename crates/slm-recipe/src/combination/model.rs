@@ -1,7 +1,7 @@
 //! What a pretrained model and a new one need, and what neither has use for.
 
 use super::Combinations;
-use crate::{Init, InitLora, Method, Quantization, Recipe};
+use crate::{Dtype, Init, InitLora, Method, Quantization, Recipe};
 
 impl Combinations<'_> {
     pub(super) fn start(&mut self) {
@@ -56,6 +56,14 @@ impl Combinations<'_> {
                 &["model.revision", "model.base_model"],
                 "`model.revision` needs a `model.base_model`",
             );
+        }
+    }
+
+    pub(super) fn precision(&mut self) {
+        let model = &self.recipe.model;
+        if model.tf32 && model.dtype != Dtype::F32 {
+            let reason = "`model.tf32` is about products of f32: it needs `model.dtype = \"f32\"`";
+            self.conflict(&["model.tf32", "model.dtype"], reason);
         }
     }
 

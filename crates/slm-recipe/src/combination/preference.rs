@@ -1,7 +1,7 @@
 //! What judged answers do not go together with.
 
 use super::Combinations;
-use crate::{Format, LossType, Objective};
+use crate::{BatchSize, Format, LossType, Objective};
 
 impl Combinations<'_> {
     pub(super) fn preference(&mut self) {
@@ -38,7 +38,9 @@ impl Combinations<'_> {
                 self.conflict(&[key, "train.objective"], reason);
             }
         }
-        if train.objective == Objective::Kto && train.per_device_train_batch_size < 2 {
+        if train.objective == Objective::Kto
+            && train.per_device_train_batch_size == BatchSize::Rows(1)
+        {
             let key = "train.per_device_train_batch_size";
             let reason = format!(
                 "`{key}` is 1; `kto` puts the answers of a batch to each other's prompts and needs at least 2"

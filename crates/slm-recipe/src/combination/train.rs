@@ -1,7 +1,7 @@
 //! How long, how fast, and what training is judged by.
 
 use super::Combinations;
-use crate::Scheduler;
+use crate::{BatchSize, Scheduler};
 
 impl Combinations<'_> {
     pub(super) fn length(&mut self) {
@@ -17,6 +17,27 @@ impl Combinations<'_> {
                 train.warmup_steps, train.max_steps
             );
             self.conflict(&["train.warmup_steps", "train.max_steps"], reason);
+        }
+    }
+
+    /// What follows from the memory is not said as well.
+    pub(super) fn batch_size(&mut self) {
+        let train = &self.recipe.train;
+        if train.per_device_train_batch_size == BatchSize::Auto
+            && train.gradient_accumulation_steps != 1
+        {
+            let reason = format!(
+                "`train.gradient_accumulation_steps` follows from `train.per_device_train_batch_size = \"auto\"`, whose \
+                 step has {} rows; for another step write both as numbers",
+                BatchSize::ROWS_OF_A_STEP
+            );
+            self.conflict(
+                &[
+                    "train.gradient_accumulation_steps",
+                    "train.per_device_train_batch_size",
+                ],
+                reason,
+            );
         }
     }
 

@@ -10,9 +10,7 @@ use super::Trainer;
 use super::plan::{Content, MicroBatch};
 use crate::gradients::{Gradients, LossOptions, TokenMeans, loss_and_gradients};
 use crate::stopwatch::{Part, lap};
-use crate::{
-    Diverged, Fault, JudgedCounts, JudgedSums, TrainError, clip_factor, grad_norm, watchdog,
-};
+use crate::{Diverged, Fault, JudgedCounts, JudgedSums, TrainError, grad_norm, watchdog};
 
 /// What a micro-batch says.
 struct MicroLoss {
@@ -66,16 +64,15 @@ impl Trainer<'_> {
         let sums = losses.iter().map(|it| it.tokens).sum();
         let mut means = TokenMeans::new(sums, learned_tokens.max(1));
         means.loss = judged.map_or(means.loss, |judged| judged.loss);
-        let grad_norm = norm.map_or(0.0, |norm| f64::from(norm.into_scalar::<f32>()));
-        let spike_factor = self.options.section.loss_spike_factor;
-        let fault = watchdog::watch(means.loss, &self.state.recent_losses, spike_factor)
-            .or((!grad_norm.is_finite()).then_some(Fault::GradNorm(grad_norm)));
-        if let Some(fault) = fault {
+        let norm = norm.map_or(0.0, |norm| f64::from(norm.into_scalar::<f32>()));
+        let grad_norm = norm / self.loss_scale();
+        if let Some(fault) = self.fault(means.loss, grad_norm, emit) {
             return Err(self.stop_before(decoder, &group, &losses, fault, emit)?);
         }
         let lr = self.lr();
-        let clip = clip_factor(grad_norm, self.options.section.max_grad_norm);
-        self.optimizer.step(decoder, gradients, lr, clip);
+        if grad_norm.is_finite() {
+            self.learn(decoder, gradients, grad_norm, lr);
+        }
         lap(Part::Optimizer);
 
         self.state.step += 1;
@@ -84,7 +81,7 @@ impl Trainer<'_> {
         if self.state.step == 1 {
             self.state.first_loss = means.loss;
         }
-        if spike_factor > 0.0 && learned_tokens > 0 {
+        if self.options.section.loss_spike_factor > 0.0 && learned_tokens > 0 {
             watchdog::remember(&mut self.state.recent_losses, means.loss);
         }
         let left = self.total_steps - self.state.step;
@@ -173,6 +170,7 @@ impl Trainer<'_> {
         let section = &self.options.section;
         let draw = self.options.seed ^ ((self.state.step as u64) << 20 | i as u64);
         LossOptions {
+            loss_scale: self.loss_scale(),
             label_smoothing: section.label_smoothing_factor,
             gradient_checkpointing: section.gradient_checkpointing,
             neftune_noise_alpha: section.neftune_noise_alpha,

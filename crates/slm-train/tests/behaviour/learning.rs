@@ -1,6 +1,6 @@
 use slm_data::{BatchOptions, Sample, batches};
 use slm_model::Decoder;
-use slm_recipe::TrainSection;
+use slm_recipe::{BatchSize, TrainSection};
 use slm_run::Event;
 use slm_train::{Gradients, LossOptions, loss_and_gradients};
 use tempfile::tempdir;
@@ -26,7 +26,7 @@ fn accumulated_micro_batches_equal_one_large_batch() {
     let losses = |batch: usize, accumulation: usize, checkpointing: bool| {
         let folder = tempdir().unwrap();
         let section = TrainSection {
-            per_device_train_batch_size: batch,
+            per_device_train_batch_size: BatchSize::Rows(batch),
             gradient_accumulation_steps: accumulation,
             gradient_checkpointing: checkpointing,
             ..section(6)
@@ -48,9 +48,9 @@ fn accumulated_micro_batches_equal_one_large_batch() {
     }
 }
 
-/// The mean loss over all learned tokens of rows, and the gradients of it in the order of the weights.
-fn epoch(decoder: &Decoder, rows: &[Sample], packing: bool, batch_size: usize) -> (f64, Vec<f32>) {
-    let options = BatchOptions {
+/// Batches of this many rows.
+pub(crate) fn options(batch_size: usize, packing: bool) -> BatchOptions {
+    BatchOptions {
         batch_size,
         max_length: 24,
         packing,
@@ -59,8 +59,12 @@ fn epoch(decoder: &Decoder, rows: &[Sample], packing: bool, batch_size: usize) -
         shares: Vec::new(),
         seed: 5,
         epoch: 0,
-    };
-    let plan = batches(rows, &options);
+    }
+}
+
+/// The mean loss over all learned tokens of rows, and the gradients of it in the order of the weights.
+fn epoch(decoder: &Decoder, rows: &[Sample], packing: bool, batch_size: usize) -> (f64, Vec<f32>) {
+    let plan = batches(rows, &options(batch_size, packing));
     let learned = plan.iter().map(|batch| batch.learned).sum();
     let (mut gradients, mut loss) = (Gradients::new(), 0.0);
     for batch in plan.iter() {

@@ -7,6 +7,8 @@ mod tiny;
 mod learning;
 // An interrupted run goes on as if nothing had happened.
 mod resuming;
+// A base in f16 learns: its loss is scaled.
+mod half;
 // Which weights are the best, and when it is enough.
 mod judging;
 // A step that is not to be learned from stops the run.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 use slm_data::Sample;
 use slm_model::{Decoder, DecoderConfig, LoraSpec, device};
-use slm_recipe::{LoraSection, PreferenceSection, TargetModules, TrainSection};
+use slm_recipe::{BatchSize, LoraSection, PreferenceSection, TargetModules, TrainSection};
 use slm_run::Event;
 use slm_train::{Corpus, Options, Outcome, Reference, TrainError, Trainer, Turn};
 
@@ -16,17 +16,20 @@ pub(crate) fn tiny(full: bool, dropout: f64) -> Decoder {
 }
 
 pub(crate) fn decoder(full: bool, dropout: f64, intermediate_size: usize) -> Decoder {
-    let config = json!({
-        "model_type": "llama", "vocab_size": 32, "hidden_size": 16, "intermediate_size": intermediate_size, "num_hidden_layers": 2,
-        "num_attention_heads": 2, "num_key_value_heads": 1, "tie_word_embeddings": true, "initializer_range": 0.2,
-    });
-    let config = DecoderConfig::from_json(config, Path::new("config.json")).unwrap();
-    let mut decoder = Decoder::init(config, 7, &device::open("cpu").unwrap());
+    let mut decoder = Decoder::init(config(intermediate_size), 7, &device::open("cpu").unwrap());
     match full {
         true => decoder.train_all(),
         false => adapt(&mut decoder, &adapter(dropout)),
     }
     decoder
+}
+
+pub(crate) fn config(intermediate_size: usize) -> DecoderConfig {
+    let config = json!({
+        "model_type": "llama", "vocab_size": 32, "hidden_size": 16, "intermediate_size": intermediate_size, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "num_key_value_heads": 1, "tie_word_embeddings": true, "initializer_range": 0.2,
+    });
+    DecoderConfig::from_json(config, Path::new("config.json")).unwrap()
 }
 
 pub(crate) fn adapter(dropout: f64) -> LoraSection {
@@ -58,7 +61,7 @@ pub(crate) fn samples(n: u32) -> Vec<Sample> {
 pub(crate) fn section(steps: usize) -> TrainSection {
     TrainSection {
         max_steps: steps,
-        per_device_train_batch_size: 4,
+        per_device_train_batch_size: BatchSize::Rows(4),
         learning_rate: 0.02,
         eval_steps: 5,
         ..TrainSection::default()

@@ -1,5 +1,5 @@
 use slm_data::Sample;
-use slm_recipe::TrainSection;
+use slm_recipe::{BatchSize, TrainSection};
 use slm_train::{Diverged, Fault, TrainError, latest_checkpoint};
 use tempfile::{TempDir, tempdir};
 
@@ -47,7 +47,7 @@ fn a_spike_names_the_rows_and_keeps_the_state_before_it() {
         .collect();
     rows[5].ids = vec![20, 9, 31, 14, 27, 8];
     let section = TrainSection {
-        per_device_train_batch_size: 1,
+        per_device_train_batch_size: BatchSize::Rows(1),
         gradient_accumulation_steps: 2,
         learning_rate: 0.01,
         loss_spike_factor: 4.0,
