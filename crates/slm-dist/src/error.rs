@@ -15,6 +15,8 @@ pub enum DistError {
     NotBuilt { world_size: usize },
     #[error("failed to meet the other processes at `{at}`: {why}")]
     Join { at: String, why: String },
+    #[error("the processes stand at different places; this one: {what}")]
+    Apart { what: String },
     #[error("another process was lost: {why}")]
     Lost { why: String },
 }
@@ -33,6 +35,9 @@ impl DistError {
             Self::Join { .. } => {
                 "every process needs the same MASTER_ADDR and MASTER_PORT, a RANK of its own, and a free port there; \
                  GLOO_SOCKET_IFNAME names the network interface"
+            }
+            Self::Apart { .. } => {
+                "every process needs the same recipe and the same run folder: on several machines, a shared one"
             }
             Self::Lost { .. } => return None,
         };

@@ -21,9 +21,18 @@ pub struct Backend {
 /// # Errors
 /// The word is unknown, its backend is not built in, or the machine has no such device.
 pub fn open(spec: &str) -> Result<Device, ModelError> {
+    open_nth(spec, 0)
+}
+
+/// [`open`] for one of several processes on this machine: where the word names no GPU by its number, that is `nth`.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn open_nth(spec: &str, nth: usize) -> Result<Device, ModelError> {
     match spec {
-        "auto" => Ok(libtorch::best().unwrap_or_else(Device::flex)),
+        "auto" => libtorch::best(nth).unwrap_or_else(|| Ok(Device::flex())),
         "cpu" => Ok(Device::flex()),
+        "libtorch:cuda" => libtorch::open(&format!("{spec}:{nth}")),
         _ if spec.starts_with("libtorch:") => libtorch::open(spec),
         _ => Err(ModelError::UnknownDevice { spec: spec.into() }),
     }
@@ -94,11 +103,11 @@ pub fn usable() -> Vec<String> {
 mod libtorch {
     use super::{Backend, Device, DeviceMemory, ModelError};
 
-    pub(super) fn best() -> Option<Device> {
+    pub(super) fn best(nth: usize) -> Option<Result<Device, ModelError>> {
         if tch::Cuda::is_available() {
-            return Some(Device::libtorch_cuda(0usize));
+            return Some(open(&format!("libtorch:cuda:{nth}")));
         }
-        tch::utils::has_mps().then(Device::libtorch_mps)
+        tch::utils::has_mps().then(|| Ok(Device::libtorch_mps()))
     }
 
     pub(super) fn open(spec: &str) -> Result<Device, ModelError> {
@@ -162,7 +171,7 @@ mod libtorch {
 mod libtorch {
     use super::{Backend, Device, DeviceMemory, ModelError};
 
-    pub(super) fn best() -> Option<Device> {
+    pub(super) fn best(_: usize) -> Option<Result<Device, ModelError>> {
         None
     }
 
