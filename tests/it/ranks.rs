@@ -113,7 +113,9 @@ fn adapter(path: &Path) -> Vec<f32> {
     let bytes = fs_err::read(path).unwrap();
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let values = bytes[8 + length..].chunks_exact(4);
-    values.map(|it| f32::from_le_bytes(it.try_into().unwrap())).collect()
+    values
+        .map(|it| f32::from_le_bytes(it.try_into().unwrap()))
+        .collect()
 }
 
 /// One process against several, with micro-batches that do not divide evenly at the end of an epoch.
@@ -121,8 +123,17 @@ fn take_the_same_steps(device: &str, n: usize, more: &[&str]) {
     let sandbox = Sandbox::with_base();
     let device = format!("model.device={device}");
     let common = [
-        &["train", "adapter.toml", &device, "--quiet", "train.max_steps=8"],
-        &["train.per_device_train_batch_size=1", "lora.lora_dropout=0.1"][..],
+        &[
+            "train",
+            "adapter.toml",
+            &device,
+            "--quiet",
+            "train.max_steps=8",
+        ],
+        &[
+            "train.per_device_train_batch_size=1",
+            "lora.lora_dropout=0.1",
+        ][..],
         more,
     ]
     .concat();
@@ -131,7 +142,11 @@ fn take_the_same_steps(device: &str, n: usize, more: &[&str]) {
     succeed(&sandbox, n, &[&common[..], &["name=all"]].concat());
     let [one, all] = ["one", "all"].map(|run| events(&sandbox, run, "step"));
     assert_eq!(all.len(), 8);
-    assert_near(&all, &one, &["loss", "entropy", "token_accuracy", "grad_norm", "lr"]);
+    assert_near(
+        &all,
+        &one,
+        &["loss", "entropy", "token_accuracy", "grad_norm", "lr"],
+    );
     for (all, one) in all.iter().zip(&one) {
         assert_eq!(all["learned_tokens"], one["learned_tokens"]);
         assert_eq!(all["tokens"], one["tokens"]);
@@ -164,16 +179,29 @@ fn four_processes_take_the_steps_of_one_with_four_times_the_micro_batches() {
 #[test]
 fn a_resumed_run_may_have_another_number_of_processes() {
     let sandbox = Sandbox::with_base();
-    let run = ["adapter.toml", "--quiet", "train.per_device_train_batch_size=1"];
+    let run = [
+        "adapter.toml",
+        "--quiet",
+        "train.per_device_train_batch_size=1",
+    ];
     let whole = [&["train"], &run[..], &["name=whole", "train.max_steps=8"]].concat();
     succeed(&sandbox, 4, &whole);
-    let part = [&["train"], &run[..], &["name=part", "train.max_steps=8", "train.save_steps=4"]];
+    let part = [
+        &["train"],
+        &run[..],
+        &["name=part", "train.max_steps=8", "train.save_steps=4"],
+    ];
     succeed(&sandbox, 4, &part.concat());
     // As a run that was stopped after step 4.
-    fs_err::remove_dir_all(sandbox.path("runs/part/checkpoints/step-000008")).unwrap();
-    let metrics = events(&sandbox, "part", "step")[..4].iter();
-    let metrics: String = metrics.map(|it| format!("{it}\n")).collect();
-    sandbox.write("runs/part/metrics.jsonl", metrics);
+    for entry in fs_err::read_dir(sandbox.path("runs/part/checkpoints")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap() > "step-000004" {
+            fs_err::remove_dir_all(path).unwrap();
+        }
+    }
+    let steps = events(&sandbox, "part", "step");
+    let lines = steps[..4].iter().map(|it| format!("{it}\n"));
+    sandbox.write("runs/part/metrics.jsonl", lines.collect::<String>());
     sandbox.replace("runs/part/run.json", "\"done\"", "\"interrupted\"");
     succeed(&sandbox, 2, &["resume", "runs/part", "--quiet"]);
     let [whole, part] = ["whole", "part"].map(|run| events(&sandbox, run, "step"));
@@ -204,7 +232,10 @@ fn a_lost_process_stops_the_others_with_a_checkpoint_to_resume_from() {
     for at in [0, 2] {
         let shown = shown(&outputs[at]);
         assert!(shown.starts_with("exit code: 1\n"), "{shown}");
-        assert!(shown.contains("was not taken: another process was lost"), "{shown}");
+        assert!(
+            shown.contains("was not taken: another process was lost"),
+            "{shown}"
+        );
         assert!(shown.contains("`slm-tune resume` goes on"), "{shown}");
     }
     let steps = events(&sandbox, "adapter", "step").len();

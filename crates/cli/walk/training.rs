@@ -12,9 +12,9 @@ use slm_train::{
     Checkpoint, Corpus, Options, Outcome, Ranks, Reference, TrainError, Trainer, Turn,
 };
 
+use super::following::{BEGUN, SKIPPED, STAGE, metric_of};
 use super::judge::Judge;
 use super::log::{Log, METRICS, TENSORBOARD};
-use super::following::{BEGUN, SKIPPED, STAGE, metric_of};
 use super::{Task, Walk};
 use crate::{
     base::{Base, make_trainable},

@@ -37,11 +37,7 @@ unsafe extern "C" {
         out: *mut *mut CPending,
     ) -> *mut c_char;
     fn slm_pending_wait(pending: *mut CPending) -> *mut c_char;
-    fn slm_group_tell(
-        group: *mut CGroup,
-        key: *const c_char,
-        value: *const c_char,
-    ) -> *mut c_char;
+    fn slm_group_tell(group: *mut CGroup, key: *const c_char, value: *const c_char) -> *mut c_char;
     fn slm_group_hear(
         group: *mut CGroup,
         key: *const c_char,
@@ -173,7 +169,9 @@ fn taken(text: *mut c_char) -> Option<String> {
         return None;
     }
     // SAFETY: a text ends with zero, and is freed once.
-    let owned = unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned();
+    let owned = unsafe { CStr::from_ptr(text) }
+        .to_string_lossy()
+        .into_owned();
     // SAFETY: as above.
     unsafe { slm_dist_free(text) };
     Some(owned)

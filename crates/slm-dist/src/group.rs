@@ -77,7 +77,10 @@ impl Group {
     /// Another process was lost.
     pub fn sum(&self, values: &[f64]) -> Result<Vec<f64>, DistError> {
         let values = Tensor::from_slice(values);
-        self.members.sum(&values).and_then(Sum::wait).map_err(lost)?;
+        self.members
+            .sum(&values)
+            .and_then(Sum::wait)
+            .map_err(lost)?;
         Ok(Vec::try_from(values).expect("f64 values of one dimension"))
     }
 

@@ -37,7 +37,9 @@ impl Launch {
         Ok(number(get, "LOCAL_RANK")?.unwrap_or(0))
     }
 
-    fn read(get: impl Fn(&'static str) -> Option<String> + Copy) -> Result<Option<Self>, DistError> {
+    fn read(
+        get: impl Fn(&'static str) -> Option<String> + Copy,
+    ) -> Result<Option<Self>, DistError> {
         let world_size = number(get, "WORLD_SIZE")?.unwrap_or(1);
         if world_size < 2 {
             return Ok(None);
@@ -53,7 +55,9 @@ impl Launch {
             rank,
             world_size,
             address: needed("MASTER_ADDR")?,
-            port: port.parse().map_err(|_| wrong("MASTER_PORT", port, "a port"))?,
+            port: port
+                .parse()
+                .map_err(|_| wrong("MASTER_PORT", port, "a port"))?,
             is_served: said("TORCHELASTIC_USE_AGENT_STORE").is_some_and(|it| it == "True"),
             restarts: number(get, "TORCHELASTIC_RESTART_COUNT")?.unwrap_or(0),
         }))
@@ -102,7 +106,12 @@ mod tests {
     #[test]
     fn what_torchrun_says_is_taken() {
         let launch = read(&TWO).unwrap().unwrap();
-        let found = (launch.rank, launch.world_size, launch.port, launch.is_served);
+        let found = (
+            launch.rank,
+            launch.world_size,
+            launch.port,
+            launch.is_served,
+        );
         assert_eq!(found, (1, 2, 29500, false));
         let served = [&TWO[..], &[("TORCHELASTIC_USE_AGENT_STORE", "True")]].concat();
         assert!(read(&served).unwrap().unwrap().is_served);
@@ -110,7 +119,10 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_missing_or_wrong_is_named() {
-        for (at, name) in ["RANK", "MASTER_ADDR", "MASTER_PORT"].into_iter().enumerate() {
+        for (at, name) in ["RANK", "MASTER_ADDR", "MASTER_PORT"]
+            .into_iter()
+            .enumerate()
+        {
             let mut set = TWO.to_vec();
             set.remove(at + 1);
             assert_eq!(read(&set), Err(DistError::Unset { name }));

@@ -97,13 +97,18 @@ impl Ranks {
         let Some(group) = &self.0 else { return Ok(()) };
         // An f64 holds both without rounding.
         let own = [step as f64, batches as f64];
-        let mean = group.sum(&own)?.into_iter().map(|sum| sum / self.len() as f64);
+        let mean = group
+            .sum(&own)?
+            .into_iter()
+            .map(|sum| sum / self.len() as f64);
         if !mean.eq(own) {
             let what = format!("{batches} micro-batches an epoch, {step} steps taken");
             return Err(DistError::Apart { what });
         }
         let params = decoder.trainable();
-        let own = params.iter().map(|it| self.leads().then(|| it.tensor().inner()));
+        let own = params
+            .iter()
+            .map(|it| self.leads().then(|| it.tensor().inner()));
         let weights = buckets::sum(group, &params, own.collect())?;
         for (param, weight) in decoder.trainable_mut().into_iter().zip(weights) {
             if let Some(weight) = weight {

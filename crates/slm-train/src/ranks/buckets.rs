@@ -78,7 +78,9 @@ fn unflat(params: &[&Param], mut values: Vec<f32>) -> Vec<Option<Tensor<2>>> {
     };
     let parts = params.iter().map(&mut next);
     let pairs = parts.zip(has);
-    pairs.map(|(part, has)| (has > 0.0).then_some(part)).collect()
+    pairs
+        .map(|(part, has)| (has > 0.0).then_some(part))
+        .collect()
 }
 
 #[cfg(test)]

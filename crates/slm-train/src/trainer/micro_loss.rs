@@ -20,10 +20,7 @@ const FIGURES: usize = 4 + JudgedSums::FIGURES;
 
 impl MicroLoss {
     /// Waits for the device.
-    pub(super) fn each(
-        sums: Vec<DeviceSums>,
-        rest: Vec<(usize, Option<JudgedSums>)>,
-    ) -> Vec<Self> {
+    pub(super) fn each(sums: Vec<DeviceSums>, rest: Vec<(usize, Option<JudgedSums>)>) -> Vec<Self> {
         let sums = DeviceSums::read_each(sums).into_iter();
         let of = |(tokens, (n_tokens, judged))| Self {
             tokens,
