@@ -29,23 +29,6 @@ fn rank(command: &mut Command, rank: usize, of: usize, port: u16) -> &mut Comman
         .env("RAYON_NUM_THREADS", "1")
 }
 
-#[cfg(not(feature = "libtorch"))]
-#[test]
-fn a_build_without_libtorch_trains_in_one_process() {
-    use crate::sandbox::assert_shown;
-    let sandbox = Sandbox::new();
-    let mut command = sandbox.command(&["train", "scratch.toml"]);
-    let output = rank(&mut command, 0, 2, 29500).output().unwrap();
-    assert_shown!(shown(&output), @r"
-    exit code: 2
-    ----- stderr -----
-    error: `WORLD_SIZE` is 2, and this build trains in one process only
-
-    hint: build with `--features libtorch`; for one process, unset WORLD_SIZE
-    ");
-    assert!(sandbox.tree().is_empty());
-}
-
 /// Processes of one launch; those that are left end with it.
 struct Launch(Vec<Child>);
 
@@ -162,20 +145,17 @@ fn take_the_same_steps(device: &str, n: usize, more: &[&str]) {
     assert!(one.len() == all.len() && worst < 2e-5, "{worst:e}");
 }
 
-#[cfg(feature = "libtorch")]
 #[test]
 fn two_processes_take_the_steps_of_one_with_twice_the_micro_batches() {
     take_the_same_steps("cpu", 2, &[]);
     take_the_same_steps("libtorch:cpu", 2, &["train.gradient_checkpointing=true"]);
 }
 
-#[cfg(feature = "libtorch")]
 #[test]
 fn four_processes_take_the_steps_of_one_with_four_times_the_micro_batches() {
     take_the_same_steps("cpu", 4, &[]);
 }
 
-#[cfg(feature = "libtorch")]
 #[test]
 fn a_resumed_run_may_have_another_number_of_processes() {
     let sandbox = Sandbox::with_base();
@@ -214,7 +194,6 @@ fn a_resumed_run_may_have_another_number_of_processes() {
 }
 
 /// A launch that trains for long, and has taken a step.
-#[cfg(feature = "libtorch")]
 fn under_way(sandbox: &Sandbox, n: usize) -> Launch {
     let arguments = [&["train", "adapter.toml", "--quiet"], LONG].concat();
     let launch = Launch::new(sandbox, n, &arguments);
@@ -227,7 +206,6 @@ fn under_way(sandbox: &Sandbox, n: usize) -> Launch {
     launch
 }
 
-#[cfg(feature = "libtorch")]
 #[test]
 fn a_lost_process_stops_the_others_with_a_checkpoint_to_resume_from() {
     let sandbox = Sandbox::with_base();
@@ -259,7 +237,6 @@ fn a_lost_process_stops_the_others_with_a_checkpoint_to_resume_from() {
     assert_eq!(numbers[steps]["step"], steps + 1);
 }
 
-#[cfg(feature = "libtorch")]
 #[test]
 fn the_first_process_takes_the_others_with_it() {
     let sandbox = Sandbox::with_base();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <ATen/core/Tensor.h>
+#include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -48,6 +49,12 @@ auto device_of(const std::string &address) {
     return ProcessGroupGloo::createDefaultDevice();
 }
 
+// c10d warns of every connection that ends, with where in libtorch it noticed; errors tell of it anyhow.
+void quieten() {
+    setenv("TORCH_CPP_LOG_LEVEL", "ERROR", 0);
+    c10::initLogging();
+}
+
 } // namespace
 
 extern "C" {
@@ -56,6 +63,7 @@ extern "C" {
 char *slm_group_join(const char *address, uint16_t port, int rank, int size, bool serves, int listener, const char *prefix,
                      int64_t timeout_ms, Group **out) {
     return guarded([&] {
+        quieten();
         c10d::TCPStoreOptions options;
         options.port = port;
         options.isServer = serves;
