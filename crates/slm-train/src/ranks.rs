@@ -28,13 +28,8 @@ impl Ranks {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.as_ref().map_or(1, |group| group.world_size())
-    }
-
-    /// Never: this process is one.
-    pub fn is_empty(&self) -> bool {
-        false
     }
 
     /// Whether this is the first process, which writes.
@@ -48,7 +43,7 @@ impl Ranks {
 
     /// Whether the `i`-th piece of work is this process's.
     pub(crate) fn takes(&self, i: usize) -> bool {
-        i % self.len() == self.rank()
+        i % self.count() == self.rank()
     }
 
     /// Tells the others something; returns when they have heard it, for what keeps it may end with this process.
@@ -100,7 +95,7 @@ impl Ranks {
         let mean = group
             .sum(&own)?
             .into_iter()
-            .map(|sum| sum / self.len() as f64);
+            .map(|sum| sum / self.count() as f64);
         if !mean.eq(own) {
             let what = format!("{batches} micro-batches an epoch, {step} steps taken");
             return Err(DistError::Apart { what });

@@ -165,7 +165,7 @@ impl<'a> Trainer<'a> {
         }
         let mut optimizer = Optimizer::new(section, options.loraplus_lr_ratio);
         let mut state = State {
-            micro_batches: section.gradient_accumulation_steps * ranks.len(),
+            micro_batches: section.gradient_accumulation_steps * ranks.count(),
             plateau: Plateau::new(section),
             ..State::default()
         };
