@@ -4,6 +4,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -29,15 +30,21 @@ fn rank(command: &mut Command, rank: usize, of: usize, port: u16) -> &mut Comman
         .env("RAYON_NUM_THREADS", "1")
 }
 
+/// A port for one launch, below those that the system gives out by itself: Gloo asks it for some.
+fn port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 1_000) as u16 * 10;
+    let mut ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.find(is_free).unwrap()
+}
+
 /// Processes of one launch; those that are left end with it.
 struct Launch(Vec<Child>);
 
 impl Launch {
     fn new(sandbox: &Sandbox, n: usize, arguments: &[&str]) -> Self {
-        // Free a moment ago: nobody else asks for ports here but the tests, each for its own.
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        let port = port();
         let start = |at| {
             let mut command = sandbox.command(arguments);
             let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -27,7 +27,8 @@ unsafe extern "C" {
         serves: bool,
         listener: c_int,
         prefix: *const c_char,
-        timeout_ms: i64,
+        meeting_ms: i64,
+        sum_ms: i64,
         out: *mut *mut CGroup,
     ) -> *mut c_char;
     fn slm_group_leave(group: *mut CGroup);
@@ -59,7 +60,8 @@ pub(crate) struct Meeting<'a> {
     pub(crate) listener: Option<TcpListener>,
     /// Sets what is told apart from what others keep in the store.
     pub(crate) prefix: &'a str,
-    pub(crate) patience: Duration,
+    /// To meet, and in a sum.
+    pub(crate) patience: [Duration; 2],
 }
 
 /// A store and a process group.
@@ -86,7 +88,8 @@ impl Members {
                 meeting.serves,
                 listener,
                 prefix.as_ptr(),
-                millis(meeting.patience),
+                millis(meeting.patience[0]),
+                millis(meeting.patience[1]),
                 &mut group,
             )
         })?;

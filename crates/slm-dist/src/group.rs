@@ -8,7 +8,9 @@ use tch::Tensor;
 use crate::c10d::{Meeting, Members, Sum};
 use crate::{DistError, Launch};
 
-/// How long processes wait for each other in a sum, and to meet: PyTorch's own for Gloo. One that ends is noticed at once.
+/// How long processes wait to meet: PyTorch's own for a store.
+const MEETING: Duration = Duration::from_secs(5 * 60);
+/// How long they wait for each other in a sum: PyTorch's own for Gloo. One that ends is noticed at once.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
 /// How long the others wait for a word of the first: while it measures a task or exports, hours may pass.
 const LONG_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -52,7 +54,7 @@ impl Group {
             listener,
             // A restart by torchrun meets in the same store as the attempt before it.
             prefix: &format!("slm-tune/{}", launch.restarts),
-            patience: PATIENCE,
+            patience: [MEETING, PATIENCE],
         };
         Ok(Self {
             rank: launch.rank,

@@ -61,18 +61,18 @@ extern "C" {
 
 // Meets the others at `address`. `serves` is whether this process has the store; it listens on `listener` where that is no -1.
 char *slm_group_join(const char *address, uint16_t port, int rank, int size, bool serves, int listener, const char *prefix,
-                     int64_t timeout_ms, Group **out) {
+                     int64_t meeting_ms, int64_t sum_ms, Group **out) {
     return guarded([&] {
         quieten();
         c10d::TCPStoreOptions options;
         options.port = port;
         options.isServer = serves;
         options.numWorkers = size;
-        options.timeout = milliseconds(timeout_ms);
+        options.timeout = milliseconds(meeting_ms);
         if (listener >= 0) options.masterListenFd = listener;
         auto tcp = c10::make_intrusive<c10d::TCPStore>(address, options);
         auto store = c10::make_intrusive<c10d::PrefixStore>(prefix, tcp);
-        auto gloo = c10d::ProcessGroupGloo::Options::create(milliseconds(timeout_ms));
+        auto gloo = c10d::ProcessGroupGloo::Options::create(milliseconds(sum_ms));
         gloo->devices.push_back(device_of(address));
         auto host = c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, gloo);
         *out = new Group{store, host};
