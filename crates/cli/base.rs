@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::json;
+use slm_dist::Launch;
 use slm_model::{Decoder, DecoderConfig, LoraSpec, device, locate, quant_scheme};
 use slm_recipe::{Init, Method, Recipe};
 use slm_run::{AtomicDir, sha256_bytes, sha256_file, sha256_json};
@@ -88,7 +89,7 @@ impl Base {
 
     /// The weights, before any training.
     pub(crate) fn decoder(&self, recipe: &Recipe) -> Result<Decoder> {
-        let device = device::open_for(&recipe.model)?;
+        let device = device::open_for(&recipe.model, Launch::local_rank()?)?;
         match (recipe.model.init, &self.folder) {
             (Init::Pretrained, Some(folder)) => Decoder::load_quantized(
                 folder,
@@ -121,7 +122,7 @@ pub(crate) fn make_trainable(decoder: &mut Decoder, recipe: &Recipe) -> Result<(
 
 /// Finds the base and the device of a recipe without loading anything, before a run is begun.
 pub(crate) fn check(recipe: &Recipe, offline: bool) -> Result<()> {
-    device::open(&recipe.model.device)?;
+    device::open_nth(&recipe.model.device, Launch::local_rank()?)?;
     let model = &recipe.model;
     if !model.base_model.is_empty() {
         let folder = locate(&model.base_model, model.revision.as_deref(), offline)?;

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Error;
 use slm_data::DataError;
+use slm_dist::DistError;
 use slm_eval::EvalError;
 use slm_export::ExportError;
 use slm_model::ModelError;
@@ -43,6 +44,12 @@ struct Refusal {
 pub(crate) struct Interrupted {
     pub(crate) run: PathBuf,
     pub(crate) step: usize,
+}
+
+/// Whether a training that can be resumed was stopped from outside: by the user, or by the end of another process.
+pub(crate) fn is_interruption(error: &Error) -> bool {
+    let is_lost = |it| matches!(it, &TrainError::Lost { .. });
+    error.is::<Interrupted>() || error.downcast_ref().is_some_and(is_lost)
 }
 
 /// An error about what was typed, with what to do about it.
@@ -129,6 +136,10 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<String
     }
     if cause.is::<Exhausted>() {
         return Some((NO_ROOM, Some(Exhausted::HINT.into())));
+    }
+    if let Some(it) = cause.downcast_ref::<DistError>() {
+        let is_ours = matches!(it, DistError::Lost { .. });
+        return Some((if is_ours { STAGE } else { INPUT }, it.hint()));
     }
     if let Some(it) = cause.downcast_ref::<TrainError>() {
         let code = match it {

@@ -202,8 +202,9 @@ fn steps(recipe: &Recipe, preview: &Preview) -> (usize, f64) {
     };
     let samples = preview.shards.train();
     let micro_batches = batches_per_epoch(samples, section.objective, &options);
-    let steps = total_steps(section, micro_batches);
-    let each = micro_batches.div_ceil(section.gradient_accumulation_steps);
+    let of_step = section.gradient_accumulation_steps;
+    let steps = total_steps(section, micro_batches, of_step);
+    let each = micro_batches.div_ceil(of_step);
     (steps, steps as f64 / each.max(1) as f64)
 }
 

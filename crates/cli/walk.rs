@@ -1,5 +1,6 @@
 //! The walk from a recipe to its artifacts, stage by stage. A stage whose inputs did not change is skipped.
 
+mod following;
 mod judge;
 mod log;
 mod measuring;
@@ -10,6 +11,7 @@ mod training;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use following::follow;
 pub(crate) use measuring::{Task, measure, tasks};
 pub(crate) use shipping::Artifact;
 
@@ -17,12 +19,13 @@ use anyhow::Result;
 use slm_data::Shards;
 use slm_recipe::{Recipe, RecipeErrors};
 use slm_run::{Event, RunDir, StageStatus};
+use slm_train::Ranks;
 
 use crate::{
     args::RecipeArguments,
     base::{self, Base},
     batch, exhaustion,
-    failure::refuse,
+    failure::{is_interruption, refuse},
     reporter::Reporter,
     terminal::Terminal,
 };
@@ -35,6 +38,8 @@ pub(crate) struct Walk {
     offline: bool,
     /// Whether training goes on from its newest checkpoint.
     resume: bool,
+    /// The processes that train along.
+    ranks: Ranks,
     /// Digest of what the student depends on, for the stages that build on it.
     inputs: String,
 }
@@ -81,6 +86,7 @@ impl Walk {
             reporter,
             offline: terminal.offline,
             resume: false,
+            ranks: Ranks::default(),
             inputs: String::new(),
         }
     }
@@ -88,6 +94,12 @@ impl Walk {
     /// Lets training go on from its newest checkpoint.
     pub(crate) fn resuming(mut self) -> Self {
         self.resume = true;
+        self
+    }
+
+    /// Lets other processes train along.
+    pub(crate) fn among(mut self, ranks: Ranks) -> Self {
+        self.ranks = ranks;
         self
     }
 
@@ -152,7 +164,7 @@ impl Walk {
                 Ok(())
             }
             Err(error) => {
-                let status = match error.is::<crate::failure::Interrupted>() {
+                let status = match is_interruption(&error) {
                     true => StageStatus::Interrupted,
                     false => StageStatus::Failed,
                 };

@@ -103,7 +103,7 @@ impl Workload {
     /// The base with what the recipe trains of it.
     pub(crate) fn decoder(&self) -> Result<Decoder> {
         let (recipe, model) = (&self.recipe, &self.recipe.model);
-        let device = device::open_for(model)?;
+        let device = device::open_for(model, 0)?;
         let (dtype, scheme) = (model.dtype, quant_scheme(model));
         let mut decoder = match &self.folder {
             Some(folder) if !self.shape.random_weights && model.init == Init::Pretrained => {

@@ -303,3 +303,25 @@ fn an_unwritable_stdout_is_an_error() {
     hint: the disk is full: free some space
     ");
 }
+
+#[cfg(not(feature = "libtorch"))]
+#[test]
+fn a_build_without_libtorch_trains_in_one_process() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["train", "scratch.toml"]);
+    let launched = [
+        ("WORLD_SIZE", "2"),
+        ("RANK", "0"),
+        ("MASTER_ADDR", "127.0.0.1"),
+        ("MASTER_PORT", "29500"),
+    ];
+    let output = command.envs(launched).output().unwrap();
+    assert_shown!(crate::sandbox::shown(&output), @r"
+    exit code: 2
+    ----- stderr -----
+    error: `WORLD_SIZE` is 2, and this build trains in one process only
+
+    hint: build with `--features libtorch`; for one process, unset WORLD_SIZE
+    ");
+    assert!(sandbox.tree().is_empty());
+}

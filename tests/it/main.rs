@@ -27,6 +27,9 @@ mod quantized;
 mod preference;
 // The steps of another trainer, repeated from rows that are tokens already.
 mod trajectory;
+// Several processes that train one model.
+#[cfg(feature = "libtorch")]
+mod ranks;
 // train, resume, eval, export, generate, chat: from rows to an answer.
 mod the_walk;
 // What a run tells while it trains, what it is judged by, and what stops it.

@@ -2,10 +2,23 @@
 
 use anyhow::Result;
 
-use crate::{args::TrainArguments, summary, terminal::Terminal, walk::Walk};
+use slm_recipe::Recipe;
+use slm_train::Ranks;
+
+use crate::{
+    args::TrainArguments,
+    summary,
+    terminal::Terminal,
+    walk::{Walk, follow},
+};
 
 pub(crate) fn run(arguments: TrainArguments, terminal: &mut Terminal) -> Result<()> {
-    let walk = Walk::begin(&arguments.recipe, arguments.overwrite, terminal)?;
+    let ranks = Ranks::join()?;
+    if !ranks.leads() {
+        let recipe = Recipe::load(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
+        return follow(recipe.output_dir.as_ref(), false, &ranks, terminal);
+    }
+    let walk = Walk::begin(&arguments.recipe, arguments.overwrite, terminal)?.among(ranks);
     finish(walk, arguments.recipe.output.json, terminal)
 }
 
@@ -18,5 +31,6 @@ pub(crate) fn finish(mut walk: Walk, json: bool, terminal: &mut Terminal) -> Res
     let results = walk.evaluate(&base, &tasks, &student)?;
     let artifacts = walk.export(&base, &shards, &student)?;
     walk.report(&shards, &student, &results)?;
-    summary::write(&walk, &results, &artifacts, json, terminal)
+    summary::write(&walk, &results, &artifacts, json, terminal)?;
+    walk.end()
 }

@@ -22,7 +22,7 @@ impl Walk {
         corpus: Corpus<'_>,
         inputs: &str,
     ) -> Result<Reference> {
-        if !matches!(self.recipe.train.objective, Objective::Dpo | Objective::Kto) {
+        if !self.has_reference() {
             return Ok(Reference::default());
         }
         let batch_size = self.recipe.train.per_device_eval_batch_size;
@@ -48,7 +48,19 @@ impl Walk {
             write_file_atomic(run.path(REFERENCE), &serde_json::to_vec(&reference)?)?;
             Ok(vec![REFERENCE.into()])
         })?;
+        self.reference_kept()
+    }
+
+    /// What [`Self::reference`] has computed.
+    pub(super) fn reference_kept(&self) -> Result<Reference> {
+        if !self.has_reference() {
+            return Ok(Reference::default());
+        }
         let text = fs_err::read(self.run.path(REFERENCE))?;
         Ok(serde_json::from_slice(&text)?)
+    }
+
+    fn has_reference(&self) -> bool {
+        matches!(self.recipe.train.objective, Objective::Dpo | Objective::Kto)
     }
 }

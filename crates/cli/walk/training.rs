@@ -8,8 +8,11 @@ use slm_data::{Answers, Sample, Shards};
 use slm_model::Decoder;
 use slm_recipe::{ModelSection, Objective};
 use slm_run::{Event, RunDir, StageStatus, sha256_file, sha256_json, write_file_atomic};
-use slm_train::{Checkpoint, Corpus, Options, Outcome, TrainError, Trainer, Turn};
+use slm_train::{
+    Checkpoint, Corpus, Options, Outcome, Ranks, Reference, TrainError, Trainer, Turn,
+};
 
+use super::following::{BEGUN, SKIPPED, STAGE, metric_of};
 use super::judge::Judge;
 use super::log::{Log, METRICS, TENSORBOARD};
 use super::{Task, Walk};
@@ -45,25 +48,10 @@ impl Walk {
         let mut decoder = self.untrained(base)?;
         self.reporter.mask(&shards.manifest().mask);
         self.tell_tied(&decoder);
-        let validation = first(shards.validation(), self.recipe.eval.max_samples);
-        let corpus = Corpus {
-            train: shards.train(),
-            validation,
-        };
+        let corpus = self.corpus(shards);
         let reference = self.reference(&decoder, corpus, &digest)?;
-        let options = Options {
-            section: self.recipe.train.clone(),
-            seed: self.recipe.seed,
-            loraplus_lr_ratio: self.recipe.lora.loraplus_lr_ratio,
-            max_length: self.recipe.model.max_length,
-            packing: self.recipe.data.packing,
-            shuffle: self.recipe.data.shuffle,
-            shares: shards.shares(),
-            preference: self.recipe.preference.clone(),
-            reference,
-            checkpoints: self.run.path("checkpoints"),
-            resume: self.resume,
-        };
+        let options = self.options(shards, reference);
+        let ranks = self.ranks.clone();
         let judge = self.judge(base, tasks)?;
         let mut outcome = None;
         self.stage("train", &digest, |run, reporter| {
@@ -71,7 +59,11 @@ impl Walk {
                 clear(run)?;
             }
             let kept = mask::keep(&shards.manifest().mask, run.root())?;
-            let ended = train(&mut decoder, corpus, options, judge.as_ref(), run, reporter);
+            ranks.tell(STAGE, BEGUN)?;
+            let trainer = Trainer::among(ranks.clone(), &mut decoder, corpus, options);
+            let ended = trainer.map_err(Into::into).and_then(|trainer| {
+                train(trainer, &mut decoder, &ranks, judge.as_ref(), run, reporter)
+            });
             let ended = ended.map_err(|error| match error.downcast::<TrainError>() {
                 Ok(error) => error.with_origins(|row| shards.origin(row)).into(),
                 Err(error) => error,
@@ -84,7 +76,35 @@ impl Walk {
         self.inputs = digest;
         match outcome {
             Some(outcome) => Ok(Student { decoder, outcome }),
-            None => self.taken_up(decoder),
+            None => {
+                self.ranks.tell(STAGE, SKIPPED)?;
+                self.taken_up(decoder)
+            }
+        }
+    }
+
+    /// The rows of the run.
+    pub(super) fn corpus<'a>(&self, shards: &'a Shards) -> Corpus<'a> {
+        Corpus {
+            train: shards.train(),
+            validation: first(shards.validation(), self.recipe.eval.max_samples),
+        }
+    }
+
+    /// What the loop needs besides model and rows.
+    pub(super) fn options(&self, shards: &Shards, reference: Reference) -> Options {
+        Options {
+            section: self.recipe.train.clone(),
+            seed: self.recipe.seed,
+            loraplus_lr_ratio: self.recipe.lora.loraplus_lr_ratio,
+            max_length: self.recipe.model.max_length,
+            packing: self.recipe.data.packing,
+            shuffle: self.recipe.data.shuffle,
+            shares: shards.shares(),
+            preference: self.recipe.preference.clone(),
+            reference,
+            checkpoints: self.run.path("checkpoints"),
+            resume: self.resume,
         }
     }
 
@@ -140,7 +160,7 @@ impl Walk {
     }
 
     /// The base with its fresh adapter, or with all its weights to be trained.
-    fn untrained(&self, base: &Base) -> Result<Decoder> {
+    pub(super) fn untrained(&self, base: &Base) -> Result<Decoder> {
         let mut decoder = base.decoder(&self.recipe)?;
         make_trainable(&mut decoder, &self.recipe)?;
         Ok(decoder)
@@ -174,17 +194,15 @@ impl Walk {
 }
 
 fn train(
+    mut trainer: Trainer<'_>,
     decoder: &mut Decoder,
-    corpus: Corpus<'_>,
-    options: Options,
+    ranks: &Ranks,
     judge: Option<&Judge<'_>>,
     run: &mut RunDir,
     reporter: &mut Reporter,
 ) -> Result<Outcome> {
-    let section = options.section.clone();
-    reporter.log_every = section.logging_steps;
-    let mut trainer = Trainer::new(decoder, corpus, options)?;
-    let mut log = Log::open(run, &section, trainer.steps_taken())?;
+    reporter.log_every = trainer.section().logging_steps;
+    let mut log = Log::open(run, trainer.section(), trainer.steps_taken())?;
     let outcome = interrupt::heeded(|stop| -> Result<Outcome> {
         loop {
             let mut emit = |event| {
@@ -195,6 +213,7 @@ fn train(
                 (Turn::Ended(outcome), _) => return Ok(outcome),
                 (Turn::Measure, Some(judge)) => {
                     let metric = judge.measure(decoder, &mut emit)?;
+                    ranks.tell(&metric_of(trainer.steps_taken()), &metric.to_string())?;
                     trainer.measured(decoder, metric, &mut emit)?;
                 }
                 (Turn::Measure, None) => bail!("`train.metric_for_best_model` names no task"),

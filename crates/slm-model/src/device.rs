@@ -22,20 +22,29 @@ pub struct Backend {
 /// # Errors
 /// The word is unknown, its backend is not built in, or the machine has no such device.
 pub fn open(spec: &str) -> Result<Device, ModelError> {
+    open_nth(spec, 0)
+}
+
+/// [`open`] for one of several processes on this machine: where the word names no GPU by its number, that is `nth`.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn open_nth(spec: &str, nth: usize) -> Result<Device, ModelError> {
     match spec {
-        "auto" => Ok(libtorch::best().unwrap_or_else(Device::flex)),
+        "auto" => libtorch::best(nth).unwrap_or_else(|| Ok(Device::flex())),
         "cpu" => Ok(Device::flex()),
+        "libtorch:cuda" => libtorch::open(&format!("{spec}:{nth}")),
         _ if spec.starts_with("libtorch:") => libtorch::open(spec),
         _ => Err(ModelError::UnknownDevice { spec: spec.into() }),
     }
 }
 
-/// Opens the device of a recipe for its precision: `model.tf32` is a switch of the whole process.
+/// [`open_nth`] of a recipe's device for its precision: `model.tf32` is a switch of the whole process.
 ///
 /// # Errors
 /// Those of [`open`].
-pub fn open_for(model: &ModelSection) -> Result<Device, ModelError> {
-    let device = open(&model.device)?;
+pub fn open_for(model: &ModelSection, nth: usize) -> Result<Device, ModelError> {
+    let device = open_nth(&model.device, nth)?;
     libtorch::allow_tf32(model.tf32);
     Ok(device)
 }
@@ -126,12 +135,11 @@ pub fn usable() -> Vec<String> {
 mod libtorch {
     use super::{Backend, Device, DeviceMemory, ModelError};
 
-    pub(super) fn best() -> Option<Device> {
+    pub(super) fn best(nth: usize) -> Option<Result<Device, ModelError>> {
         if tch::Cuda::is_available() {
-            slm_ops::skip_autograd();
-            return Some(Device::libtorch_cuda(0usize));
+            return Some(open(&format!("libtorch:cuda:{nth}")));
         }
-        tch::utils::has_mps().then(Device::libtorch_mps)
+        tch::utils::has_mps().then(|| Ok(Device::libtorch_mps()))
     }
 
     pub(super) fn open(spec: &str) -> Result<Device, ModelError> {
@@ -200,7 +208,7 @@ mod libtorch {
 mod libtorch {
     use super::{Backend, Device, DeviceMemory, ModelError};
 
-    pub(super) fn best() -> Option<Device> {
+    pub(super) fn best(_: usize) -> Option<Result<Device, ModelError>> {
         None
     }
 
@@ -264,10 +272,10 @@ mod tests {
             tf32: true,
             ..ModelSection::default()
         };
-        open_for(&model).unwrap();
+        open_for(&model, 0).unwrap();
         assert!(slm_ops::torch_build::tf32_is_allowed());
         model.tf32 = false;
-        open_for(&model).unwrap();
+        open_for(&model, 0).unwrap();
         assert!(!slm_ops::torch_build::tf32_is_allowed());
     }
 }

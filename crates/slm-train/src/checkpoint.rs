@@ -15,6 +15,10 @@ use crate::{LossScale, Optimizer, Plateau, TrainError};
 pub struct State {
     /// Optimizer steps taken.
     pub step: usize,
+    /// Micro-batches of a step, over all processes: a resumed run keeps it, however many processes it has. 0 in what an earlier
+    /// version wrote, which had one.
+    #[serde(default)]
+    pub micro_batches: usize,
     /// The best evaluation so far.
     pub best: Option<Best>,
     /// Evaluations since the best one.

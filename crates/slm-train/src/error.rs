@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use slm_dist::DistError;
 use slm_model::ModelError;
 use slm_run::RunError;
 
@@ -31,6 +32,16 @@ pub enum TrainError {
     NeedsF32,
     #[error("checkpoint `{path}`: {what}")]
     Checkpoint { path: PathBuf, what: String },
+    #[error("step {step} was not taken: {source}")]
+    Lost {
+        /// Counted from 1.
+        step: usize,
+        source: DistError,
+        /// The state before the step, written by the first process.
+        checkpoint: PathBuf,
+    },
+    #[error(transparent)]
+    Dist(#[from] DistError),
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
@@ -102,6 +113,12 @@ impl TrainError {
             Self::Checkpoint { .. } => Some(
                 "the checkpoint may belong to another recipe; `--overwrite` starts afresh".into(),
             ),
+            Self::Lost { checkpoint, .. } => Some(format!(
+                "`slm-tune resume` goes on from the newest checkpoint, with any number of processes; where the first one is \
+                 left, that is the state before the step, `{}`",
+                checkpoint.display()
+            )),
+            Self::Dist(error) => error.hint(),
             Self::Model(error) => error.hint(),
             Self::Run(error) => error.hint(),
         }

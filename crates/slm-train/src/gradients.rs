@@ -351,6 +351,15 @@ pub fn held_out_means(
     decoder: &Decoder,
     batches: impl IntoIterator<Item = Batch>,
 ) -> Option<TokenMeans> {
+    let (sums, count) = held_out_sums(decoder, batches);
+    (count > 0).then(|| TokenMeans::new(sums, count))
+}
+
+/// The sums, and the number of learned tokens that they are over.
+pub(crate) fn held_out_sums(
+    decoder: &Decoder,
+    batches: impl IntoIterator<Item = Batch>,
+) -> (TokenSums, usize) {
     let decoder = decoder.inference();
     let shape = decoder.config().head;
     let (mut sums, mut count) = (Vec::new(), 0);
@@ -361,5 +370,5 @@ pub fn held_out_means(
         sums.push(linear_nll(states, decoder.head(), targets, &shape).read());
         count += batch.learned;
     }
-    (count > 0).then(|| TokenMeans::new(sums.into_iter().sum(), count))
+    (sums.into_iter().sum(), count)
 }

@@ -266,6 +266,29 @@ impl Judging {
 }
 
 impl JudgedSums {
+    pub(crate) const FIGURES: usize = 9;
+
+    /// What it consists of; see [`Self::of_figures`].
+    pub(crate) fn figures(&self) -> [f64; Self::FIGURES] {
+        let (chosen, rejected, right, kl) = (self.chosen, self.rejected, self.right, self.kl);
+        let counts = [chosen.1, rejected.1, right.0, right.1, kl.1].map(|n| n as f64);
+        let [n_chosen, n_rejected, n_right, n_pairs, n_kl] = counts;
+        [
+            self.loss, chosen.0, n_chosen, rejected.0, n_rejected, n_right, n_pairs, kl.0, n_kl,
+        ]
+    }
+
+    pub(crate) fn of_figures(figures: &[f64]) -> Self {
+        let count = |at: usize| figures[at] as usize;
+        Self {
+            loss: figures[0],
+            chosen: (figures[1], count(2)),
+            rejected: (figures[3], count(4)),
+            right: (count(5), count(6)),
+            kl: (figures[7], count(8)),
+        }
+    }
+
     fn take_pair(&mut self, better: f64, worse: f64) {
         self.chosen = (self.chosen.0 + better, self.chosen.1 + 1);
         self.rejected = (self.rejected.0 + worse, self.rejected.1 + 1);

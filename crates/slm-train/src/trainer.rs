@@ -3,6 +3,7 @@
 mod evaluation;
 mod keeping;
 mod learning;
+mod micro_loss;
 mod plan;
 mod preferences;
 mod step;
@@ -21,7 +22,7 @@ use self::plan::Plan;
 use self::preferences::Preferences;
 use crate::pace::Pace;
 use crate::{
-    LossScale, Optimizer, Plateau, Reference, Schedule, State, TrainError, latest_checkpoint,
+    LossScale, Optimizer, Plateau, Ranks, Reference, Schedule, State, TrainError, latest_checkpoint,
 };
 
 /// The rows of a run.
@@ -73,6 +74,7 @@ pub struct Outcome {
 
 /// A training run in progress.
 pub struct Trainer<'a> {
+    ranks: Ranks,
     corpus: Corpus<'a>,
     options: Options,
     schedule: Schedule,
@@ -102,9 +104,13 @@ pub enum Turn {
 }
 
 /// Optimizer steps of a run over `rows` rows (or packed rows), as HF's Trainer counts them: an epoch's last group of
-/// micro-batches may be smaller, and counts as a step.
-pub fn total_steps(section: &TrainSection, batches_per_epoch: usize) -> usize {
-    let steps_per_epoch = batches_per_epoch.div_ceil(section.gradient_accumulation_steps);
+/// micro-batches may be smaller, and counts as a step. `micro_batches` are those of a step, over all processes.
+pub fn total_steps(
+    section: &TrainSection,
+    batches_per_epoch: usize,
+    micro_batches: usize,
+) -> usize {
+    let steps_per_epoch = batches_per_epoch.div_ceil(micro_batches);
     if section.max_steps > 0 {
         return section.max_steps;
     }
@@ -121,11 +127,24 @@ pub fn batches_per_epoch(
 }
 
 impl<'a> Trainer<'a> {
-    /// Plans a run. `decoder` already has its adapter, or all its weights marked as trained.
+    /// Plans a run of one process. `decoder` already has its adapter, or all its weights marked as trained.
     ///
     /// # Errors
     /// No rows; full fine-tuning in another dtype than f32; a checkpoint that does not fit.
     pub fn new(
+        decoder: &mut Decoder,
+        corpus: Corpus<'a>,
+        options: Options,
+    ) -> Result<Self, TrainError> {
+        Self::among(Ranks::default(), decoder, corpus, options)
+    }
+
+    /// The same of `ranks`, each of which plans it with the same arguments.
+    ///
+    /// # Errors
+    /// Also where the processes stand at different places.
+    pub fn among(
+        ranks: Ranks,
         decoder: &mut Decoder,
         corpus: Corpus<'a>,
         options: Options,
@@ -150,18 +169,32 @@ impl<'a> Trainer<'a> {
         if batches_per_epoch == 0 {
             return Err(TrainError::NoRows);
         }
-        let total_steps = total_steps(section, batches_per_epoch);
-        let mut this = Self {
+        let mut optimizer = Optimizer::new(section, options.loraplus_lr_ratio);
+        let mut state = State {
+            micro_batches: section.gradient_accumulation_steps * ranks.count(),
+            plateau: Plateau::new(section),
+            loss_scale: LossScale::of(decoder),
+            ..State::default()
+        };
+        if options.resume
+            && let Some(checkpoint) = latest_checkpoint(&options.checkpoints)?
+        {
+            checkpoint.restore(decoder, &mut optimizer)?;
+            state = checkpoint.state;
+            if state.micro_batches == 0 {
+                state.micro_batches = section.gradient_accumulation_steps;
+            }
+        }
+        ranks.start_alike(decoder, state.step, batches_per_epoch)?;
+        let total_steps = total_steps(section, batches_per_epoch, state.micro_batches);
+        Ok(Self {
+            ranks,
             corpus,
             schedule: Schedule::new(section, total_steps),
-            steps_per_epoch: batches_per_epoch.div_ceil(section.gradient_accumulation_steps),
+            steps_per_epoch: batches_per_epoch.div_ceil(state.micro_batches),
             total_steps,
-            optimizer: Optimizer::new(section, options.loraplus_lr_ratio),
-            state: State {
-                plateau: Plateau::new(section),
-                loss_scale: LossScale::of(decoder),
-                ..State::default()
-            },
+            optimizer,
+            state,
             started: Instant::now(),
             pace: Pace::default(),
             planned: None,
@@ -169,14 +202,12 @@ impl<'a> Trainer<'a> {
             awaiting: None,
             stopped_early: false,
             options,
-        };
-        if this.options.resume
-            && let Some(checkpoint) = latest_checkpoint(&this.options.checkpoints)?
-        {
-            checkpoint.restore(decoder, &mut this.optimizer)?;
-            this.state = checkpoint.state;
-        }
-        Ok(this)
+        })
+    }
+
+    /// What the recipe says of training.
+    pub fn section(&self) -> &TrainSection {
+        &self.options.section
     }
 
     /// Steps of the whole run.
@@ -200,7 +231,8 @@ impl<'a> Trainer<'a> {
         emit: Emit<'_>,
     ) -> Result<Turn, TrainError> {
         while self.awaiting.is_none() && !self.stopped_early && self.state.step < self.total_steps {
-            if stop.load(Ordering::Relaxed) {
+            let is_stopped = self.ranks.any(stop.load(Ordering::Relaxed));
+            if self.unless_lost(is_stopped, decoder, emit)? {
                 self.checkpoint(decoder, emit)?;
                 return Ok(Turn::Ended(self.outcome(true, self.state.step)));
             }

@@ -1,12 +1,15 @@
 //! Evaluations: which weights are the best, and whether it is worth going on.
 
 use slm_data::batches;
+use slm_dist::DistError;
 use slm_model::Decoder;
 use slm_run::{Emit, Event, Rewards, TaskMetric};
 
 use super::Trainer;
+use super::micro_loss::MicroLoss;
 use super::plan::Plan;
-use crate::{Best, TokenMeans, TrainError, held_out_means};
+use crate::gradients::held_out_sums;
+use crate::{Best, TokenMeans, TrainError};
 
 /// What the held-out rows say.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +32,7 @@ impl Trainer<'_> {
         emit: Emit<'_>,
     ) -> Result<(), TrainError> {
         let held_out = self.held_out(decoder);
+        let held_out = self.unless_lost(held_out, decoder, emit)?;
         if self.options.section.task_metric().is_some() {
             self.awaiting = Some(held_out);
             return Ok(());
@@ -40,22 +44,30 @@ impl Trainer<'_> {
     }
 
     /// None without held-out rows.
-    fn held_out(&self, decoder: &Decoder) -> Option<HeldOut> {
+    fn held_out(&self, decoder: &Decoder) -> Result<Option<HeldOut>, DistError> {
         let (samples, options) = (self.corpus.validation, self.options.held_out_batches());
-        let Some(preferences) = &self.preferences else {
-            let means = held_out_means(decoder, batches(samples, &options).iter())?;
-            let rewards = None;
-            return Some(HeldOut { means, rewards });
+        let own = match &self.preferences {
+            None => {
+                let batches = batches(samples, &options);
+                let own = (0..batches.len()).filter(|place| self.ranks.takes(*place));
+                let own = own.filter_map(|place| batches.get(place));
+                let (tokens, n_tokens) = held_out_sums(decoder, own);
+                MicroLoss {
+                    tokens,
+                    n_tokens,
+                    judged: None,
+                }
+            }
+            Some(preferences) => {
+                let plan = Plan::new(samples, self.options.section.objective, &options);
+                preferences.held_out(decoder, &plan, &self.ranks)
+            }
         };
-        let plan = Plan::new(samples, self.options.section.objective, &options);
-        let (sums, tokens, judged) = preferences.held_out(decoder, &plan);
-        (tokens > 0).then(|| HeldOut {
-            means: TokenMeans {
-                loss: judged.loss,
-                ..TokenMeans::new(sums, tokens)
-            },
-            rewards: Some(judged.rewards()),
-        })
+        let all = MicroLoss::total(&MicroLoss::over(&self.ranks, vec![own])?);
+        Ok((all.n_tokens > 0).then(|| HeldOut {
+            means: all.means(),
+            rewards: all.judged.map(|judged| judged.rewards()),
+        }))
     }
 
     /// Takes in what [`super::Turn::Measure`] asked for: the task's metric of the weights as they are.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use slm_dist::DistError;
 use slm_model::Decoder;
 use slm_run::{Emit, Event, RunError};
 
@@ -35,6 +36,9 @@ impl Trainer<'_> {
         decoder: &Decoder,
         emit: Emit<'_>,
     ) -> Result<(), TrainError> {
+        if !self.ranks.leads() {
+            return Ok(());
+        }
         let folder = &self.options.checkpoints;
         let checkpoint = Checkpoint::write(folder, decoder, &mut self.optimizer, &self.state)?;
         emit(Event::Checkpoint {
@@ -55,6 +59,25 @@ impl Trainer<'_> {
             self.checkpoint(decoder, emit)?;
         }
         Ok(path)
+    }
+
+    /// What the processes worked out together; where one of them is lost, keeps the state as it is for a resumed run.
+    pub(super) fn unless_lost<T>(
+        &mut self,
+        result: Result<T, DistError>,
+        decoder: &Decoder,
+        emit: Emit<'_>,
+    ) -> Result<T, TrainError> {
+        let source = match result {
+            Ok(it) => return Ok(it),
+            Err(source) => source,
+        };
+        let checkpoint = self.keep(decoder, emit)?;
+        Err(TrainError::Lost {
+            step: self.state.step + 1,
+            source,
+            checkpoint,
+        })
     }
 
     /// Keeps the newest `save_total_limit` checkpoints (0: all), and the best one.

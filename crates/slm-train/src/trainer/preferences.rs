@@ -2,13 +2,14 @@
 
 use slm_data::PreferenceBatch;
 use slm_model::Decoder;
-use slm_ops::{DeviceSums, TokenSums};
+use slm_ops::DeviceSums;
 use slm_recipe::Objective;
 
+use super::micro_loss::MicroLoss;
 use super::plan::{Content, Plan};
 use super::{Corpus, Options};
 use crate::gradients::{Gradients, LossOptions, judged, judged_loss_and_gradients};
-use crate::{JudgedCounts, JudgedSums, Preference, Reference, TrainError, divergence};
+use crate::{JudgedCounts, JudgedSums, Preference, Ranks, Reference, TrainError, divergence};
 
 /// How the answers of a run are judged.
 pub(super) struct Preferences {
@@ -63,23 +64,18 @@ impl Preferences {
         judged_loss_and_gradients(decoder, &scored, &judging, options, gradients)
     }
 
-    /// What the held-out answers say: sums over their tokens, how many those are, and the judgement.
-    pub(super) fn held_out(
-        &self,
-        decoder: &Decoder,
-        plan: &Plan<'_>,
-    ) -> (TokenSums, usize, JudgedSums) {
+    /// What the held-out answers say in the batches that this process takes.
+    pub(super) fn held_out(&self, decoder: &Decoder, plan: &Plan<'_>, ranks: &Ranks) -> MicroLoss {
         let decoder = decoder.inference();
-        let batches = || {
-            let all = (0..plan.len()).filter_map(|place| plan.get(place));
-            all.filter_map(|it| match it.content {
-                Content::Judged(judged) => Some(*judged),
-                Content::Rows(_) => None,
-            })
+        let batch = |place| match plan.get(place)?.content {
+            Content::Judged(judged) => Some(*judged),
+            Content::Rows(_) => None,
         };
-        let counts = batches().map(|it| self.preference.counts(&it)).sum();
+        let all = (0..plan.len()).filter_map(batch);
+        let counts = all.map(|it| self.preference.counts(&it)).sum();
         let (mut sums, mut tokens, mut judgement) = (Vec::new(), 0, JudgedSums::default());
-        for it in batches() {
+        let own = (0..plan.len()).filter(|place| ranks.takes(*place));
+        for it in own.filter_map(batch) {
             let scored = self.preference.scored(&it);
             let kl = self.divergence(&decoder, &it);
             let reference = &self.reference.validation;
@@ -89,7 +85,11 @@ impl Preferences {
             tokens += scored.learned;
             judgement = judgement + judged;
         }
-        (sums.into_iter().sum(), tokens, judgement)
+        MicroLoss {
+            tokens: sums.into_iter().sum(),
+            n_tokens: tokens,
+            judged: Some(judgement),
+        }
     }
 
     fn divergence(&self, decoder: &Decoder, it: &PreferenceBatch) -> f64 {

@@ -3,44 +3,15 @@
 use std::time::Instant;
 
 use slm_model::Decoder;
-use slm_ops::{DeviceSums, TokenSums};
+use slm_ops::DeviceSums;
 use slm_run::{Emit, Event};
 
 use super::Trainer;
+use super::micro_loss::MicroLoss;
 use super::plan::{Content, MicroBatch};
-use crate::gradients::{Gradients, LossOptions, TokenMeans, loss_and_gradients};
+use crate::gradients::{Gradients, LossOptions, loss_and_gradients};
 use crate::stopwatch::{Part, lap};
 use crate::{Diverged, Fault, JudgedCounts, JudgedSums, TrainError, grad_norm, watchdog};
-
-/// What a micro-batch says.
-struct MicroLoss {
-    tokens: TokenSums,
-    /// Tokens that the sums are over.
-    n_tokens: usize,
-    /// Of judged answers.
-    judged: Option<JudgedSums>,
-}
-
-impl MicroLoss {
-    /// Waits for the device.
-    fn each(sums: Vec<DeviceSums>, rest: Vec<(usize, Option<JudgedSums>)>) -> Vec<Self> {
-        let sums = DeviceSums::read_each(sums).into_iter();
-        let of = |(tokens, (n_tokens, judged))| Self {
-            tokens,
-            n_tokens,
-            judged,
-        };
-        sums.zip(rest).map(of).collect()
-    }
-
-    /// A number that is larger, the worse it is: the mean loss, or the part of a mean.
-    fn loss(&self) -> f64 {
-        match self.judged {
-            Some(judged) => judged.loss,
-            None => self.tokens.loss / self.n_tokens.max(1) as f64,
-        }
-    }
-}
 
 impl Trainer<'_> {
     /// One optimizer step; [`Trainer::advance`] takes them all, with everything that comes between.
@@ -55,15 +26,14 @@ impl Trainer<'_> {
 
         let mut gradients = Gradients::new();
         let (sums, losses) = self.losses(decoder, &group, &mut gradients);
+        let gradients = self.ranks.sum_gradients(decoder, gradients);
+        let gradients = self.unless_lost(gradients, decoder, emit)?;
         let norm = grad_norm(&gradients);
         // From here on the device has been asked for everything that the step is judged by: this waits for it, once.
-        let losses = MicroLoss::each(sums, losses);
-        let learned_tokens: usize = losses.iter().map(|it| it.n_tokens).sum();
-        let judged = losses.iter().filter_map(|it| it.judged);
-        let judged = judged.reduce(|a, b| a + b);
-        let sums = losses.iter().map(|it| it.tokens).sum();
-        let mut means = TokenMeans::new(sums, learned_tokens.max(1));
-        means.loss = judged.map_or(means.loss, |judged| judged.loss);
+        let losses = MicroLoss::over(&self.ranks, MicroLoss::each(sums, losses));
+        let losses = self.unless_lost(losses, decoder, emit)?;
+        let said = MicroLoss::total(&losses);
+        let (means, learned_tokens) = (said.means(), said.n_tokens);
         let norm = norm.map_or(0.0, |norm| f64::from(norm.into_scalar::<f32>()));
         let grad_norm = norm / self.loss_scale();
         if let Some(fault) = self.fault(means.loss, grad_norm, emit) {
@@ -93,7 +63,7 @@ impl Trainer<'_> {
             loss: means.loss,
             entropy: means.entropy,
             token_accuracy: means.token_accuracy,
-            rewards: judged.map(|judged| judged.rewards()),
+            rewards: said.judged.map(|judged| judged.rewards()),
             lr,
             grad_norm,
             tokens,
@@ -112,7 +82,7 @@ impl Trainer<'_> {
 
     /// The micro-batches of the next step; an epoch's last group may be smaller.
     fn group(&mut self) -> Vec<MicroBatch> {
-        let n = self.options.section.gradient_accumulation_steps;
+        let n = self.state.micro_batches;
         let first = self.state.step % self.steps_per_epoch * n;
         let batches = self.planned();
         (first..first + n)
@@ -120,7 +90,8 @@ impl Trainer<'_> {
             .collect()
     }
 
-    /// What each micro-batch says, its sums still on the device; adds the gradients of the step's mean loss.
+    /// What each micro-batch says that this process takes, its sums still on the device; adds their gradients of the step's mean
+    /// loss.
     fn losses(
         &self,
         decoder: &Decoder,
@@ -137,6 +108,10 @@ impl Trainer<'_> {
             let mut n_tokens = it.batch().learned;
             let mut judged = None;
             match (&it.content, &self.preferences) {
+                (_, preferences) if !self.ranks.takes(i) => {
+                    n_tokens = 0;
+                    judged = preferences.as_ref().map(|_| JudgedSums::default());
+                }
                 (Content::Judged(batch), Some(preferences)) => {
                     let said = preferences.learn(decoder, batch, counts, &options, gradients);
                     (of_batch, judged) = (said.0, Some(said.1));
@@ -196,13 +171,12 @@ impl Trainer<'_> {
         fault: Fault,
         emit: Emit<'_>,
     ) -> Result<TrainError, TrainError> {
-        let mean = |i: usize| losses[i].loss();
         let places = match fault {
             // The gradients of the group are one sum by now.
             Fault::GradNorm(_) => group.iter().map(|it| it.place).collect(),
             Fault::Loss(_) | Fault::Spike { .. } => {
-                let is_worse =
-                    |a: &usize, b: &usize| badness(mean(*a)).total_cmp(&badness(mean(*b)));
+                let badness = |i: &usize| losses[*i].badness();
+                let is_worse = |a: &usize, b: &usize| badness(a).total_cmp(&badness(b));
                 let worst = (0..group.len()).max_by(is_worse);
                 worst.map(|i| vec![group[i].place]).unwrap_or_default()
             }
@@ -221,9 +195,4 @@ impl Trainer<'_> {
             checkpoint,
         })))
     }
-}
-
-/// Orders losses from good to bad: what is no number is worst.
-fn badness(loss: f64) -> f64 {
-    if loss.is_nan() { f64::INFINITY } else { loss }
 }
