@@ -1,5 +1,6 @@
 //! The attention half of a layer: projections, rotation, attention, and the projection back.
 
+#[expect(clippy::too_many_arguments, reason = "an operation names its inputs")]
 mod fused;
 
 use burn::backend::Dispatch;

@@ -94,6 +94,7 @@ pub struct Trainer<'a> {
 }
 
 /// Where [`Trainer::advance`] stopped.
+#[expect(clippy::large_enum_variant, reason = "one exists at a time")]
 #[derive(Clone, Debug)]
 pub enum Turn {
     /// `metric_for_best_model` of a task has to be measured now, and told by [`Trainer::measured`]. Does not happen when

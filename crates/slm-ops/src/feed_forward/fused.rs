@@ -78,7 +78,6 @@ pub(crate) struct Layers<B: Backend> {
 #[backend_extension(Autodiff, Flex, LibTorch: cfg(feature = "libtorch"))]
 pub(crate) trait FeedForward: Backend {
     /// As [`crate::feed_forward()`], with frozen layers, without dropout and magnitudes.
-    #[expect(clippy::too_many_arguments, reason = "an operation names its inputs")]
     fn feed_forward(
         x: FloatTensor<Self>,
         #[extension_type] layers: Layers<Self>,

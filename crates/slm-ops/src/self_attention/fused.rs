@@ -41,7 +41,6 @@ pub(crate) struct Layers<B: Backend> {
 #[backend_extension(Autodiff, Flex, LibTorch: cfg(feature = "libtorch"))]
 pub(crate) trait SelfAttention: Backend {
     /// As [`crate::self_attention()`].
-    #[expect(clippy::too_many_arguments, reason = "an operation names its inputs")]
     fn self_attention(
         x: FloatTensor<Self>,
         #[extension_type] layers: Layers<Self>,
