@@ -53,19 +53,20 @@ pub(crate) struct TrainingSpeed {
     /// Share of the places that is padding.
     pub(crate) padding: f64,
     pub(crate) median_step_s: f64,
-    /// Medians of steps after those, which wait for the device at the end of each part.
+    /// Medians of `steps_by_part`, which come after `steps` and wait for the device at the end of each part.
     pub(crate) parts: PartTimes,
     /// Of a token that is no padding: `parameters` times this.
     pub(crate) flops_per_parameter: f64,
     pub(crate) flops: f64,
     pub(crate) share_of_matmul: f64,
     pub(crate) steps: Vec<MeasuredStep>,
+    pub(crate) steps_by_part: Vec<MeasuredStep>,
 }
 
 impl TrainingSpeed {
     pub(crate) fn of(
         steps: Vec<MeasuredStep>,
-        by_part: &[MeasuredStep],
+        steps_by_part: Vec<MeasuredStep>,
         method: Method,
         parameters: usize,
         matmul_flops: f64,
@@ -76,7 +77,7 @@ impl TrainingSpeed {
         let flops_per_parameter = flops_per_parameter(method);
         let flops = flops_per_parameter * parameters as f64 * tokens / elapsed_s;
         let part = |part: fn(&PartTimes) -> f64| {
-            let parts = by_part.iter().filter_map(|step| step.parts.as_ref());
+            let parts = steps_by_part.iter().filter_map(|step| step.parts.as_ref());
             median(parts.map(part).collect())
         };
         Self {
@@ -96,6 +97,7 @@ impl TrainingSpeed {
             flops,
             share_of_matmul: flops / matmul_flops,
             steps,
+            steps_by_part,
         }
     }
 }
@@ -191,7 +193,7 @@ mod tests {
             loss: 1.0,
         };
         let steps = vec![step(1.0, 40), step(2.0, 40), step(3.0, 40)];
-        let speed = TrainingSpeed::of(steps.clone(), &steps, Method::Lora, 100, 4000.0);
+        let speed = TrainingSpeed::of(steps.clone(), steps, Method::Lora, 100, 4000.0);
         assert_eq!(
             (
                 speed.learned_tokens_per_s,

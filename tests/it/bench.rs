@@ -26,6 +26,14 @@ fn bench_measures_the_recipes_own_rows_and_leaves_nothing() {
     assert_eq!(steps[1]["learned_tokens"], 2);
     for step in steps {
         assert!(step["places"].as_u64() >= step["tokens"].as_u64());
+        assert!(
+            step["parts"].is_null(),
+            "the steps that are counted do not wait for parts"
+        );
+    }
+    let by_part = training["steps_by_part"].as_array().unwrap();
+    assert_eq!(by_part.len(), 2);
+    for step in by_part {
         let parts = step["parts"].as_object().unwrap();
         let parts: f64 = parts.values().map(|part_s| part_s.as_f64().unwrap()).sum();
         let elapsed_s = step["elapsed_s"].as_f64().unwrap();

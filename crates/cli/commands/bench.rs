@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
             let method = recipe.train.method;
             Ok(TrainingSpeed::of(
                 steps,
-                &by_part,
+                by_part,
                 method,
                 parameters,
                 matmul_flops,
