@@ -1,14 +1,14 @@
 //! What a forward pass keeps for the backward one, from the shapes alone.
 
-use crate::config::QkNorm;
-use crate::family::FeedForwardNames;
+use crate::config::{NormKind, QkNorm};
+use crate::family::{FeedForwardNames, QkvNames};
 use crate::{DecoderConfig, LoraSpec, TensorSpec};
 
 impl DecoderConfig {
     /// Values that a layer keeps for each token, with the fused operations of `slm-ops`; `rank` is that of a pair.
     ///
-    /// Norms keep what they read; the layers of attention and feed-forward their inputs, once for all that read the same, and
-    /// each pair what A made of it; attention its queries, keys, values and results; a gate both its sides, but not their product.
+    /// Norms keep what they read; the layers of attention and feed-forward their inputs, once for all that read the same, unless the half
+    /// takes the norm before them again; and each pair what A made of it; attention its queries, keys, values and results; a gate both its sides, but not their product.
     pub fn kept_per_token(&self, rank: usize) -> usize {
         let names = &self.family.names;
         let (d, ff) = (self.hidden_size, self.intermediate_size);
@@ -22,7 +22,7 @@ impl DecoderConfig {
             Some(QkNorm::Head | QkNorm::Projection) => q + kv,
             None => 0,
         };
-        let inputs = if self.parallel_residual { d } else { 2 * d };
+        let inputs = d * self.kept_inputs();
         let attention = 2 * q + 2 * kv;
         let (feed_forward, pairs) = match names.ff {
             FeedForwardNames::Gated { .. } => (2 * ff, 7),
@@ -30,6 +30,25 @@ impl DecoderConfig {
             FeedForwardNames::Plain { .. } => (2 * ff, 6),
         };
         norms + of_heads + inputs + attention + feed_forward + pairs * rank
+    }
+
+    /// Halves of a layer whose layers' input is kept. The others are one operation, which takes the norm again.
+    fn kept_inputs(&self) -> usize {
+        let names = &self.family.names;
+        let is_rms = matches!(self.norm, NormKind::Rms(_));
+        let attends_whole = matches!(names.qkv, QkvNames::Split(_)) && self.qk_norm.is_none();
+        let again = [
+            attends_whole && is_rms && names.attention_in_norm.is_some(),
+            matches!(names.ff, FeedForwardNames::Gated { .. })
+                && is_rms
+                && names.ff_in_norm.is_some(),
+        ];
+        let kept = again.into_iter().filter(|again| !again).count();
+        if self.parallel_residual {
+            kept.min(1)
+        } else {
+            kept
+        }
     }
 
     /// Statistics in f32 that it keeps beside them: a root for each norm, and a sum for each head.

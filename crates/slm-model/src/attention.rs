@@ -87,11 +87,12 @@ impl Attention {
         }
     }
 
-    /// Mixes the positions of `x`, `[batch, time, hidden]`; `cache` is the cache and this layer's index.
+    /// Mixes the positions of `x`, `[batch, time, hidden]`, after `norm`; `cache` is the cache and this layer's index.
     pub(crate) fn forward(
         &self,
         config: &DecoderConfig,
         kind: LayerKind,
+        norm: Option<&Norm>,
         x: Tensor<3>,
         pass: &Pass,
         cache: Option<(&mut KvCache, usize)>,
@@ -100,10 +101,14 @@ impl Attention {
         let (heads, head_dim) = (config.num_attention_heads, config.head_dim);
         let rows = x.reshape([batch * time, hidden]);
         if cache.is_none()
-            && let Some(y) = self.whole(config, kind, &rows, [batch, time], pass)
+            && let Some(y) = self.whole(config, kind, norm, &rows, [batch, time], pass)
         {
             return y.reshape([batch, time, hidden]);
         }
+        let rows = match norm {
+            Some(norm) => norm.forward(config, rows),
+            None => rows,
+        };
         let [q, k, v] = self.qkv.forward(config, rows, pass.dropout_seed);
 
         let by_head = |y: Tensor<2>, norm: Option<&Norm>| {
@@ -144,12 +149,17 @@ impl Attention {
         &self,
         config: &DecoderConfig,
         kind: LayerKind,
+        norm: Option<&Norm>,
         rows: &Tensor<2>,
         [batch, time]: [usize; 2],
         pass: &Pass,
     ) -> Option<Tensor<2>> {
         let (Qkv::Split(linears), None, Some(rope)) = (&self.qkv, config.qk_norm, kind.rope) else {
             return None;
+        };
+        let before = match norm {
+            Some(norm) => Some(norm.before(config)?),
+            None => None,
         };
         let [q, k, v] = &**linears;
         let linears =
@@ -160,7 +170,7 @@ impl Attention {
             head_dim: config.head_dim,
         };
         let (table, sight) = (&pass.tables[rope], pass.sight(kind));
-        self_attention(rows, linears, table, sight, scores(config), shape)
+        self_attention(rows, before, linears, table, sight, scores(config), shape)
     }
 
     /// The same with every linear layer and every norm's weight replaced.

@@ -7,6 +7,7 @@ use slm_ops::feed_forward;
 
 use crate::family::FeedForwardNames;
 use crate::linear::Linear;
+use crate::norm::Norm;
 use crate::{DecoderConfig, Param, Pass};
 
 /// Up, an activation, and down.
@@ -39,10 +40,25 @@ impl FeedForward {
         }
     }
 
-    /// Applies it to every position of `x`, `[batch, time, hidden]`.
-    pub(crate) fn forward(&self, config: &DecoderConfig, x: Tensor<3>, pass: &Pass) -> Tensor<3> {
+    /// Applies it to every position of `x`, `[batch, time, hidden]`, after `norm`.
+    pub(crate) fn forward(
+        &self,
+        config: &DecoderConfig,
+        norm: Option<&Norm>,
+        x: Tensor<3>,
+        pass: &Pass,
+    ) -> Tensor<3> {
         let [batch, time, hidden] = x.dims();
         let x = x.reshape([batch * time, hidden]);
+        // A gated half takes the norm itself, where it can.
+        let before = match self {
+            Self::Gated(_) => norm.and_then(|norm| norm.before(config)),
+            Self::GatedJoined(_) | Self::Plain(_) => None,
+        };
+        let x = match norm.filter(|_| before.is_none()) {
+            Some(norm) => norm.forward(config, x),
+            None => x,
+        };
         let seed = pass.dropout_seed;
         let activation = config.activation;
         let y = match self {
@@ -51,7 +67,7 @@ impl FeedForward {
                 let linears = linears
                     .each_ref()
                     .map(|linear| linear.with_adapter(rows, seed));
-                feed_forward(x, linears, activation)
+                feed_forward(x, before, linears, activation)
             }
             Self::GatedJoined(linears) => {
                 let [gate_up, down] = &**linears;

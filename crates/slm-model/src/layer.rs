@@ -80,8 +80,8 @@ impl Layer {
             1.0 => x.add(part),
             scale => x.add(part.mul_scalar(scale)),
         };
-        let read = norm(&self.attention_in_norm, x.clone());
-        let mixed = self.attention.forward(config, self.kind, read, pass, cache);
+        let before = self.attention_in_norm.as_ref();
+        let mixed = (self.attention).forward(config, self.kind, before, x.clone(), pass, cache);
         let after = add(x.clone(), norm(&self.attention_out_norm, mixed));
         let source = if config.parallel_residual {
             x
@@ -90,7 +90,7 @@ impl Layer {
         };
         let inner = self
             .ff
-            .forward(config, norm(&self.ff_in_norm, source), pass);
+            .forward(config, self.ff_in_norm.as_ref(), source, pass);
         add(after, norm(&self.ff_out_norm, inner))
     }
 

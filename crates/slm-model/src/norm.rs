@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::tensor::Tensor;
-use slm_ops::{layer_norm, rms_norm};
+use slm_ops::{NormBefore, layer_norm, rms_norm};
 
 use crate::config::NormKind;
 use crate::{DecoderConfig, Param};
@@ -36,6 +36,18 @@ impl Norm {
                 let bias = bias.as_ref().map(Param::tensor);
                 layer_norm(x, weight, bias, config.norm_eps)
             }
+        }
+    }
+
+    /// The same as a part of an operation; `None` where it is not one of root mean squares.
+    pub(crate) fn before(&self, config: &DecoderConfig) -> Option<NormBefore> {
+        match config.norm {
+            NormKind::Rms(kind) => Some(NormBefore {
+                weight: self.weight.tensor(),
+                kind,
+                eps: config.norm_eps,
+            }),
+            NormKind::Layer => None,
         }
     }
 

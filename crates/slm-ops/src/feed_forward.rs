@@ -9,6 +9,7 @@ use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
 use crate::lora_linear::Parts;
+use crate::rms_norm::{Before, NormBefore};
 use crate::{Activation, Adapter, Weight, gated_linear, lora_linear};
 use fused::{FeedForward, Form, Layers};
 
@@ -30,15 +31,20 @@ impl Linear<'_> {
     }
 }
 
-/// `down(activation(gate(x)) · up(x))`: `[rows, d]` to `[rows, d]`.
+/// `down(activation(gate(n)) · up(n))` of `n`, the norm of `x`, or `x` itself: `[rows, d]` to `[rows, d]`.
 ///
-/// The fused version is one node of the graph. It keeps `x`, gate and up, and takes their product again; the gradients that meet in
-/// `x` are added by the products that make them.
+/// The fused version is one node of the graph. It keeps `x`, gate and up, and takes norm and product again; the gradients that meet in
+/// `n` are added by the products that make them.
 pub fn feed_forward(
     x: Tensor<2>,
+    norm: Option<NormBefore>,
     [gate, up, down]: [Linear<'_>; 3],
     activation: Activation,
 ) -> Tensor<2> {
+    let (x, norm) = match norm {
+        Some(norm) if norm.is_trained() => (norm.apply(x), None),
+        norm => (x, norm),
+    };
     if activation.has_loop_for(&x)
         && let (Some(of_gate), Some(of_up), Some(of_down)) =
             (gate.parts(), up.parts(), down.parts())
@@ -49,6 +55,7 @@ pub fn feed_forward(
             scales: [of_gate.scale, of_up.scale, of_down.scale],
         };
         let layers = Layers {
+            norm: Before::of(norm),
             gate: of_gate.layer,
             up: of_up.layer,
             down: of_down.layer,
@@ -66,6 +73,10 @@ pub fn feed_forward(
         );
         return Tensor::from_dispatch(y);
     }
+    let x = match norm {
+        Some(norm) => norm.apply(x),
+        None => x,
+    };
     let (gate, up) = (gate.apply(x.clone()), up.apply(x));
     gated_linear(gate, up, activation, down.weight, down.bias, down.adapter)
 }

@@ -65,7 +65,7 @@ pub use loss::{
 };
 pub use norm::global_norm;
 pub use quantized::{QuantScheme, Quantized, Quantizer, dynamic_map};
-pub use rms_norm::{RmsWeight, rms_norm};
+pub use rms_norm::{NormBefore, RmsWeight, rms_norm};
 pub use rotary::{RotaryTable, rotary};
 pub use self_attention::{HeadsShape, self_attention};
 pub use sums::{DeviceSums, TokenSums};

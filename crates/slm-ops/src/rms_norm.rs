@@ -1,15 +1,18 @@
 //! Root-mean-square normalisation.
 
+mod before;
 #[cfg(feature = "libtorch")]
 mod cuda;
 mod flex;
-mod fused;
+pub(crate) mod fused;
 #[cfg(feature = "libtorch")]
 mod libtorch;
 
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Tensor};
 
+pub(crate) use before::Before;
+pub use before::NormBefore;
 use fused::RmsNorm;
 
 /// How the weight meets the normalised value, where that is not in f32.

@@ -6,6 +6,7 @@ mod fused;
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
+use crate::rms_norm::{Before, NormBefore};
 use crate::{Linear, RotaryTable, Scores, Sight};
 use fused::{Form, Layers, SelfAttention};
 
@@ -17,12 +18,14 @@ pub struct HeadsShape {
     pub head_dim: usize,
 }
 
-/// `o(attention(rotary(q(x)), rotary(k(x)), v(x)))`: `[rows, d]` to `[rows, d]`; see [`crate::attention()`] and [`crate::rotary()`].
+/// `o(attention(rotary(q(n)), rotary(k(n)), v(n)))` of `n`, the norm of `x`, or `x` itself: `[rows, d]` to `[rows, d]`; see
+/// [`crate::attention()`] and [`crate::rotary()`].
 ///
-/// One node of the graph, which keeps `x`, the heads and the result; the gradients that meet in `x` are added by the products that
+/// One node of the graph, which keeps `x`, the heads and the result; the gradients that meet in `n` are added by the products that
 /// make them. `None` where a layer, the device or the sight has no fused version: then its parts have to be called one by one.
 pub fn self_attention(
     x: &Tensor<2>,
+    norm: Option<NormBefore>,
     linears: [Linear<'_>; 4],
     table: &RotaryTable,
     sight: &Sight,
@@ -42,6 +45,10 @@ pub fn self_attention(
     if !crate::fused::applies(x) {
         return None;
     }
+    let (x, norm) = match norm {
+        Some(norm) if norm.is_trained() => (norm.apply(x.clone()), None),
+        norm => (x.clone(), norm),
+    };
     let form = Form {
         scales: [q.scale, k.scale, v.scale, o.scale],
         sight: sight.clone(),
@@ -49,13 +56,14 @@ pub fn self_attention(
         shape,
     };
     let layers = Layers {
+        norm: Before::of(norm),
         q: q.layer,
         k: k.layer,
         v: v.layer,
         o: o.layer,
     };
     let [cos, sin] = table.tensors().map(Tensor::into_dispatch);
-    let x = x.clone().into_dispatch();
+    let x = x.into_dispatch();
     Some(Tensor::from_dispatch(Dispatch::self_attention(
         x, layers, q.a, q.b, k.a, k.b, v.a, v.b, o.a, o.b, cos, sin, form,
     )))

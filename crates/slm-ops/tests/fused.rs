@@ -11,9 +11,9 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use slm_ops::fused::{portable, taken};
 use slm_ops::{
-    Activation, Adapter, HeadsShape, Linear, QuantScheme, Quantizer, RmsWeight, RotaryTable,
-    Scores, Sight, Weight, attention, feed_forward, gated, gated_linear, lora_linear, rms_norm,
-    rotary, self_attention,
+    Activation, Adapter, HeadsShape, Linear, NormBefore, QuantScheme, Quantizer, RmsWeight,
+    RotaryTable, Scores, Sight, Weight, attention, feed_forward, gated, gated_linear, lora_linear,
+    rms_norm, rotary, self_attention,
 };
 
 /// Values from -1 to 1, those of `seed`.
@@ -60,6 +60,15 @@ fn places_of_torch() -> Vec<Place> {
         places.extend(tolerances.map(gpu));
     }
     places
+}
+
+/// [`places`] for operations of many: they round as often as those together.
+fn places_of_halves() -> Vec<Place> {
+    let wider = |(device, dtype, tolerance)| match dtype {
+        DType::F32 => (device, dtype, tolerance),
+        _ => (device, dtype, 2.0 * tolerance),
+    };
+    places().into_iter().map(wider).collect()
 }
 
 fn is_gpu(device: &Device) -> bool {
@@ -389,6 +398,16 @@ fn weights<const N: usize>(like: &Tensor<1>, shapes: [[usize; 2]; N]) -> [Weight
     })
 }
 
+/// A norm before layers that come back to as many columns as `weight` has rows.
+fn norm(weight: &Weight) -> NormBefore {
+    let frozen = tensor::<2>([1, weight.dims()[0]], 7).to_device(&weight.device());
+    NormBefore {
+        weight: frozen.add_scalar(2.0).cast(weight.dtype()),
+        kind: RmsWeight::Rounded,
+        eps: 1e-5,
+    }
+}
+
 /// `x`, and A and B of each layer.
 fn with_pairs(rows: usize, shapes: &[[usize; 2]], r: usize) -> Vec<Tensor<1>> {
     let pair = |&[out, columns]: &[usize; 2]| {
@@ -407,7 +426,7 @@ fn feed_forward_halves() {
     for ([rows, d, inner], r) in [([3, 6, 10], 3), ([70, 16, 24], 4), ([100, 16, 64], 8)] {
         let shapes = [[inner, d], [inner, d], [d, inner]];
         for with_bias in [false, true] {
-            assert_same(&with_pairs(rows, &shapes, r), 1, &|inputs| {
+            let half = |inputs: &[Tensor<1>]| {
                 let weights = weights(&inputs[0], shapes);
                 let linears = [0, 1, 2].map(|i| {
                     layer(
@@ -417,8 +436,11 @@ fn feed_forward_halves() {
                     )
                 });
                 let x = inputs[0].clone().reshape([rows, d]);
-                feed_forward(x, linears, Activation::Silu)
-            });
+                feed_forward(x, Some(norm(&weights[2])), linears, Activation::Silu)
+            };
+            for place in &places_of_halves() {
+                assert_same_at(place, &with_pairs(rows, &shapes, r), 1, &half);
+            }
         }
     }
 }
@@ -433,11 +455,11 @@ fn attention_halves() {
         (Sight::new([2, 128, 128], |_, _| 0), [2, 128]),
         (Sight::of_segments(&packed, [2, 30]), [2, 30]),
     ] {
-        for place in &places() {
+        for place in &places_of_halves() {
             // In f32 a GPU attends to triangles alone.
             let is_fused = !is_gpu(&place.0) || place.1 != DType::F32 || sight.is_causal();
             let (rows, sight) = (batch * time, sight.within(time));
-            let operations = if is_fused { 1 } else { 6 };
+            let operations = if is_fused { 1 } else { 7 };
             assert_same_at(
                 place,
                 &with_pairs(rows, &shapes, r),
@@ -464,22 +486,31 @@ fn attention_halves() {
                         time,
                         head_dim,
                     };
-                    self_attention(&x, linears(), &table, &sight, scores, shape).unwrap_or_else(
-                        || {
-                            let [q, k, v, o] = linears();
-                            let by_head = |y: Tensor<2>| {
-                                let n = y.dims()[1] / head_dim;
-                                y.reshape([batch, time, n, head_dim]).swap_dims(1, 2)
-                            };
-                            let apply = |it: Linear<'_>, x: Tensor<2>| {
-                                lora_linear(x, it.weight, it.bias, it.adapter)
-                            };
-                            let [q, k, v] = [q, k, v].map(|it| by_head(apply(it, x.clone())));
-                            let (q, k) = (rotary(q, &table), rotary(k, &table));
-                            let y = attention(q, k, v, &sight, scores);
-                            apply(o, y.swap_dims(1, 2).reshape([rows, heads * head_dim]))
-                        },
+                    self_attention(
+                        &x,
+                        Some(norm(&weights[3])),
+                        linears(),
+                        &table,
+                        &sight,
+                        scores,
+                        shape,
                     )
+                    .unwrap_or_else(|| {
+                        let NormBefore { weight, kind, eps } = norm(&weights[3]);
+                        let x = rms_norm(x, weight, kind, eps);
+                        let [q, k, v, o] = linears();
+                        let by_head = |y: Tensor<2>| {
+                            let n = y.dims()[1] / head_dim;
+                            y.reshape([batch, time, n, head_dim]).swap_dims(1, 2)
+                        };
+                        let apply = |it: Linear<'_>, x: Tensor<2>| {
+                            lora_linear(x, it.weight, it.bias, it.adapter)
+                        };
+                        let [q, k, v] = [q, k, v].map(|it| by_head(apply(it, x.clone())));
+                        let (q, k) = (rotary(q, &table), rotary(k, &table));
+                        let y = attention(q, k, v, &sight, scores);
+                        apply(o, y.swap_dims(1, 2).reshape([rows, heads * head_dim]))
+                    })
                 },
             );
         }

@@ -10,9 +10,11 @@ use crate::Activation;
 use crate::fused::register;
 use crate::gated::fused::Passes as GatePasses;
 use crate::lora_linear::fused::{Frozen, Kept, Layer, LowRank, Passes};
+use crate::rms_norm::Before;
+use crate::rms_norm::fused::Passes as NormPasses;
 
 /// What the passes are made of.
-pub(crate) trait Parts: GatePasses + Passes {
+pub(crate) trait Parts: GatePasses + NormPasses + Passes {
     /// The gradients of gate and up, and of the A and B of the layer that reads their product.
     fn down_backward(
         down: Down<Self>,
@@ -66,6 +68,8 @@ pub(crate) struct Form {
 /// What the adapters sit on.
 #[derive(Clone, Debug, ExtensionType)]
 pub(crate) struct Layers<B: Backend> {
+    #[extension_type]
+    pub(super) norm: Before<B>,
     #[extension_type]
     pub(super) gate: Layer<B>,
     #[extension_type]
@@ -129,6 +133,7 @@ impl<B: Parts, C: CheckpointStrategy> FeedForward for Autodiff<B, C> {
         form: Form,
     ) -> FloatTensor<Self> {
         let layers = Layers {
+            norm: layers.norm.inner(),
             gate: layers.gate.inner(),
             up: layers.up.inner(),
             down: layers.down.inner(),
@@ -174,6 +179,7 @@ fn low_ranks<B: Backend>(
 #[derive(Clone, Debug)]
 struct Gates<B: Backend> {
     x: FloatTensor<B>,
+    norm: Before<B>,
     gate: FloatTensor<B>,
     up: FloatTensor<B>,
     activation: Activation,
@@ -189,9 +195,14 @@ fn forward<B: Parts>(
     low_ranks: [LowRank<B>; 3],
     activation: Activation,
 ) -> (FloatTensor<B>, Gates<B>) {
-    let Layers { gate, up, down } = layers;
+    let Layers {
+        norm,
+        gate,
+        up,
+        down,
+    } = layers;
     let reading = [gate, up];
-    let found = <B as Passes>::forward_all(&x, &reading, &low_ranks[..2]);
+    let found = <B as Passes>::forward_all(&norm.read(&x).0, &reading, &low_ranks[..2]);
     let Ok([(of_gate, gate_low), (of_up, up_low)]) = <[_; 2]>::try_from(found) else {
         unreachable!("each layer has a result");
     };
@@ -200,6 +211,7 @@ fn forward<B: Parts>(
     let [gate, up] = reading;
     let kept = Gates {
         x,
+        norm,
         gate: of_gate,
         up: of_up,
         activation,
@@ -226,6 +238,7 @@ impl<B: Parts> Backward<B, 7> for Half {
         let [to_x, to_pairs @ ..] = ops.parents.map(|input| input.map(|input| input.id));
         let Gates {
             x,
+            norm,
             gate,
             up,
             activation,
@@ -246,12 +259,15 @@ impl<B: Parts> Backward<B, 7> for Half {
             low: down_low,
         };
         let [dys, of_down] = B::down_backward(down, gate, up, dy);
+        let (read, roots) = norm.read(&x);
         let reading = vec![
-            kept(&x, of_gate, gate_pair, gate_low),
-            kept(&x, of_up, up_pair, up_low),
+            kept(&read, of_gate, gate_pair, gate_low),
+            kept(&read, of_up, up_pair, up_low),
         ];
-        drop(x);
-        let (dx, mut gradients) = <B as Passes>::backward_all(reading, dys.into(), to_x.is_some());
+        drop(read);
+        let (pull, mut gradients) =
+            <B as Passes>::backward_all(reading, dys.into(), to_x.is_some());
+        let dx = pull.map(|pull| norm.pull(x, roots, pull));
         gradients.push(of_down);
         let gradients = gradients.into_iter().flatten().map(Some);
         register::<B>(grads, [(to_x, dx)]);

@@ -42,10 +42,10 @@ pub(crate) trait Passes: Backend {
 /// What the forward pass leaves.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept<B: Backend> {
-    pub(super) x: FloatTensor<B>,
-    pub(super) weight: FloatTensor<B>,
-    pub(super) inverse_roots: FloatTensor<B>,
-    pub(super) kind: RmsWeight,
+    pub(crate) x: FloatTensor<B>,
+    pub(crate) weight: FloatTensor<B>,
+    pub(crate) inverse_roots: FloatTensor<B>,
+    pub(crate) kind: RmsWeight,
 }
 
 impl RmsNorm for Flex {

@@ -11,6 +11,8 @@ use super::HeadsShape;
 use crate::attention::fused::{Kept as Attended, Passes as AttentionPasses};
 use crate::fused::register;
 use crate::lora_linear::fused::{Frozen, Kept, Layer, LowRank, Passes};
+use crate::rms_norm::Before;
+use crate::rms_norm::fused::Passes as NormPasses;
 use crate::rotary::fused::Passes as RotaryPasses;
 use crate::{Scores, Sight};
 
@@ -27,6 +29,8 @@ pub(crate) struct Form {
 /// What the adapters sit on.
 #[derive(Clone, Debug, ExtensionType)]
 pub(crate) struct Layers<B: Backend> {
+    #[extension_type]
+    pub(super) norm: Before<B>,
     #[extension_type]
     pub(super) q: Layer<B>,
     #[extension_type]
@@ -59,8 +63,8 @@ pub(crate) trait SelfAttention: Backend {
 }
 
 /// What the passes are made of.
-pub(crate) trait Parts: AttentionPasses + RotaryPasses + Passes {}
-impl<B: AttentionPasses + RotaryPasses + Passes> Parts for B {}
+pub(crate) trait Parts: AttentionPasses + NormPasses + RotaryPasses + Passes {}
+impl<B: AttentionPasses + NormPasses + RotaryPasses + Passes> Parts for B {}
 
 macro_rules! without_a_graph {
     ($backend:ty) => {
@@ -108,6 +112,7 @@ impl<B: Parts, C: CheckpointStrategy> SelfAttention for Autodiff<B, C> {
         form: Form,
     ) -> FloatTensor<Self> {
         let layers = Layers {
+            norm: layers.norm.inner(),
             q: layers.q.inner(),
             k: layers.k.inner(),
             v: layers.v.inner(),
@@ -133,6 +138,7 @@ impl<B: Parts, C: CheckpointStrategy> SelfAttention for Autodiff<B, C> {
 #[derive(Clone, Debug)]
 struct Mixed<B: Backend> {
     x: FloatTensor<B>,
+    norm: Before<B>,
     attended: Attended<B>,
     tables: [FloatTensor<B>; 2],
     shape: HeadsShape,
@@ -162,7 +168,7 @@ fn forward<B: Parts>(
         scale: scales.next().unwrap_or(1.0),
     });
     let reading = [layers.q, layers.k, layers.v];
-    let found = <B as Passes>::forward_all(&x, &reading, &low_ranks[..3]);
+    let found = <B as Passes>::forward_all(&layers.norm.read(&x).0, &reading, &low_ranks[..3]);
     let Ok([(q, q_low), (k, k_low), (v, v_low)]) = <[_; 3]>::try_from(found) else {
         unreachable!("each layer has a result");
     };
@@ -175,6 +181,7 @@ fn forward<B: Parts>(
     let [of_q, of_k, of_v] = reading.map(|layer| layer.weight);
     let kept = Mixed {
         x,
+        norm: layers.norm,
         attended: Attended {
             q,
             k,
@@ -230,6 +237,7 @@ impl<B: Parts> Backward<B, 9> for Half {
         let [to_x, to_pairs @ ..] = ops.parents.map(|input| input.map(|input| input.id));
         let Mixed {
             x,
+            norm,
             attended,
             tables: [cos, sin],
             shape,
@@ -249,12 +257,14 @@ impl<B: Parts> Backward<B, 9> for Half {
         let [dq, dk, dv] = <B as AttentionPasses>::backward(attended, shape.by_head::<B>(pull));
         let back = |dy| shape.by_row::<B>(B::rotate(&dy, &cos, &sin, -1.0));
         let dys = vec![back(dq), back(dk), shape.by_row::<B>(dv)];
+        let (read, roots) = norm.read(&x);
         let reading = vec![
-            kept(x.clone(), of_q, q_pair, q_low),
-            kept(x.clone(), of_k, k_pair, k_low),
-            kept(x, of_v, v_pair, v_low),
+            kept(read.clone(), of_q, q_pair, q_low),
+            kept(read.clone(), of_k, k_pair, k_low),
+            kept(read, of_v, v_pair, v_low),
         ];
-        let (dx, mut gradients) = <B as Passes>::backward_all(reading, dys, to_x.is_some());
+        let (pull, mut gradients) = <B as Passes>::backward_all(reading, dys, to_x.is_some());
+        let dx = pull.map(|pull| norm.pull(x, roots, pull));
         gradients.push(of_o);
         let gradients = gradients.into_iter().flatten().map(Some);
         register::<B>(grads, [(to_x, dx)]);
