@@ -10,7 +10,7 @@ fn check_prints_the_plan_and_writes_nothing() {
     run        runs/adapter (new)
     base       base (llama, 19,936 parameters)
     weights    79.7 KB
-    memory     about 429 KB while training: 17.4 KB for what is trained, 194 KB for 104 tokens at a time
+    memory     about 402 KB while training: 17.4 KB for what is trained, 167 KB for 104 tokens at a time
     device     cpu
     rows       9 to learn from, 3 held out, 0 left out
     tokens     206, of which 18 are learned

@@ -40,7 +40,7 @@ fn check_says_what_codes_save() {
     run        runs/adapter (new)
     base       base (llama, 19,936 parameters)
     weights    44.5 KB, 17.9 bits per parameter (unquantized: 79.7 KB)
-    memory     about 394 KB while training: 17.4 KB for what is trained, 194 KB for 104 tokens at a time
+    memory     about 367 KB while training: 17.4 KB for what is trained, 167 KB for 104 tokens at a time
     device     cpu
     rows       9 to learn from, 3 held out, 0 left out
     tokens     206, of which 18 are learned

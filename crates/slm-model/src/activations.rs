@@ -1,6 +1,7 @@
 //! What a forward pass keeps for the backward one, from the shapes alone.
 
 use crate::config::{NormKind, QkNorm};
+use crate::device::Place;
 use crate::family::{FeedForwardNames, QkvNames};
 use crate::{DecoderConfig, LoraSpec, TensorSpec};
 
@@ -9,7 +10,8 @@ impl DecoderConfig {
     ///
     /// Norms keep what they read; the layers of attention and feed-forward their inputs, once for all that read the same, unless the half
     /// takes the norm before them again; and each pair what A made of it; attention its queries, keys, values and results; a gate both its sides, but not their product.
-    pub fn kept_per_token(&self, rank: usize) -> usize {
+    /// A GPU does not take norms again.
+    pub fn kept_per_token(&self, rank: usize, place: Place) -> usize {
         let names = &self.family.names;
         let (d, ff) = (self.hidden_size, self.intermediate_size);
         let q = self.num_attention_heads * self.head_dim;
@@ -22,7 +24,7 @@ impl DecoderConfig {
             Some(QkNorm::Head | QkNorm::Projection) => q + kv,
             None => 0,
         };
-        let inputs = d * self.kept_inputs();
+        let inputs = d * self.kept_inputs(place);
         let attention = 2 * q + 2 * kv;
         let (feed_forward, pairs) = match names.ff {
             FeedForwardNames::Gated { .. } => (2 * ff, 7),
@@ -33,9 +35,9 @@ impl DecoderConfig {
     }
 
     /// Halves of a layer whose layers' input is kept. The others are one operation, which takes the norm again.
-    fn kept_inputs(&self) -> usize {
+    fn kept_inputs(&self, place: Place) -> usize {
         let names = &self.family.names;
-        let is_rms = matches!(self.norm, NormKind::Rms(_));
+        let is_rms = matches!(self.norm, NormKind::Rms(_)) && place != Place::Gpu;
         let attends_whole = matches!(names.qkv, QkvNames::Split(_)) && self.qk_norm.is_none();
         let again = [
             attends_whole && is_rms && names.attention_in_norm.is_some(),

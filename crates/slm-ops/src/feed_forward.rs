@@ -33,8 +33,8 @@ impl Linear<'_> {
 
 /// `down(activation(gate(n)) · up(n))` of `n`, the norm of `x`, or `x` itself: `[rows, d]` to `[rows, d]`.
 ///
-/// The fused version is one node of the graph. It keeps `x`, gate and up, and takes norm and product again; the gradients that meet in
-/// `n` are added by the products that make them.
+/// The fused version is one node of the graph. It keeps `x`, gate and up, and takes their product again, on a processor the norm as well;
+/// the gradients that meet in `n` are added by the products that make them.
 pub fn feed_forward(
     x: Tensor<2>,
     norm: Option<NormBefore>,
@@ -42,7 +42,7 @@ pub fn feed_forward(
     activation: Activation,
 ) -> Tensor<2> {
     let (x, norm) = match norm {
-        Some(norm) if norm.is_trained() => (norm.apply(x), None),
+        Some(norm) if norm.is_by_itself(&x) => (norm.apply(x), None),
         norm => (x, norm),
     };
     if activation.has_loop_for(&x)

@@ -46,7 +46,7 @@ pub fn self_attention(
         return None;
     }
     let (x, norm) = match norm {
-        Some(norm) if norm.is_trained() => (norm.apply(x.clone()), None),
+        Some(norm) if norm.is_by_itself(x) => (norm.apply(x.clone()), None),
         norm => (x.clone(), norm),
     };
     let form = Form {

@@ -32,7 +32,8 @@ impl Memory {
             Method::Full => (config.n_params(), 0, 0),
         };
         let width = width(model, place);
-        let layer = width * config.kept_per_token(rank) + f32s(config.statistics_per_token());
+        let layer =
+            width * config.kept_per_token(rank, place) + f32s(config.statistics_per_token());
         let (layers, d) = (config.num_hidden_layers, config.hidden_size);
         let kept = match section.gradient_checkpointing {
             true => layers * width * d + layer,
@@ -169,7 +170,7 @@ mod tests {
         let config =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/peers/shapes/llama-3.2-1b");
         let config = DecoderConfig::read(&config).unwrap();
-        let layer = 2 * config.kept_per_token(16) + 4 * config.statistics_per_token();
+        let layer = 2 * config.kept_per_token(16, Place::Gpu) + 4 * config.statistics_per_token();
         assert_eq!(all - some, 8192 * (15 * layer - 16 * 2 * 2048));
     }
 }

@@ -23,9 +23,11 @@ impl NormBefore {
         rms_norm(x, self.weight, self.kind, self.eps)
     }
 
-    /// Whether its weight is trained: it gets no gradient where the norm is a part of an operation.
-    pub(crate) fn is_trained(&self) -> bool {
-        self.weight.is_autodiff() && self.weight.is_tracked()
+    /// Whether it is no part of the operation that reads it: its weight is trained, and would get no gradient; or it is a GPU's, which has
+    /// more memory than time.
+    pub(crate) fn is_by_itself(&self, x: &Tensor<2>) -> bool {
+        let is_trained = self.weight.is_autodiff() && self.weight.is_tracked();
+        is_trained || crate::fused::is_gpu(&x.device())
     }
 }
 
