@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use burn::tensor::{DType, Device, Distribution, Tensor};
+use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
 use slm_ops::quantized::{Absmax, Int8, Nf4};
 use slm_ops::{QuantScheme, Quantizer, dynamic_map};
 use slm_testkit::{Golden, assert_close};
@@ -95,17 +95,19 @@ fn the_unsigned_map_is_that_of_bitsandbytes() {
 fn products_and_their_gradients_are_those_of_the_dequantized_matrix() {
     let device = Device::flex();
     for shape @ [out, columns] in [[5, 3], [48, 128], [300, 130], [257, 64]] {
-        let draw = |rows: usize, columns: usize| {
-            Tensor::<2>::random([rows, columns], Distribution::Normal(0.0, 0.1), &device)
+        let draw = |seed, shape: [usize; 2]| {
+            let values = slm_ops::noise::uniform_values(0.2, seed, shape[0] * shape[1]);
+            Tensor::<2>::from_data(TensorData::new(values, shape), &device)
         };
-        let (weight, x, dy) = (draw(out, columns), draw(7, columns), draw(7, out));
+        let (weight, x, dy) = (draw(1, shape), draw(2, [7, columns]), draw(3, [7, out]));
         for quantization in ALL {
             let what = format!("{quantization:?} {shape:?}");
             let quantizer = Quantizer::new(quantization, &device, DType::F32);
             let quantized = quantizer.quantize(&values(weight.clone()), shape);
             let dense = quantized.dense(DType::F32);
             let off = values(dense.clone().sub(weight.clone()).abs().max())[0];
-            assert!(off < 0.06, "{what}: off by {off}");
+            // Half of the widest gap between NF4's values, 0.304, of a block whose largest is 0.2; and what its scale is rounded by.
+            assert!(off < 0.0304 + 0.002, "{what}: off by {off}");
 
             let leaf = x.clone().autodiff().require_grad();
             let y = quantized.product(leaf.clone());
