@@ -1,7 +1,7 @@
 //! The feed-forward half of a layer: gate, up, their product, and down.
 
 #[expect(clippy::too_many_arguments, reason = "an operation names its inputs")]
-mod fused;
+pub(crate) mod fused;
 #[cfg(feature = "libtorch")]
 mod libtorch;
 

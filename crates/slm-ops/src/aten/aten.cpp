@@ -61,8 +61,9 @@ template <class Work> char *guarded(Work work) {
 
 extern "C" {
 
-// Causal flash attention. Without `starts`, q, k and v are [batch, time, heads, dim], of times that end together; with them, [tokens, heads, dim], and `starts`
-// are where sequences begin, [n + 1] in i32. `window` is how many keys before its own a query sees, all where negative.
+// Causal flash attention. Without `starts`, q, k and v are [batch, time, heads, dim], of times that end together; with them,
+// [tokens, heads, dim], and `starts` are where sequences begin, [n + 1] in i32. `window` is how many keys before its own a query sees,
+// all where negative.
 char *slm_flash_forward(Handle q, Handle k, Handle v, Handle starts, int64_t longest, double scale, int64_t window, Handle *out) {
     return guarded([&] {
         auto cu = present(starts);

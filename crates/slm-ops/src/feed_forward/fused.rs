@@ -30,14 +30,14 @@ impl Parts for Flex {}
 
 /// The layer that reads the product: what its forward pass leaves, but for that.
 pub(crate) struct Down<B: Backend> {
-    pub(super) activation: Activation,
-    pub(super) weight: Frozen<B>,
-    pub(super) low_rank: LowRank<B>,
-    pub(super) low: FloatTensor<B>,
+    pub(crate) activation: Activation,
+    pub(crate) weight: Frozen<B>,
+    pub(crate) low_rank: LowRank<B>,
+    pub(crate) low: FloatTensor<B>,
 }
 
 /// Takes the product again, and the passes one after the other.
-pub(super) fn down_backward<B: Parts>(
+pub(crate) fn down_backward<B: GatePasses + Passes>(
     down: Down<B>,
     gate: FloatTensor<B>,
     up: FloatTensor<B>,

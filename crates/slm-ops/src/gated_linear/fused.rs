@@ -7,9 +7,10 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 
 use crate::Activation;
+use crate::feed_forward::fused::{Down, down_backward};
 use crate::fused::register;
 use crate::gated::fused::Passes as GatePasses;
-use crate::lora_linear::fused::{Frozen, Kept, Layer, LowRank, Passes};
+use crate::lora_linear::fused::{Frozen, Layer, LowRank, Passes};
 
 /// What is fixed.
 #[derive(Clone, Copy, Debug)]
@@ -146,18 +147,14 @@ impl<B: GatePasses + Passes> Backward<B, 4> for Linear {
             low_rank,
             low,
         } = ops.state;
-        let kept = Kept {
-            x: <B as GatePasses>::forward(&gate, &up, activation),
+        let down = Down {
+            activation,
             weight,
             low_rank,
             low,
         };
-        let wants_x = to_gate.is_some() || to_up.is_some();
-        let (dx, [da, db]) = <B as Passes>::backward(kept, dy, wants_x);
+        let [gradients, [da, db]] = down_backward::<B>(down, gate, up, dy);
         register::<B>(grads, [(to_a, Some(da)), (to_b, Some(db))]);
-        if let Some(dx) = dx {
-            let gradients = <B as GatePasses>::backward(gate, up, activation, dx);
-            register::<B>(grads, [to_gate, to_up].into_iter().zip(gradients.map(Some)));
-        }
+        register::<B>(grads, [to_gate, to_up].into_iter().zip(gradients.map(Some)));
     }
 }
