@@ -11,13 +11,13 @@ mod slot;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use burn::tensor::DType;
 use slm_model::{Decoder, Param};
-use slm_ops::{Weighted, adamw_each};
+use slm_ops::adamw_each;
 use slm_recipe::{Optim, TrainSection};
 
 use crate::{Gradients, TrainError};
 use blocks::Codebooks;
+use slot::Update;
 pub(crate) use slot::{Part, Slot};
 
 /// An optimizer and what it remembers of every trained weight, by name.
@@ -102,20 +102,15 @@ impl Optimizer {
                 codebooks: &codebooks,
             };
             let slot = self.slots.remove(&param.name);
-            match slot.unwrap_or_else(|| Slot::new(&self.figures, param)) {
-                Slot::AdamW(moments) => {
-                    weights.push(Weighted {
-                        value: param.take(),
-                        gradient: gradient.cast(DType::F32),
-                        moments,
-                        step: adamw::figures(&step),
-                    });
-                    taken.push(param);
-                }
-                slot => {
-                    let (slot, value) = slot.update(&step, param.take(), gradient);
+            let slot = slot.unwrap_or_else(|| Slot::new(&self.figures, param));
+            match slot.update(&step, param.take(), gradient) {
+                Update::Taken(slot, value) => {
                     self.slots.insert(param.name.clone(), slot);
                     param.set(value);
+                }
+                Update::Together(weight) => {
+                    weights.push(weight);
+                    taken.push(param);
                 }
             }
         }
@@ -177,7 +172,7 @@ impl Optimizer {
 mod tests {
     use std::path::Path;
 
-    use burn::tensor::{Device, Tensor, TensorData};
+    use burn::tensor::{DType, Device, Tensor, TensorData};
     use slm_model::device;
     use slm_testkit::{Golden, relative_difference};
 

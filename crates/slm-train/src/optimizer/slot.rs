@@ -2,6 +2,7 @@
 
 use burn::tensor::{DType, Int, Tensor};
 use slm_model::{Param, device};
+use slm_ops::Weighted;
 use slm_recipe::Optim;
 
 use super::blocks::Blocks;
@@ -35,6 +36,15 @@ pub(crate) enum Part<'a> {
     Codes(&'a mut Tensor<2, Int>),
 }
 
+/// What a step makes of a slot.
+#[expect(clippy::large_enum_variant, reason = "one exists at a time")]
+pub(crate) enum Update {
+    /// The states after it, and the weight's new value.
+    Taken(Slot, Tensor<2>),
+    /// It is taken with those of other weights.
+    Together(Weighted),
+}
+
 impl Slot {
     /// All zero.
     pub(crate) fn new(figures: &Figures, param: &Param) -> Self {
@@ -59,29 +69,27 @@ impl Slot {
         }
     }
 
-    /// The states after a step, and the weight's new value. By value, so that the old states' memory is used again.
-    pub(crate) fn update(
-        self,
-        step: &Step<'_>,
-        value: Tensor<2>,
-        gradient: Tensor<2>,
-    ) -> (Self, Tensor<2>) {
+    /// A step on the weight's `value`. By value, so that the old states' memory is used again.
+    pub(crate) fn update(self, step: &Step<'_>, value: Tensor<2>, gradient: Tensor<2>) -> Update {
         let gradient = gradient.cast(DType::F32);
         let clips_itself = matches!(self, Self::AdamW(_) | Self::AdamW8bit(_));
         let gradient = match step.clip {
             clip if clip != 1.0 && !clips_itself => gradient.mul_scalar(clip),
             _ => gradient,
         };
-        match self {
+        let (slot, value) = match self {
             Self::AdamW(moments) => {
-                let (moments, value) = adamw::update(step, moments, value, gradient);
-                (Self::AdamW(moments), value)
+                return Update::Together(Weighted {
+                    value,
+                    gradient,
+                    moments,
+                    step: adamw::figures(step),
+                });
             }
             Self::AdamW8bit(blocks) => {
-                let is_host = device::name(&value.device()).ends_with("cpu");
-                let update = match is_host {
-                    true => host::update_8bit,
-                    false => adamw::update_8bit,
+                let update = match device::is_gpu(&value.device()) {
+                    false => host::update_8bit,
+                    true => adamw::update_8bit,
                 };
                 let (blocks, value) = update(step, blocks, value, gradient);
                 (Self::AdamW8bit(blocks), value)
@@ -102,7 +110,8 @@ impl Slot {
                 let (momentum, value) = sgd::update(step, momentum, value, gradient);
                 (Self::Sgd(momentum), value)
             }
-        }
+        };
+        Update::Taken(slot, value)
     }
 
     /// Its tensors under the names of a checkpoint.
