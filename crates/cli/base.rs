@@ -80,7 +80,7 @@ impl Base {
                 }
             }
         }
-        for file in self.tokenizer.files()? {
+        for file in self.tokenizer.files() {
             digests.push((file.name, sha256_bytes(&file.bytes)));
         }
         digests.sort();

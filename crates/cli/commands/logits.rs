@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: LogitsArguments, terminal: &mut Terminal) -> Result
     let logits = sequence_logits(&decoder, &ids);
     if let Some(path) = &arguments.out {
         let shape = vec![1, ids.len(), vocab_size];
-        write_values(path, &[("logits".into(), shape, logits.clone())])?;
+        write_values(path, &[("logits".into(), shape, logits.clone())], &[])?;
     }
     let rows: Vec<&[f32]> = logits.chunks(vocab_size).collect();
     let losses = rows

@@ -42,9 +42,7 @@ pub fn input_digest(
             sha256_file(&source.path).map_err(|source| DataError::Write { source })
         });
     let sources = sources.collect::<Result<_, _>>()?;
-    let files = tokenizer
-        .files()
-        .map_err(|source| DataError::Tokenizer { source })?;
+    let files = tokenizer.files();
     let tokenizer = files
         .into_iter()
         .map(|file| (file.name, sha256_bytes(&file.bytes)))

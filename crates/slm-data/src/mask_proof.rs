@@ -260,9 +260,7 @@ impl MaskProof {
 }
 
 fn tokenizer_digest(tokenizer: &ChatTokenizer) -> Result<String, DataError> {
-    let files = tokenizer
-        .files()
-        .map_err(|source| DataError::Tokenizer { source })?;
+    let files = tokenizer.files();
     let mut files = files.iter();
     let Some(file) = files.find(|file| file.name == "tokenizer.json") else {
         let path = "tokenizer.json".into();

@@ -6,7 +6,7 @@ use slm_model::{Decoder, Tokens};
 use slm_recipe::ParitySection;
 
 use crate::divergence::Sums;
-use crate::{ExportError, Rounding};
+use crate::{ExportError, Probe, Rounding, TaskParity, TextComparison};
 
 /// How far logits of an unrounded file may be off, as a part of the largest logit: the order in which f32 sums are
 /// taken differs between adapter and merged weights (3e-6 of 3.3 on the fixtures), and nothing else may.
@@ -25,6 +25,32 @@ const FINE: [&str; 3] = ["F16", "BF16", "Q8_0"];
 /// How many logits are held at a time.
 const CHUNK_ELEMENTS: usize = 16 << 20;
 
+/// JSON has no NaN; `null` is what is written for it.
+fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+/// Where two models differ most.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worst {
+    /// Which prompt, counted from 0.
+    pub prompt: usize,
+    /// After which of its tokens, counted from 0.
+    pub place: usize,
+    /// The text up to there, its end.
+    pub text: String,
+}
+
+impl Worst {
+    pub(crate) fn at(prompt: usize, place: usize) -> Self {
+        Self {
+            prompt,
+            place,
+            text: String::new(),
+        }
+    }
+}
+
 /// One exported file or folder beside the model that was trained, on every position of the prompts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
@@ -33,16 +59,24 @@ pub struct Comparison {
     /// Type of the weights, as the recipe names it: `F32`, `Q4_K_M`.
     pub weights: String,
     /// Largest difference of two logits.
+    #[serde(deserialize_with = "number")]
     pub max_logit_difference: f64,
     /// The trained model's largest logit, without its sign.
+    #[serde(deserialize_with = "number")]
     pub largest_logit: f64,
     /// Mean over tokens of KL(trained ‖ exported), in nats.
+    #[serde(deserialize_with = "number")]
     pub mean_kl: f64,
     /// 99 of 100 tokens have no larger one.
+    #[serde(deserialize_with = "number")]
     pub p99_kl: f64,
     /// The worst token's.
+    #[serde(deserialize_with = "number")]
     pub max_kl: f64,
+    /// Where that is; `None` without tokens.
+    pub worst: Option<Worst>,
     /// Part of the tokens at which both models' likeliest next token is the same.
+    #[serde(deserialize_with = "number")]
     pub top1_agreement: f64,
     /// The exported model's perplexity of the prompts, divided by the trained model's; `None` where no token has a next.
     pub perplexity_ratio: Option<f64>,
@@ -52,6 +86,12 @@ pub struct Comparison {
     pub rounding: Option<Rounding>,
     /// Largest difference of a GGUF file's logits from those of the model with the file's weights and its own config.
     pub twin_logit_difference: Option<f64>,
+    /// Its tokenizer and chat template beside those of the training.
+    pub text: TextComparison,
+    /// The run's tasks; empty for folders in f32, whose logits are compared closer than any task can.
+    pub tasks: Vec<TaskParity>,
+    /// SHA-256 of the file, or of the names and files of the folder, with zeros in the place of the certificate's own hash.
+    pub content_sha256: String,
     /// What no rounding explains.
     pub faults: Vec<String>,
     /// Limits of `export.parity` that it is beyond.
@@ -96,6 +136,19 @@ impl Comparison {
                 ));
             }
         }
+        let p99 = limits.max_p99_kl.unwrap_or(f64::MAX);
+        if self.is_rounded() && !is_within(self.p99_kl, p99) {
+            self.beyond.push(format!(
+                "KL of one token in a hundred {:.2e} or more, the limit is {p99}",
+                self.p99_kl
+            ));
+        }
+        let ratio = self.perplexity_ratio.unwrap_or(1.0);
+        let most = limits.max_perplexity_ratio.unwrap_or(f64::MAX);
+        if !is_within(ratio, most) {
+            self.beyond
+                .push(format!("perplexity times {ratio:.3}, the limit is {most}"));
+        }
         let least = limits.min_top1_agreement.unwrap_or(0.0);
         if !is_within(least, self.top1_agreement) {
             self.beyond.push(format!(
@@ -114,7 +167,7 @@ pub struct Trained {
     /// The same with the adapter in the weights.
     merged: Decoder,
     limits: ParitySection,
-    probes: Vec<Vec<u32>>,
+    probes: Vec<Probe>,
     /// Final states by prompt, `[tokens, hidden]`.
     states: Vec<Tensor<2>>,
 }
@@ -126,12 +179,12 @@ impl Trained {
     /// [`ExportError::Probe`] for an id that the model does not have.
     pub fn new(
         decoder: &Decoder,
-        probes: &[Vec<u32>],
+        probes: &[Probe],
         limits: &ParitySection,
     ) -> Result<Self, ExportError> {
         let vocab_size = decoder.config().vocab_size;
-        for (prompt, ids) in probes.iter().enumerate() {
-            if let Some(&id) = ids.iter().find(|&&id| id as usize >= vocab_size) {
+        for (prompt, probe) in probes.iter().enumerate() {
+            if let Some(&id) = probe.ids.iter().find(|&&id| id as usize >= vocab_size) {
                 return Err(ExportError::Probe {
                     prompt,
                     id,
@@ -139,12 +192,14 @@ impl Trained {
                 });
             }
         }
-        let probes: Vec<Vec<u32>> = probes
-            .iter()
-            .filter(|ids| !ids.is_empty())
+        let is_empty = |probe: &&Probe| probe.ids.is_empty();
+        let probes: Vec<Probe> = (probes.iter())
+            .filter(|probe| !is_empty(probe))
             .cloned()
             .collect();
-        let states = probes.iter().map(|ids| states(decoder, ids)).collect();
+        let states = (probes.iter())
+            .map(|probe| states(decoder, &probe.ids))
+            .collect();
         Ok(Self {
             decoder: decoder.clone(),
             merged: decoder.merged(),
@@ -164,7 +219,8 @@ impl Trained {
         &self.merged
     }
 
-    pub(crate) fn probes(&self) -> &[Vec<u32>] {
+    /// The prompts.
+    pub fn probes(&self) -> &[Probe] {
         &self.probes
     }
 
@@ -174,14 +230,15 @@ impl Trained {
 
     /// Positions that a comparison covers.
     pub fn n_tokens(&self) -> usize {
-        self.probes.iter().map(Vec::len).sum()
+        self.probes.iter().map(|probe| probe.ids.len()).sum()
     }
 
     /// Compares `exported`, which was read back from `file` and has weights of the type `weights`.
     pub fn compare(&self, file: &str, weights: &str, exported: &Decoder) -> Comparison {
         let chunk = (CHUNK_ELEMENTS / self.decoder.config().vocab_size).max(1);
         let mut sums = Sums::default();
-        for (ids, trained) in self.probes.iter().zip(&self.states) {
+        let trained = self.probes.iter().zip(&self.states).enumerate();
+        for (prompt, (Probe { ids, .. }, trained)) in trained {
             let other = states(exported, ids);
             for start in (0..ids.len()).step_by(chunk) {
                 let rows = start..(start + chunk).min(ids.len());
@@ -192,7 +249,7 @@ impl Trained {
                 let (p, q) = (logits(&self.decoder, trained), logits(exported, &other));
                 let rows_of_logits = p.chunks_exact(vocab_size).zip(q.chunks_exact(vocab_size));
                 for (at, (p, q)) in rows.zip(rows_of_logits) {
-                    sums.add(p, q, ids.get(at + 1).copied());
+                    sums.add([prompt, at], p, q, ids.get(at + 1).copied());
                 }
             }
         }

@@ -1,14 +1,14 @@
 //! Logits beside logits: what two models differ by at each token.
 
-use crate::Comparison;
+use crate::{Comparison, TextComparison, Worst};
 
 /// What is gathered over the tokens.
 #[derive(Default)]
 pub(crate) struct Sums {
     max_logit_difference: f64,
     largest_logit: f64,
-    /// By token.
-    kl: Vec<f64>,
+    /// By token, with the prompt and the place in it.
+    kl: Vec<(f64, [usize; 2])>,
     agreed: usize,
     /// Σ ln p − ln q of the tokens that come next, and how many they are.
     surprise: f64,
@@ -16,14 +16,14 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    /// One position: the logits of the trained and of the exported model, and the token that comes next.
-    pub(crate) fn add(&mut self, p: &[f32], q: &[f32], next: Option<u32>) {
+    /// One position, `at` a place in a prompt: the logits of the trained and of the exported model, and the token that comes next.
+    pub(crate) fn add(&mut self, at: [usize; 2], p: &[f32], q: &[f32], next: Option<u32>) {
         for (&p, &q) in p.iter().zip(q) {
             let (p, q) = (f64::from(p), f64::from(q));
             self.max_logit_difference = larger(self.max_logit_difference, (p - q).abs());
             self.largest_logit = larger(self.largest_logit, p.abs());
         }
-        self.kl.push(divergence(p, q));
+        self.kl.push((divergence(p, q), at));
         self.agreed += usize::from(likeliest(p) == likeliest(q));
         if let Some(next) = next.map(|id| id as usize) {
             let ln = |row: &[f32]| f64::from(row[next]) - log_sum_exp(row);
@@ -35,24 +35,28 @@ impl Sums {
     /// The figures, not judged yet.
     pub(crate) fn comparison(mut self, file: &str, weights: &str) -> Comparison {
         let n = self.kl.len();
-        self.kl.sort_by(f64::total_cmp);
+        self.kl.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mean = |sum: f64, n: usize| sum / n as f64;
         // NaN comes last, so it is the worst.
-        let worst = self.kl.last().copied().unwrap_or(f64::NAN);
+        let worst = self.kl.last().copied();
         let p99 = self.kl.get((n * 99).div_ceil(100).saturating_sub(1));
         Comparison {
             file: file.into(),
             weights: weights.into(),
             max_logit_difference: self.max_logit_difference,
             largest_logit: self.largest_logit,
-            mean_kl: mean(self.kl.iter().sum(), n),
-            p99_kl: p99.copied().unwrap_or(f64::NAN),
-            max_kl: worst,
+            mean_kl: mean(self.kl.iter().map(|(kl, _)| kl).sum(), n),
+            p99_kl: p99.map_or(f64::NAN, |(kl, _)| *kl),
+            max_kl: worst.map_or(f64::NAN, |(kl, _)| kl),
+            worst: worst.map(|(_, [prompt, place])| Worst::at(prompt, place)),
             top1_agreement: mean(self.agreed as f64, n),
             perplexity_ratio: (self.nexts > 0).then(|| mean(self.surprise, self.nexts).exp()),
             tokens: n,
             rounding: None,
             twin_logit_difference: None,
+            text: TextComparison::default(),
+            tasks: Vec::new(),
+            content_sha256: String::new(),
             faults: Vec::new(),
             beyond: Vec::new(),
             ok: false,
@@ -95,8 +99,8 @@ mod tests {
 
     fn compared(rows: &[(&[f32], &[f32])], weights: &str) -> Comparison {
         let mut sums = Sums::default();
-        for (p, q) in rows {
-            sums.add(p, q, Some(1));
+        for (place, (p, q)) in rows.iter().enumerate() {
+            sums.add([0, place], p, q, Some(1));
         }
         let limits = ParitySection::default();
         sums.comparison("file", weights).judge(&limits)
@@ -121,10 +125,10 @@ mod tests {
         let rows: [(&[f32], &[f32]); 1] = [(&[5.0, 5.0], &q)];
         assert!(compared(&rows, "Q4_K_M").ok);
         let mut sums = Sums::default();
-        sums.add(rows[0].0, rows[0].1, None);
+        sums.add([0, 0], rows[0].0, rows[0].1, None);
         let limits = ParitySection {
             max_mean_kl: Some(0.1),
-            min_top1_agreement: None,
+            ..ParitySection::default()
         };
         let got = sums.comparison("file", "Q4_K_M").judge(&limits);
         assert_eq!(
@@ -132,10 +136,10 @@ mod tests {
             "mean KL 1.44e-1 over 1 tokens, the limit is 0.1"
         );
         let mut sums = Sums::default();
-        sums.add(&[5.0, 4.9], &q, None);
+        sums.add([0, 0], &[5.0, 4.9], &q, None);
         let limits = ParitySection {
-            max_mean_kl: None,
             min_top1_agreement: Some(0.9),
+            ..ParitySection::default()
         };
         let got = sums.comparison("file", "Q4_K_M").judge(&limits);
         assert!(!got.ok && got.faults.is_empty(), "{got:?}");
@@ -155,6 +159,32 @@ mod tests {
         let rows: [(&[f32], &[f32]); 1] = [(&[1.0, 2.0], &[1.001, 2.001])];
         assert!(!compared(&rows, "F32").ok);
         assert!(compared(&rows, "BF16").ok);
+    }
+
+    #[test]
+    fn the_worst_place_is_told_and_tails_have_limits() {
+        let (same, off) = ([1.0, 2.0], [2.0, 1.0]);
+        let mut sums = Sums::default();
+        sums.add([0, 0], &same, &same, Some(1));
+        sums.add([1, 7], &same, &off, Some(1));
+        sums.add([1, 8], &same, &same, Some(1));
+        let limits = ParitySection {
+            max_p99_kl: Some(0.1),
+            max_perplexity_ratio: Some(1.1),
+            ..ParitySection::default()
+        };
+        let got = sums.comparison("file", "Q4_K_M").judge(&limits);
+        let worst = got.worst.unwrap();
+        assert_eq!((worst.prompt, worst.place), (1, 7));
+        // A third of e: the next token lost one nat at one of three places.
+        assert!((got.perplexity_ratio.unwrap() - (1f64 / 3.0).exp()).abs() < 1e-6);
+        assert_eq!(
+            got.beyond,
+            [
+                "KL of one token in a hundred 4.62e-1 or more, the limit is 0.1",
+                "perplexity times 1.396, the limit is 1.1"
+            ]
+        );
     }
 
     #[test]

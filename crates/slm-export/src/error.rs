@@ -63,7 +63,31 @@ pub enum ExportError {
         /// What differs.
         what: String,
     },
-    /// Written files answer differently from the model that was trained; they were removed again.
+    /// A GGUF file's keys that make no tokenizer.
+    #[error("the tokenizer in `{}` has {found}, needed {needed}", path.display())]
+    UnreadableTokenizer {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+        /// What was needed.
+        needed: &'static str,
+    },
+    /// The run's tasks could not be answered with an exported file.
+    #[error("the run's tasks could not be answered with an exported file")]
+    Tasks {
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A list or certificate that is none.
+    #[error("`{}` is not readable: {what}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Written files answer differently from the model that was trained; they have `refused` in their names.
     #[error("{}", mismatch(failed))]
     Mismatch {
         /// The comparisons that failed.
@@ -97,6 +121,11 @@ impl ExportError {
             Self::Probe { .. } => {
                 Some("the run's data may have been prepared for another base".into())
             }
+            Self::UnreadableTokenizer { .. } => {
+                Some("convert the model again, from its folder in Hugging Face format".into())
+            }
+            Self::Certificate { .. } => Some("write it again with `slm-tune export RUN`".into()),
+            Self::Tasks { .. } => None,
             Self::AnotherModel { .. } => {
                 Some("this is a fault of slm-tune: please report it".into())
             }
@@ -113,8 +142,8 @@ impl ExportError {
 /// Where only rounding can be the cause, a finer type helps.
 fn mismatch_hint(failed: &[Comparison]) -> String {
     if failed.iter().all(|comparison| comparison.faults.is_empty()) {
-        "the weights do not survive this rounding: choose a finer type in `export.gguf`, such as \"F32\", or another limit in `export.parity`; `export.json` has the figures".into()
+        "the weights do not survive this rounding: choose a finer type in `export.gguf`, such as \"F32\", or another limit in `export.parity`; `certificate.json` has the figures".into()
     } else {
-        "this is a fault of slm-tune: please report it, with `export.json`".into()
+        "this is a fault of slm-tune: please report it, with `certificate.json`".into()
     }
 }

@@ -1,32 +1,33 @@
-//! The walk: which files, in which order, and `export.json`.
+//! The walk: which files, in which order, and what is kept of them.
 
 use std::path::Path;
 
-use burn::tensor::DType;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use slm_gguf::FileType;
-use slm_model::{Decoder, ModelError, Param, save_adapter};
+use slm_gguf::{FileType, Value};
+use slm_model::Decoder;
 use slm_recipe::{ExportSection, GgufType};
-use slm_run::{AtomicDir, AtomicFile, Emit, Event, RunError, sha256_file, write_file_atomic};
+use slm_run::{AtomicDir, AtomicFile, Emit, Event, RunError};
 use slm_text::ChatTokenizer;
 
-use crate::folders::{self, Folder};
+use crate::certifier::Certifier;
+use crate::exported::list;
 use crate::gguf_file::GgufFile;
 use crate::gguf_metadata::model_metadata;
+use crate::precision::in_f32;
+use crate::seal::{BLANK, CERTIFICATE_KEY, seals};
+use crate::task_parity::AnswerTasks;
 use crate::vocabulary::set_vocabulary;
-use crate::{Comparison, ExportError, Trained, read_gguf};
+use crate::{
+    CERTIFICATE_JSON, Certificate, Comparison, EXPORT_JSON, ExportError, Exported, Probe, Trained,
+    folders,
+};
 
-/// The list of what was exported, written last.
-pub const EXPORT_JSON: &str = "export.json";
-/// Version of [`EXPORT_JSON`].
-const FORMAT_VERSION: u32 = 1;
 /// The adapter's folder.
 const ADAPTER: &str = "adapter";
 /// The whole model's folder.
 const MERGED: &str = "merged";
 
 /// What to export, and where.
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// Which files.
     pub section: &'a ExportSection,
@@ -40,44 +41,31 @@ pub struct Request<'a> {
     pub tokenizer: &'a ChatTokenizer,
     /// The base's folder, for `generation_config.json`.
     pub base_dir: &'a Path,
-    /// Token ids of held-out prompts, on which every file is compared with the trained model.
-    pub probes: &'a [Vec<u32>],
+    /// Held-out rows, on which every file is compared with the trained model.
+    pub probes: &'a [Probe],
     /// The folder that the files go to.
     pub out: &'a Path,
 }
 
-/// One file that was written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct File {
-    /// Relative to the export folder, with `/`: `merged/config.json`.
-    pub path: String,
-    /// Its size.
-    pub size_bytes: u64,
-    /// Its digest.
-    pub sha256: String,
-}
-
-/// What was written, and how it compares.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Exported {
-    /// Every file, [`EXPORT_JSON`] itself apart.
-    pub files: Vec<File>,
-    /// One for `adapter`, for `merged` and for each GGUF file; none where there were no prompts.
-    pub comparisons: Vec<Comparison>,
-}
-
-/// Writes the files that the section names, compares each with the trained model, and lists them in `export.json`.
+/// Writes the files that the section names, compares each with the trained model, and lists them in `export.json`; `certificate.json`
+/// has the figures of all. `tasks` answers the run's tasks with a rounded file.
 ///
-/// A file that differs does not appear. The others do, `export.json` then has the figures of all, and the error is
-/// [`ExportError::Mismatch`]. Without prompts nothing can be compared; a warning says so.
+/// A file that differs gets another name, with `refused` in it, and the error is then [`ExportError::Mismatch`]. Without prompts nothing
+/// can be compared, and there is no certificate; a warning says so.
 ///
 /// # Errors
 /// See [`ExportError`].
-pub fn export(request: &Request<'_>, emit: Emit<'_>) -> Result<Exported, ExportError> {
+pub fn export(
+    request: &Request<'_>,
+    tasks: Option<&AnswerTasks<'_>>,
+    emit: Emit<'_>,
+) -> Result<Exported, ExportError> {
     ensure_name(request.name)?;
     let out = request.out;
     fs_err::create_dir_all(out).map_err(|error| RunError::io(out, error))?;
-    remove_list(out)?;
+    for list in [EXPORT_JSON, CERTIFICATE_JSON] {
+        remove(&out.join(list))?;
+    }
     let decoder = in_f32(request)?;
     let trained = Trained::new(&decoder, request.probes, &request.section.parity)?;
     if trained.n_tokens() == 0 {
@@ -89,68 +77,57 @@ pub fn export(request: &Request<'_>, emit: Emit<'_>) -> Result<Exported, ExportE
         let text = "the base is quantized: `merged` and GGUF files hold what its codes stand for, with the adapter added";
         emit(Event::Note { text: text.into() });
     }
-    let mut walk = Walk {
+    let walk = Walk {
         request,
-        trained,
-        files: Vec::new(),
+        trained: &trained,
+        certifier: Certifier::new(&trained, request.tokenizer, tasks),
+        kept: Vec::new(),
+        refused: Vec::new(),
         comparisons: Vec::new(),
         emit,
     };
-    walk.folders()?;
-    walk.merge();
-    for &weights in &request.section.gguf {
-        walk.gguf(weights)?;
-    }
-    walk.finish()
+    walk.all()
 }
 
-struct Walk<'a> {
+struct Walk<'a, 'b> {
     request: &'a Request<'a>,
-    trained: Trained,
-    files: Vec<File>,
+    trained: &'a Trained,
+    certifier: Certifier<'a>,
+    /// Names of the artifacts that may be shipped.
+    kept: Vec<String>,
+    /// Names of the others.
+    refused: Vec<String>,
     comparisons: Vec<Comparison>,
-    emit: Emit<'a>,
+    emit: Emit<'b>,
 }
 
-impl Walk<'_> {
-    fn folders(&mut self) -> Result<(), ExportError> {
-        let Request { section, out, .. } = *self.request;
+impl Walk<'_, '_> {
+    fn all(mut self) -> Result<Exported, ExportError> {
+        let section = self.request.section;
         let has_adapter = !self.request.decoder.lora_params().is_empty();
         if section.peft_adapter && has_adapter {
-            let base_model = self.request.base_model;
-            let folder = folders::adapter(&self.trained, base_model, out, ADAPTER)?;
-            self.keep_folder(folder, ADAPTER)?;
+            let dir = folders::adapter(self.trained, self.request.base_model, self.at(ADAPTER))?;
+            self.keep_folder(dir, ADAPTER)?;
         }
         if section.merged {
-            let folder = folders::merged(
-                &self.trained,
-                self.request.tokenizer,
-                self.request.base_dir,
-                out,
-                MERGED,
-            )?;
-            self.keep_folder(folder, MERGED)?;
+            let dir = folders::merged(self.trained, self.request, self.at(MERGED))?;
+            self.keep_folder(dir, MERGED)?;
         }
-        Ok(())
+        self.merge();
+        for &weights in &section.gguf {
+            self.gguf(weights)?;
+        }
+        self.finish()
     }
 
-    fn keep_folder(&mut self, folder: Folder, name: &str) -> Result<(), ExportError> {
-        if self.judge(folder.comparison) {
-            folder.dir.commit()?;
-            let path = self.request.out.join(name);
-            let mut size_bytes = 0;
-            for entry in names(&path)? {
-                size_bytes += self.list(&format!("{name}/{entry}"))?;
-            }
-            (self.emit)(Event::Wrote { path, size_bytes });
-        }
-        Ok(())
+    fn at(&self, name: &str) -> std::path::PathBuf {
+        self.request.out.join(name)
     }
 
     /// GGUF files are made from the merged weights, so these have to answer like base and adapter. The folder of them was
     /// compared when it was written.
     fn merge(&mut self) {
-        let Request { section, .. } = *self.request;
+        let section = self.request.section;
         let is_new = !section.merged && !section.gguf.is_empty() && self.trained.n_tokens() > 0;
         if is_new {
             let merged = self.trained.merged();
@@ -160,23 +137,20 @@ impl Walk<'_> {
     }
 
     fn gguf(&mut self, weights: GgufType) -> Result<(), ExportError> {
-        let Request { name, out, .. } = *self.request;
-        let file_name = format!("{name}-{}.gguf", weights.name());
-        let path = out.join(&file_name);
-        let file = AtomicFile::new(&path)?;
-        self.write_gguf(weights, &file_name, file.path())?;
-        let trained = &self.trained;
-        let comparison = if trained.n_tokens() > 0 {
-            Some(trained.compare_gguf(file.path(), &file_name, weights.name())?)
-        } else {
-            let merged = trained.merged();
-            read_gguf(file.path(), merged.config(), merged.device())?;
-            None
-        };
-        if self.judge(comparison) {
-            file.commit()?;
-            let size_bytes = self.list(&file_name)?;
-            (self.emit)(Event::Wrote { path, size_bytes });
+        let name = format!("{}-{}.gguf", self.request.name, weights.name());
+        let file = AtomicFile::new(self.at(&name))?;
+        self.write_gguf(weights, &name, file.path())?;
+        match self.judge(file.path(), &name)? {
+            None => file.commit()?,
+            Some(refused) => file.under(&refused).commit()?,
+        }
+        Ok(())
+    }
+
+    fn keep_folder(&mut self, dir: AtomicDir, name: &str) -> Result<(), ExportError> {
+        match self.judge(dir.path(), name)? {
+            None => dir.commit()?,
+            Some(refused) => dir.under(&refused).commit()?,
         }
         Ok(())
     }
@@ -198,6 +172,7 @@ impl Walk<'_> {
         // Both have llama.cpp's names; a test holds them to each other.
         let file_type: FileType = weights.name().parse()?;
         let mut metadata = model_metadata(config, n_params, file_type, name, base_model);
+        metadata.insert(CERTIFICATE_KEY, Value::String(BLANK.into()));
         let file = GgufFile::plan(self.trained.merged(), &metadata, file_type)?;
         let n = file.fallen_back.len();
         if let Some((first, tensor_type)) = file.fallen_back.first() {
@@ -210,48 +185,73 @@ impl Walk<'_> {
         file.write(&metadata, path)
     }
 
-    /// Keeps the figures; whether the file may be kept too.
-    fn judge(&mut self, comparison: Option<Comparison>) -> bool {
+    /// Compares what was written to `path` and is to be called `name`; the name that it gets instead, where it is refused.
+    fn judge(&mut self, path: &Path, name: &str) -> Result<Option<String>, ExportError> {
+        let comparison = self.certifier.certify(path, name)?;
         let is_ok = comparison.as_ref().is_none_or(|comparison| comparison.ok);
         self.comparisons.extend(comparison);
-        is_ok
-    }
-
-    /// Adds a finished file to the list; its size.
-    fn list(&mut self, relative: &str) -> Result<u64, ExportError> {
-        let path = self.request.out.join(relative);
-        let metadata = fs_err::metadata(&path).map_err(|error| RunError::io(&path, error))?;
-        self.files.push(File {
-            path: relative.into(),
-            size_bytes: metadata.len(),
-            sha256: sha256_file(&path)?,
-        });
-        Ok(metadata.len())
+        let refused = refused_name(name);
+        // What an earlier export left under the name that is not given now.
+        remove(&self.at(if is_ok { &refused } else { name }))?;
+        if is_ok {
+            self.kept.push(name.into());
+            return Ok(None);
+        }
+        if let Some(last) = self.comparisons.last_mut() {
+            last.file.clone_from(&refused);
+        }
+        self.refused.push(refused.clone());
+        Ok(Some(refused))
     }
 
     fn finish(self) -> Result<Exported, ExportError> {
-        let Self {
-            request,
-            files,
-            comparisons,
+        let Request {
+            out,
+            name,
+            base_model,
+            section,
             ..
-        } = self;
-        let list = json!({
-            "format_version": FORMAT_VERSION,
-            "name": request.name,
-            "base_model": request.base_model,
-            "files": files,
-            "comparisons": comparisons,
-        });
-        write_file_atomic(
-            request.out.join(EXPORT_JSON),
-            format!("{list:#}\n").as_bytes(),
-        )?;
-        let failed: Vec<Comparison> = comparisons.iter().filter(|c| !c.ok).cloned().collect();
+        } = *self.request;
+        let mut files = Vec::new();
+        let is_certified = !self.comparisons.is_empty();
+        if is_certified {
+            let prompts = self.trained.probes().to_vec();
+            let figures = self.comparisons.clone();
+            let certificate = Certificate::new(name, base_model, &section.parity, figures, prompts);
+            let hash = certificate.write(out)?;
+            for artifact in self.kept.iter().chain(&self.refused) {
+                for seal in seals(&out.join(artifact))? {
+                    seal.fill(&hash)?;
+                }
+            }
+        }
+        for artifact in &self.kept {
+            let of = list(out, artifact)?;
+            let size_bytes = of.iter().map(|file| file.size_bytes).sum();
+            let path = out.join(artifact);
+            (self.emit)(Event::Wrote { path, size_bytes });
+            files.extend(of);
+        }
+        if is_certified {
+            files.extend(list(out, CERTIFICATE_JSON)?);
+        }
+        let comparisons = self.comparisons;
+        let exported = Exported { files, comparisons };
+        exported.write(out, name, base_model)?;
+        let failed = exported.comparisons.iter().filter(|c| !c.ok);
+        let failed: Vec<Comparison> = failed.cloned().collect();
         match failed.is_empty() {
-            true => Ok(Exported { files, comparisons }),
+            true => Ok(exported),
             false => Err(ExportError::Mismatch { failed }),
         }
+    }
+}
+
+/// `run-Q2_K.gguf` is kept as `run-Q2_K.refused.gguf`, `merged` as `merged.refused`.
+fn refused_name(name: &str) -> String {
+    match name.strip_suffix(".gguf") {
+        Some(stem) => format!("{stem}.refused.gguf"),
+        None => format!("{name}.refused"),
     }
 }
 
@@ -262,58 +262,16 @@ fn ensure_name(name: &str) -> Result<(), ExportError> {
     Ok(())
 }
 
-/// What an earlier export listed is not true any more.
-fn remove_list(out: &Path) -> Result<(), RunError> {
-    let path = out.join(EXPORT_JSON);
-    match fs_err::remove_file(&path) {
+/// What an earlier export wrote is not true any more.
+fn remove(path: &Path) -> Result<(), RunError> {
+    let removed = match path.is_dir() {
+        true => fs_err::remove_dir_all(path),
+        false => fs_err::remove_file(path),
+    };
+    match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(RunError::io(&path, error))
+            Err(RunError::io(path, error))
         }
         _ => Ok(()),
     }
-}
-
-/// The names in a folder, sorted.
-fn names(dir: &Path) -> Result<Vec<String>, RunError> {
-    let failed = |error| RunError::io(dir, error);
-    let mut names = Vec::new();
-    for entry in fs_err::read_dir(dir).map_err(failed)? {
-        names.push(
-            entry
-                .map_err(failed)?
-                .file_name()
-                .to_string_lossy()
-                .into_owned(),
-        );
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// The trained model outside the graph and in f32, so that merging rounds nothing and files are compared with what the
-/// weights say.
-fn in_f32(request: &Request<'_>) -> Result<Decoder, ExportError> {
-    let decoder = request.decoder;
-    let is_f32 = |param: &&Param| param.value.dtype() == DType::F32;
-    if decoder.params().iter().all(is_f32) {
-        return Ok(decoder.inference().in_floats());
-    }
-    let widen = |name: &str, _: &[usize]| {
-        let mut params = decoder.params().into_iter();
-        let param = params.find(|param| param.name == name);
-        param
-            .map(Param::file_values)
-            .ok_or_else(|| ModelError::MissingTensor {
-                path: request.base_dir.into(),
-                name: name.into(),
-            })
-    };
-    let mut widened = Decoder::from_tensors(decoder.config().clone(), widen, decoder.device())?;
-    if !decoder.lora_params().is_empty() {
-        // Never committed, so it is removed again.
-        let dir = AtomicDir::new(request.out.join("widened"))?;
-        save_adapter(decoder, request.base_model, dir.path())?;
-        widened.load_adapter(dir.path())?;
-    }
-    Ok(widened)
 }

@@ -1,80 +1,53 @@
 //! `adapter/` (PEFT) and `merged/` (Hugging Face).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use slm_model::{Decoder, save_adapter, save_pretrained};
-use slm_recipe::Dtype;
+use slm_model::{save_adapter, save_pretrained};
 use slm_run::{AtomicDir, RunError};
-use slm_text::ChatTokenizer;
 
-use crate::{Comparison, ExportError, Trained};
+use crate::seal::{BLANK, CERTIFICATE_KEY};
+use crate::{ExportError, Request, Trained};
 
-/// A folder that was written and compared, and has not got its name yet.
-pub(crate) struct Folder {
-    pub(crate) dir: AtomicDir,
-    pub(crate) comparison: Option<Comparison>,
-}
+/// What is in the header of each file of weights.
+const METADATA: [(&str, &str); 1] = [(CERTIFICATE_KEY, BLANK)];
 
-/// Writes the adapter to `out/name`, and reads it back onto the base.
+/// Writes the adapter to the folder that will be at `path`.
 ///
 /// # Errors
-/// It cannot be written or read back.
+/// It cannot be written.
 pub(crate) fn adapter(
     trained: &Trained,
     base_model: &str,
-    out: &Path,
-    name: &str,
-) -> Result<Folder, ExportError> {
-    let dir = AtomicDir::new(out.join(name))?;
-    save_adapter(trained.decoder(), base_model, dir.path())?;
-    let reload = || {
-        let mut reloaded = trained.decoder().base();
-        reloaded.load_adapter(dir.path())?;
-        Ok(reloaded)
-    };
-    let comparison = compared(trained, name, reload)?;
-    Ok(Folder { dir, comparison })
+    path: PathBuf,
+) -> Result<AtomicDir, ExportError> {
+    let dir = AtomicDir::new(path)?;
+    save_adapter(trained.decoder(), base_model, dir.path(), &METADATA)?;
+    Ok(dir)
 }
 
-/// Writes the whole model to `out/name`, with its tokenizer, and reads it back.
+/// Writes the whole model, with its tokenizer, to the folder that will be at `path`.
 ///
 /// # Errors
-/// It cannot be written or read back.
+/// It cannot be written.
 pub(crate) fn merged(
     trained: &Trained,
-    tokenizer: &ChatTokenizer,
-    base_dir: &Path,
-    out: &Path,
-    name: &str,
-) -> Result<Folder, ExportError> {
-    let dir = AtomicDir::new(out.join(name))?;
-    let merged = trained.merged();
-    save_pretrained(merged, dir.path())?;
-    for file in tokenizer.files()? {
+    request: &Request<'_>,
+    path: PathBuf,
+) -> Result<AtomicDir, ExportError> {
+    let dir = AtomicDir::new(path)?;
+    let max_shard_bytes = (request.section.max_shard_gb * 1e9) as usize;
+    save_pretrained(trained.merged(), dir.path(), max_shard_bytes, &METADATA)?;
+    for file in request.tokenizer.files() {
         write(&dir.path().join(&file.name), &file.bytes)?;
     }
-    let generation = base_dir.join("generation_config.json");
+    let generation = request.base_dir.join("generation_config.json");
     if generation.is_file() {
         let bytes = fs_err::read(&generation).map_err(|error| RunError::io(&generation, error))?;
         write(&dir.path().join("generation_config.json"), &bytes)?;
     }
-    let device = merged.device();
-    let reload = || Ok(Decoder::load(dir.path(), device, Dtype::F32)?);
-    let comparison = compared(trained, name, reload)?;
-    Ok(Folder { dir, comparison })
+    Ok(dir)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), RunError> {
     fs_err::write(path, bytes).map_err(|error| RunError::io(path, error))
-}
-
-/// The comparison of an f32 folder; `None` where there is nothing to compare on. It is read back in any case.
-fn compared(
-    trained: &Trained,
-    name: &str,
-    reload: impl FnOnce() -> Result<Decoder, ExportError>,
-) -> Result<Option<Comparison>, ExportError> {
-    let reloaded = reload()?;
-    let is_measurable = trained.n_tokens() > 0;
-    Ok(is_measurable.then(|| trained.compare(name, "F32", &reloaded)))
 }

@@ -25,15 +25,27 @@ impl Trained {
     ) -> Result<Comparison, ExportError> {
         let merged = self.merged();
         let exported = read_gguf(path, merged.config(), merged.device())?;
+        self.compare_read_gguf(path, &exported, file, weights)
+    }
+
+    /// [`Self::compare_gguf`] of a file that was read as `exported`.
+    pub(crate) fn compare_read_gguf(
+        &self,
+        path: &Path,
+        exported: &Decoder,
+        file: &str,
+        weights: &str,
+    ) -> Result<Comparison, ExportError> {
+        let merged = self.merged();
         let reader = Reader::open(path)?;
-        let rounding = compare_weights(&reader, &exported, merged, &self.decoder().base());
+        let rounding = compare_weights(&reader, exported, merged, &self.decoder().base());
         let rounding = rounding.map_err(|what| ExportError::AnotherModel {
             path: path.into(),
             what,
         })?;
-        let twin = Self::new(&twin(merged, &exported), self.probes(), self.limits())?;
-        let alike = twin.compare(file, "F32", &exported);
-        let mut comparison = self.compare(file, weights, &exported);
+        let twin = Self::new(&twin(merged, exported), self.probes(), self.limits())?;
+        let alike = twin.compare(file, "F32", exported);
+        let mut comparison = self.compare(file, weights, exported);
         comparison.faults.extend(rounding.faults());
         if !alike.ok {
             comparison.faults.push(format!(

@@ -5,34 +5,57 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `export.rs` | the walk: which files, in which order, and `export.json` |
-//! | `folders.rs` | `adapter/` (PEFT) and `merged/` (Hugging Face) |
+//! | `export.rs`, `exported.rs` | the walk: which files, in which order; their list, `export.json` |
+//! | `folders.rs`, `precision.rs` | `adapter/` (PEFT) and `merged/` (Hugging Face); the model in f32 that all are made of |
 //! | `gguf_file.rs`, `blocks.rs` | a GGUF file: its tensors, their types, their order; their bytes, on all threads |
 //! | `architecture.rs` | llama.cpp's names for the tensors, and its order of query and key rows |
 //! | `gguf_metadata.rs` | what the file says about the model |
 //! | `vocabulary.rs`, `tokenizer_json.rs`, `pre_tokenizer.rs` | what it says about the tokenizer |
-//! | `gguf_decoder.rs` | the file read back into a decoder |
+//! | `gguf_decoder.rs`, `gguf_tokenizer.rs` | the file read back into a decoder and a tokenizer |
 //! | `comparison.rs`, `divergence.rs` | two models on the same prompts |
 //! | `gguf_comparison.rs`, `rounding.rs` | a GGUF file beside the trained model: its weights, its metadata, its answers |
+//! | `probe.rs`, `text_comparison.rs` | held-out rows; two tokenizers and templates on them |
+//! | `task_parity.rs` | the run's tasks, answered by a file |
+//! | `certifier.rs`, `certificate.rs`, `seal.rs` | all of that on one file; `certificate.json`; its hash in the files |
+//! | `verification.rs` | a file beside its certificate |
 
 mod architecture;
 mod blocks;
+mod certificate;
+mod certifier;
 mod comparison;
 mod divergence;
 mod error;
 mod export;
+mod exported;
 mod folders;
 mod gguf_comparison;
 mod gguf_decoder;
 mod gguf_file;
 mod gguf_metadata;
+mod gguf_tokenizer;
 mod pre_tokenizer;
+mod precision;
+mod probe;
 mod rounding;
+mod seal;
+mod task_parity;
+mod text_comparison;
 mod tokenizer_json;
+mod verification;
 mod vocabulary;
 
-pub use comparison::{Comparison, LOGIT_LIMIT, MEAN_KL_LIMIT, Trained};
+pub use certificate::{CERTIFICATE_JSON, Certificate};
+pub use certifier::Certifier;
+pub use comparison::{Comparison, LOGIT_LIMIT, MEAN_KL_LIMIT, Trained, Worst};
 pub use error::ExportError;
-pub use export::{EXPORT_JSON, Exported, File, Request, export};
+pub use export::{Request, export};
+pub use exported::{EXPORT_JSON, Exported, File};
 pub use gguf_decoder::read_gguf;
+pub use gguf_tokenizer::read_gguf_tokenizer;
+pub use probe::{Probe, ProbePrompt};
 pub use rounding::Rounding;
+pub use seal::CERTIFICATE_KEY;
+pub use task_parity::{AnswerTasks, TaskParity};
+pub use text_comparison::TextComparison;
+pub use verification::{Certified, Check, compare_again};

@@ -1,11 +1,19 @@
 //! Which of llama.cpp's ways of cutting text before BPE a tokenizer has.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Qwen 2, 2.5 and 3: digits one by one. From Qwen2's `tokenizer.json`.
 const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// Llama 3: digits up to three at a time. From Llama 3's `tokenizer.json`.
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// What llama.cpp cuts by, one after the other, where no name says better.
+const DEFAULT: [&str; 4] = [
+    r"[\p{P}\$\+<=>\^~\|]+",
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)",
+    r"\p{N}+",
+    r"[0-9][0-9][0-9]",
+];
 
 /// llama.cpp's name (`tokenizer.ggml.pre`) of the pre-tokenizer in a `tokenizer.json`; `None` for one that is not known.
 ///
@@ -25,6 +33,30 @@ pub(crate) fn pre_tokenizer(tokenizer_json: &Value) -> Option<&'static str> {
         },
         _ => None,
     }
+}
+
+/// What cuts text as llama.cpp does for the name `pre`, in the terms of `tokenizer.json`; `None` for a name that is not known.
+///
+/// Names and expressions: `llm_tokenizer_bpe` in llama.cpp's `src/llama-vocab.cpp`.
+pub(crate) fn pre_tokenizer_json(pre: &str) -> Option<Value> {
+    let split = |regex: &str| json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false});
+    let bytes = |cuts: bool| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": cuts});
+    let steps = match pre {
+        "gpt-2" => vec![bytes(true)],
+        "smollm" => vec![
+            json!({"type": "Digits", "individual_digits": true}),
+            bytes(true),
+        ],
+        "qwen2" => vec![split(QWEN2), bytes(false)],
+        "llama-bpe" | "llama3" | "llama-v3" | "smaug-bpe" => vec![split(LLAMA3), bytes(false)],
+        "default" => DEFAULT
+            .map(split)
+            .into_iter()
+            .chain([bytes(false)])
+            .collect(),
+        _ => return None,
+    };
+    Some(json!({"type": "Sequence", "pretokenizers": steps}))
 }
 
 /// The steps, with sequences unfolded.
@@ -64,8 +96,6 @@ fn regex(step: &Value) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn split(regex: &str, ignore_merges: bool) -> Value {
@@ -76,6 +106,15 @@ mod tests {
                 {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false},
             ]},
         })
+    }
+
+    #[test]
+    fn a_name_is_what_it_was_given_for() {
+        for name in ["gpt-2", "smollm", "qwen2", "smaug-bpe"] {
+            let json = json!({"model": {}, "pre_tokenizer": pre_tokenizer_json(name)});
+            assert_eq!(pre_tokenizer(&json), Some(name));
+        }
+        assert_eq!(pre_tokenizer_json("starcoder"), None);
     }
 
     #[test]

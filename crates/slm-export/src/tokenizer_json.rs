@@ -31,7 +31,7 @@ impl TokenizerJson {
     /// # Errors
     /// [`ExportError::Tokenizer`] for a tokenizer that is neither of the two kinds.
     pub(crate) fn read(tokenizer: &ChatTokenizer) -> Result<Self, ExportError> {
-        let files = tokenizer.files()?;
+        let files = tokenizer.files();
         let parse = |name: &str| {
             let file = files.iter().find(|file| file.name == name);
             // Both were parsed when the tokenizer was loaded.

@@ -62,6 +62,11 @@ impl FileType {
     pub fn id(self) -> u32 {
         self as u32
     }
+
+    /// The reverse of [`Self::id`]; `None` for a type that is not written here.
+    pub fn from_id(id: u32) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.id() == id)
+    }
 }
 
 impl std::fmt::Display for FileType {

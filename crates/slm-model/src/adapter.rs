@@ -420,11 +420,16 @@ fn read_spec(dir: &Path) -> Result<LoraSpec, ModelError> {
     adapter_config::read(&config).map_err(|what| ModelError::Adapter { path, what })
 }
 
-/// Writes the adapter as PEFT reads it: `adapter_config.json` and `adapter_model.safetensors`.
+/// Writes the adapter as PEFT reads it: `adapter_config.json` and `adapter_model.safetensors`, the latter with `metadata`.
 ///
 /// # Errors
 /// The model has no adapter, or the files cannot be written.
-pub fn save_adapter(decoder: &Decoder, base_model: &str, dir: &Path) -> Result<(), ModelError> {
+pub fn save_adapter(
+    decoder: &Decoder,
+    base_model: &str,
+    dir: &Path,
+    metadata: &[(&str, &str)],
+) -> Result<(), ModelError> {
     let Some(spec) = &decoder.lora else {
         return Err(ModelError::Adapter {
             path: dir.into(),
@@ -472,5 +477,5 @@ pub fn save_adapter(decoder: &Decoder, base_model: &str, dir: &Path) -> Result<(
     let config = adapter_config::write(&spec, base_model, transposed);
     fs_err::create_dir_all(dir)?;
     fs_err::write(dir.join("adapter_config.json"), format!("{config:#}\n"))?;
-    write_safetensors(&dir.join("adapter_model.safetensors"), &params)
+    write_safetensors(&dir.join("adapter_model.safetensors"), &params, metadata)
 }

@@ -2,14 +2,26 @@
 
 use std::path::Path;
 
-use crate::weights::write_safetensors;
-use crate::{Decoder, ModelError};
+use serde_json::{Value, json};
 
-/// Writes `config.json` (as it was read) and `model.safetensors` (f32; a tied head stays tied) of a model without adapter.
+use crate::weights::write_safetensors;
+use crate::{Decoder, ModelError, Param};
+
+const F32_BYTES: usize = 4;
+
+/// Writes `config.json` (as it was read) and the weights (f32; a tied head stays tied) of a model without adapter.
+///
+/// Weights go to `model.safetensors`, or, where they are more than `max_shard_bytes`, to several files of up to that size (a larger
+/// tensor has one of its own) with `model.safetensors.index.json`, as transformers writes them. `metadata` goes into each of them.
 ///
 /// # Errors
 /// The files cannot be written.
-pub fn save_pretrained(decoder: &Decoder, dir: &Path) -> Result<(), ModelError> {
+pub fn save_pretrained(
+    decoder: &Decoder,
+    dir: &Path,
+    max_shard_bytes: usize,
+    metadata: &[(&str, &str)],
+) -> Result<(), ModelError> {
     fs_err::create_dir_all(dir)?;
     let mut config = decoder.config().raw.clone();
     for key in ["torch_dtype", "dtype"] {
@@ -18,5 +30,35 @@ pub fn save_pretrained(decoder: &Decoder, dir: &Path) -> Result<(), ModelError> 
         }
     }
     fs_err::write(dir.join("config.json"), format!("{config:#}\n"))?;
-    write_safetensors(&dir.join("model.safetensors"), decoder.params())
+    let shards = shards(decoder.params(), max_shard_bytes);
+    if let [all] = shards.as_slice() {
+        let path = dir.join("model.safetensors");
+        return write_safetensors(&path, all.iter().copied(), metadata);
+    }
+    let (mut map, n) = (serde_json::Map::new(), shards.len());
+    for (i, shard) in shards.iter().enumerate() {
+        let name = format!("model-{:05}-of-{n:05}.safetensors", i + 1);
+        write_safetensors(&dir.join(&name), shard.iter().copied(), metadata)?;
+        let entry = |param: &&Param| (param.name.clone(), Value::from(name.as_str()));
+        map.extend(shard.iter().map(entry));
+    }
+    let total_size = decoder.n_params() * F32_BYTES;
+    let index = json!({"metadata": {"total_size": total_size}, "weight_map": map});
+    let path = dir.join("model.safetensors.index.json");
+    Ok(fs_err::write(path, format!("{index:#}\n"))?)
+}
+
+/// The weights in their order, cut into files.
+fn shards(params: Vec<&Param>, max_bytes: usize) -> Vec<Vec<&Param>> {
+    let (mut shards, mut size) = (vec![Vec::new()], 0);
+    for param in params {
+        let bytes = param.len() * F32_BYTES;
+        if size > 0 && size + bytes > max_bytes {
+            shards.push(Vec::new());
+            size = 0;
+        }
+        size += bytes;
+        shards.last_mut().expect("it begins with one").push(param);
+    }
+    shards
 }

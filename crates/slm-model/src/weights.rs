@@ -166,17 +166,18 @@ pub(crate) fn matrix(
     Tensor::from_data(TensorData::new(values, [rows, columns]), (device, dtype))
 }
 
-/// Writes `params` as one safetensors file with metadata `{"format": "pt"}`, in f32, sorted by name.
+/// Writes `params` as one safetensors file with metadata `{"format": "pt"}` and what `metadata` adds, in f32, sorted by name.
 ///
 /// # Errors
 /// The file cannot be written.
 pub fn write_safetensors<'a>(
     path: &Path,
     params: impl IntoIterator<Item = &'a Param>,
+    metadata: &[(&str, &str)],
 ) -> Result<(), ModelError> {
     let tensor = |p: &Param| (p.name.clone(), p.file_shape(), p.file_values());
     let tensors: Vec<_> = params.into_iter().map(tensor).collect();
-    write_values(path, &tensors)
+    write_values(path, &tensors, metadata)
 }
 
 /// Writes tensors, by name, shape and values in row-major order, as [`write_safetensors`] does.
@@ -186,6 +187,7 @@ pub fn write_safetensors<'a>(
 pub fn write_values(
     path: &Path,
     tensors: &[(String, Vec<usize>, Vec<f32>)],
+    metadata: &[(&str, &str)],
 ) -> Result<(), ModelError> {
     let buffers: Vec<Vec<u8>> = (tensors.iter())
         .map(|(_, _, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect())
@@ -199,7 +201,12 @@ pub fn write_values(
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(failed)?;
         views.insert(name.clone(), view);
     }
-    let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
-    let bytes = safetensors::serialize(&views, Some(metadata)).map_err(failed)?;
-    Ok(fs_err::write(path, bytes)?)
+    let metadata = std::iter::once(&("format", "pt")).chain(metadata);
+    let metadata: HashMap<_, _> = metadata
+        .map(|(key, value)| (key.to_string(), value.to_string()))
+        .collect();
+    safetensors::serialize_to_file(&views, Some(metadata), path).map_err(|error| match error {
+        safetensors::SafeTensorError::IoError(error) => ModelError::Io(error),
+        error => failed(error),
+    })
 }

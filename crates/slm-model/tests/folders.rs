@@ -24,7 +24,7 @@ fn decoder() -> Decoder {
 
 fn folder() -> TempDir {
     let folder = tempdir().unwrap();
-    save_pretrained(&decoder(), folder.path()).unwrap();
+    save_pretrained(&decoder(), folder.path(), usize::MAX, &[]).unwrap();
     folder
 }
 
@@ -51,7 +51,7 @@ fn edit_config(folder: &TempDir, edit: impl Fn(&mut Value)) {
 fn keep_tensors(folder: &TempDir, keep: impl Fn(&Param) -> bool) {
     let decoder = decoder();
     let kept: Vec<&Param> = decoder.params().into_iter().filter(|p| keep(p)).collect();
-    slm_model::write_safetensors(&folder.path().join("model.safetensors"), kept).unwrap();
+    slm_model::write_safetensors(&folder.path().join("model.safetensors"), kept, &[]).unwrap();
 }
 
 fn logits(decoder: &Decoder) -> Vec<f32> {
@@ -88,7 +88,7 @@ fn a_file_of_the_bare_model_is_the_same_model() {
         let mut tensors: Vec<_> = decoder.params().iter().map(bare).collect();
         tensors.push((table.into(), vec![1], vec![0.0]));
         let path = folder.path().join("model.safetensors");
-        slm_model::write_values(&path, &tensors).unwrap();
+        slm_model::write_values(&path, &tensors, &[]).unwrap();
         assert_eq!(
             logits(&load(&folder).unwrap()),
             logits(&decoder),
@@ -163,7 +163,7 @@ fn a_written_adapter_is_the_same_adapter() {
         param.set(param.tensor().add_scalar(0.05));
     }
     let folder = tempdir().unwrap();
-    save_adapter(&tuned, "base", folder.path()).unwrap();
+    save_adapter(&tuned, "base", folder.path(), &[]).unwrap();
     let mut loaded = decoder();
     loaded.load_adapter(folder.path()).unwrap();
     assert_eq!(logits(&loaded), logits(&tuned.inference()));
@@ -259,7 +259,7 @@ fn shards_behind_an_index_are_one_model() {
         ("model-00002-of-00002.safetensors", second),
     ] {
         map.extend(part.iter().map(|p| (p.name.clone(), json!(file))));
-        slm_model::write_safetensors(&folder.path().join(file), part).unwrap();
+        slm_model::write_safetensors(&folder.path().join(file), part, &[]).unwrap();
     }
     std::fs::remove_file(folder.path().join("model.safetensors")).unwrap();
     let index = json!({ "metadata": {}, "weight_map": map });
@@ -293,7 +293,7 @@ fn an_adapter_of_another_kind_or_model_is_refused() {
             5,
         )
         .unwrap();
-    save_adapter(&tuned, "base", folder.path()).unwrap();
+    save_adapter(&tuned, "base", folder.path(), &[]).unwrap();
     let path = folder.path().join("adapter_config.json");
     let written = std::fs::read_to_string(&path).unwrap();
     for (from, to, what) in [
@@ -345,4 +345,32 @@ fn tuned_spec() -> LoraSection {
         lora_alpha: 3.0,
         ..LoraSection::default()
     }
+}
+
+#[test]
+fn weights_that_are_too_many_for_a_file_go_to_several() {
+    let folder = tempdir().unwrap();
+    save_pretrained(&decoder(), folder.path(), 4096, &[("note", "kept")]).unwrap();
+    assert!(!folder.path().join("model.safetensors").exists());
+    let index = folder.path().join("model.safetensors.index.json");
+    let index: Value = serde_json::from_str(&std::fs::read_to_string(index).unwrap()).unwrap();
+    let map = index["weight_map"].as_object().unwrap();
+    assert_eq!(map.len(), decoder().params().len());
+    assert_eq!(
+        index["metadata"]["total_size"],
+        decoder().n_params() as u64 * 4
+    );
+    let mut files: Vec<&str> = map.values().filter_map(Value::as_str).collect();
+    files.dedup();
+    assert!(files.len() > 2, "{files:?}");
+    let n = files.len();
+    for (i, file) in files.into_iter().enumerate() {
+        assert_eq!(file, format!("model-{:05}-of-{n:05}.safetensors", i + 1));
+        let bytes = std::fs::read(folder.path().join(file)).unwrap();
+        let header = usize::from_le_bytes(bytes[..8].try_into().unwrap());
+        assert!(bytes.len() - 8 - header <= 4096, "{file}");
+        let header: Value = serde_json::from_slice(&bytes[8..8 + header]).unwrap();
+        assert_eq!(header["__metadata__"]["note"], "kept");
+    }
+    assert_eq!(logits(&load(&folder).unwrap()), logits(&decoder()));
 }

@@ -279,7 +279,7 @@ fn merged_weights_equal_pefts() {
 fn a_saved_adapter_answers_as_before() {
     each_adapter(|decoder, adapted, golden, _, adapter, what| {
         let dir = tempfile::tempdir().unwrap();
-        save_adapter(adapted, "base", dir.path()).unwrap();
+        save_adapter(adapted, "base", dir.path(), &[]).unwrap();
         let mut again = decoder.clone();
         again.load_adapter(dir.path()).unwrap();
         let (tokens, _) = tokens(decoder, golden, "plain");

@@ -11,6 +11,9 @@ pub struct ExportSection {
     pub peft_adapter: bool,
     /// The whole model in Hugging Face's format.
     pub merged: bool,
+    /// Largest file of weights in the folder of the whole model, in GB; larger models have several.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub max_shard_gb: f64,
     /// One GGUF file for each of these types.
     pub gguf: Vec<GgufType>,
     /// How far the files may be from the trained model.
@@ -22,6 +25,7 @@ impl Default for ExportSection {
         Self {
             peft_adapter: true,
             merged: true,
+            max_shard_gb: 5.0,
             gguf: Vec::new(),
             parity: ParitySection::default(),
         }
@@ -29,17 +33,44 @@ impl Default for ExportSection {
 }
 
 /// Limits of what rounding may cost, on held-out rows. Faults that no rounding explains need none: they are always refused.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ParitySection {
     /// Largest mean KL(trained ‖ file) over tokens, in nats; without it 0.01 for F16, BF16 and Q8_0, and none below.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("minimum" = 0))]
     pub max_mean_kl: Option<f64>,
+    /// Largest KL that 99 of 100 tokens may have, in nats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minimum" = 0))]
+    pub max_p99_kl: Option<f64>,
+    /// Largest perplexity of the rows, in that of the trained model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minimum" = 0))]
+    pub max_perplexity_ratio: Option<f64>,
+    /// Largest loss in any metric of the run's tasks, in the metric's unit: the 95 % interval of the difference has to lie within it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minimum" = 0))]
+    pub max_task_drop: Option<f64>,
+    /// Items of each task that every rounded file answers, evenly spread; 0 answers none.
+    pub task_items: usize,
     /// Smallest part of the tokens at which file and trained model find the same next token likeliest.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("minimum" = 0, "maximum" = 1))]
     pub min_top1_agreement: Option<f64>,
+}
+
+impl Default for ParitySection {
+    fn default() -> Self {
+        Self {
+            max_mean_kl: None,
+            max_p99_kl: None,
+            max_perplexity_ratio: None,
+            max_task_drop: None,
+            task_items: 100,
+            min_top1_agreement: None,
+        }
+    }
 }
 
 /// Type of the weights in a GGUF file, in the names of llama.cpp's `llama-quantize`, the largest files first.

@@ -45,6 +45,12 @@ impl AtomicDir {
         &self.target
     }
 
+    /// The same folder, to get another name beside the one it was meant to have.
+    pub fn under(mut self, name: &str) -> Self {
+        self.target = self.target.with_file_name(name);
+        self
+    }
+
     /// Syncs everything in the folder and gives it its name; a folder that had the name is removed.
     ///
     /// # Errors

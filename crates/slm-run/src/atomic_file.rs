@@ -49,6 +49,12 @@ impl AtomicFile {
         &self.partial
     }
 
+    /// The same file, to get another name beside the one it was meant to have.
+    pub fn under(mut self, name: &str) -> Self {
+        self.target = self.target.with_file_name(name);
+        self
+    }
+
     /// Syncs the file and gives it its name.
     ///
     /// # Errors

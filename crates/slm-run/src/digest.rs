@@ -42,6 +42,33 @@ pub fn sha256_file(path: impl AsRef<Path>) -> Result<String, RunError> {
     }
 }
 
+/// Digest of a file's content as if `patch` stood at the byte `at`.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn sha256_file_with(
+    path: impl AsRef<Path>,
+    at: usize,
+    patch: &[u8],
+) -> Result<String, RunError> {
+    let path = path.as_ref();
+    let failed = |error| RunError::io(path, error);
+    let mut file = fs_err::File::open(path).map_err(failed)?;
+    let (mut digest, mut block, mut start) = (Sha256::new(), vec![0; BLOCK_BYTES], 0);
+    loop {
+        let count = file.read(&mut block).map_err(failed)?;
+        if count == 0 {
+            return Ok(hexadecimal(digest.finalize().as_slice()));
+        }
+        let (from, to) = (at.max(start), (at + patch.len()).min(start + count));
+        if from < to {
+            block[from - start..to - start].copy_from_slice(&patch[from - at..to - at]);
+        }
+        digest.update(&block[..count]);
+        start += count;
+    }
+}
+
 /// Digest of a folder: of the names and digests of all its files, in the order of their names.
 ///
 /// # Errors
@@ -72,7 +99,10 @@ pub fn sha256_path(path: impl AsRef<Path>) -> Result<String, RunError> {
 }
 
 /// Every file below a folder, sorted; links are followed, because a hub's cache is made of them.
-pub(crate) fn files_below(root: &Path) -> Result<Vec<PathBuf>, RunError> {
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn files_below(root: &Path) -> Result<Vec<PathBuf>, RunError> {
     let mut files = Vec::new();
     let mut folders = vec![root.to_path_buf()];
     while let Some(folder) = folders.pop() {
@@ -124,6 +154,20 @@ mod tests {
             sha256_file(dir.path().join("a")).unwrap(),
             sha256_bytes(&bytes)
         );
+    }
+
+    #[test]
+    fn a_patch_counts_wherever_blocks_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let mut bytes = vec![7; BLOCK_BYTES + 30];
+        fs_err::write(&path, &bytes).unwrap();
+        for at in [0, BLOCK_BYTES - 5, BLOCK_BYTES + 20] {
+            let found = sha256_file_with(&path, at, b"0123456789").unwrap();
+            bytes.fill(7);
+            bytes[at..at + 10].copy_from_slice(b"0123456789");
+            assert_eq!(found, sha256_bytes(&bytes));
+        }
     }
 
     #[test]

@@ -13,7 +13,9 @@ mod tensorboard;
 
 pub use atomic_dir::AtomicDir;
 pub use atomic_file::{AtomicFile, is_partial, write_file_atomic};
-pub use digest::{digest_dir, sha256_bytes, sha256_file, sha256_json, sha256_path};
+pub use digest::{
+    digest_dir, files_below, sha256_bytes, sha256_file, sha256_file_with, sha256_json, sha256_path,
+};
 pub use error::RunError;
 pub use event::{Emit, Event, Rewards, StageStatus, TaskMetric};
 pub use metrics::{MetricsLog, read_metrics};

@@ -134,7 +134,7 @@ fn required(
         (Named::Id(id), None) => id.to_string(),
         _ => return Ok(found),
     };
-    let dir = files.dir.clone();
+    let dir = files.origin.clone();
     Err(TextError::UnknownSpecialToken { dir, key, token })
 }
 
@@ -162,7 +162,7 @@ fn affixes(
         .windows(bare.len().max(1))
         .position(|window| window == bare)
         .ok_or_else(|| TextError::InvalidTokenizer {
-            path: files.dir.join(TOKENIZER),
+            path: files.origin.join(TOKENIZER),
             reason: "its post-processor changes the text's own tokens".into(),
         })?;
 

@@ -19,9 +19,20 @@ pub(crate) struct TemplateText {
 impl TemplateText {
     /// A chat template from a file of its own.
     pub(crate) fn read(path: &Path) -> Result<TemplateText, TextError> {
+        Self::parse(path, &fs_err::read(path)?)
+    }
+
+    /// The content of the file at `path`.
+    pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<TemplateText, TextError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            std::io::Error::new(
+                std::io::ErrorKind::InvalidData,
+                format!("`{}` is not UTF-8: {error}", path.display()),
+            )
+        })?;
         Ok(TemplateText {
             origin: path.display().to_string(),
-            text: fs_err::read_to_string(path)?,
+            text: text.into(),
             tool_use: None,
         })
     }

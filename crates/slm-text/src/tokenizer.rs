@@ -48,8 +48,22 @@ impl ChatTokenizer {
     /// No `tokenizer.json` (a lone `tokenizer.model` has its own error, with the command that converts it), a file
     /// that does not parse, files that contradict each other, a template that does not compile.
     pub fn load(dir: &Path, template: &str) -> Result<ChatTokenizer, TextError> {
-        let files = TokenizerFiles::read(dir)?;
-        let mut tokenizer = read_tokenizer(&dir.join(TOKENIZER))?;
+        Self::of(TokenizerFiles::read(dir)?, template)
+    }
+
+    /// The tokenizer that `files` describe, with the names and contents that a folder would have; they come from `origin`, which errors name.
+    ///
+    /// # Errors
+    /// Those of [`ChatTokenizer::load`].
+    pub fn from_files(
+        origin: &Path,
+        files: Vec<TokenizerFile>,
+    ) -> Result<ChatTokenizer, TextError> {
+        Self::of(TokenizerFiles::parse(origin, files)?, "auto")
+    }
+
+    fn of(files: TokenizerFiles, template: &str) -> Result<ChatTokenizer, TextError> {
+        let mut tokenizer = parse_tokenizer(&files)?;
         let special = SpecialTokens::resolve(&mut tokenizer, &files)?;
         let template_is_foreign = template != "auto";
         let text = match template_is_foreign {
@@ -227,35 +241,35 @@ impl ChatTokenizer {
     }
 
     /// The files that an exported model needs, with the chat template in force.
-    pub fn files(&self) -> Result<Vec<TokenizerFile>, TextError> {
-        let mut files = self.files.copies()?;
+    pub fn files(&self) -> Vec<TokenizerFile> {
+        let mut files = self.files.copies();
         if let (true, Some(source)) = (self.template_is_foreign, self.template_source()) {
             files.retain(|file| file.name != TEMPLATE);
             let (name, bytes) = (TEMPLATE.to_string(), source.into());
             files.push(TokenizerFile { name, bytes });
         }
-        Ok(files)
+        files
     }
 
     pub(crate) fn require_template(&self) -> Result<&ChatTemplate, TextError> {
-        let dir = || self.files.dir.clone();
+        let dir = || self.files.origin.clone();
         self.template
             .as_ref()
             .ok_or_else(|| TextError::NoTemplate { dir: dir() })
     }
 
     pub(crate) fn require_eos(&self) -> Result<u32, TextError> {
-        let dir = || self.files.dir.clone();
+        let dir = || self.files.origin.clone();
         self.eos_id().ok_or_else(|| TextError::NoEos { dir: dir() })
     }
 }
 
-fn read_tokenizer(path: &Path) -> Result<Tokenizer, TextError> {
-    let bytes = fs_err::read(path)?;
+fn parse_tokenizer(files: &TokenizerFiles) -> Result<Tokenizer, TextError> {
     let invalid = |error: tokenizers::Error| TextError::InvalidTokenizer {
-        path: path.into(),
+        path: files.origin.join(TOKENIZER),
         reason: error.to_string(),
     };
+    let bytes = files.bytes(TOKENIZER).unwrap_or_default();
     let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(invalid)?;
     tokenizer
         .with_truncation(None)

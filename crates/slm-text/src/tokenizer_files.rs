@@ -15,6 +15,8 @@ pub(crate) const CONFIG: &str = "tokenizer_config.json";
 pub(crate) const TEMPLATE: &str = "chat_template.jinja";
 const SPECIAL_TOKENS: &str = "special_tokens_map.json";
 const SENTENCEPIECE: &str = "tokenizer.model";
+/// Files of the model that name special tokens; the first that has a key wins.
+const MODELS: [&str; 2] = ["generation_config.json", "config.json"];
 /// What a tokenizer may consist of, in the order in which it is copied.
 const COPIED: [&str; 7] = [
     TOKENIZER,
@@ -83,18 +85,20 @@ pub(crate) enum Named {
     Nothing,
 }
 
-/// Everything that the files beside `tokenizer.json` say.
+/// A tokenizer's files, and what those beside `tokenizer.json` say.
 #[derive(Debug)]
 pub(crate) struct TokenizerFiles {
-    pub(crate) dir: PathBuf,
+    /// The folder that they come from, or the file that they were made of.
+    pub(crate) origin: PathBuf,
+    files: Vec<TokenizerFile>,
     config: TokenizerConfig,
     special_tokens: BTreeMap<String, Value>,
-    /// `generation_config.json`, then `config.json`: the first that has a key wins.
+    /// Those of [`MODELS`] that are there.
     models: Vec<BTreeMap<String, Value>>,
 }
 
 impl TokenizerFiles {
-    /// Reads the small files of `dir`.
+    /// Reads the files of the folder `dir`.
     ///
     /// # Errors
     /// There is no `tokenizer.json`, or one of the others is not JSON.
@@ -106,15 +110,42 @@ impl TokenizerFiles {
                 false => TextError::NoTokenizer { dir },
             });
         }
+        let mut files = Vec::new();
+        for name in COPIED.iter().chain([&TEMPLATE]).chain(&MODELS) {
+            let path = dir.join(name);
+            if path.is_file() {
+                files.push(TokenizerFile {
+                    name: (*name).into(),
+                    bytes: fs_err::read(path)?,
+                });
+            }
+        }
+        Self::parse(dir, files)
+    }
+
+    /// What `files` say, which come from `origin`.
+    ///
+    /// # Errors
+    /// One of them is not JSON.
+    pub(crate) fn parse(
+        origin: &Path,
+        files: Vec<TokenizerFile>,
+    ) -> Result<TokenizerFiles, TextError> {
         Ok(TokenizerFiles {
-            dir: dir.to_path_buf(),
-            config: read_json(&dir.join(CONFIG))?.unwrap_or_default(),
-            special_tokens: read_json(&dir.join(SPECIAL_TOKENS))?.unwrap_or_default(),
-            models: ["generation_config.json", "config.json"]
+            config: parse_json(origin, &files, CONFIG)?.unwrap_or_default(),
+            special_tokens: parse_json(origin, &files, SPECIAL_TOKENS)?.unwrap_or_default(),
+            models: MODELS
                 .iter()
-                .filter_map(|name| read_json(&dir.join(name)).transpose())
+                .filter_map(|name| parse_json(origin, &files, name).transpose())
                 .collect::<Result<_, _>>()?,
+            origin: origin.to_path_buf(),
+            files,
         })
+    }
+
+    /// The bytes of one of the files.
+    pub(crate) fn bytes(&self, name: &str) -> Option<&[u8]> {
+        find(&self.files, name)
     }
 
     /// What `key` (`bos_token`, `eos_token`, `pad_token`, ..) names.
@@ -207,29 +238,20 @@ impl TokenizerFiles {
             .collect()
     }
 
-    /// The folder's chat template: `chat_template.jinja`, or else the one in `tokenizer_config.json`.
+    /// The tokenizer's own chat template: `chat_template.jinja`, or else the one in `tokenizer_config.json`.
     pub(crate) fn template(&self) -> Result<Option<TemplateText>, TextError> {
-        let path = self.dir.join(TEMPLATE);
-        match &self.config.chat_template {
-            _ if path.is_file() => TemplateText::read(&path).map(Some),
-            Some(field) => field.choose(CONFIG).map(Some),
-            None => Ok(None),
+        let origin = self.origin.join(TEMPLATE);
+        match (self.bytes(TEMPLATE), &self.config.chat_template) {
+            (Some(bytes), _) => TemplateText::parse(&origin, bytes).map(Some),
+            (None, Some(field)) => field.choose(CONFIG).map(Some),
+            (None, None) => Ok(None),
         }
     }
 
-    /// The files of the folder that belong to the tokenizer.
-    pub(crate) fn copies(&self) -> Result<Vec<TokenizerFile>, TextError> {
-        let mut files = Vec::new();
-        for name in COPIED.iter().chain([&TEMPLATE]) {
-            let path = self.dir.join(name);
-            if path.is_file() {
-                files.push(TokenizerFile {
-                    name: (*name).into(),
-                    bytes: fs_err::read(path)?,
-                });
-            }
-        }
-        Ok(files)
+    /// The files that belong to the tokenizer.
+    pub(crate) fn copies(&self) -> Vec<TokenizerFile> {
+        let is_own = |file: &&TokenizerFile| !MODELS.contains(&file.name.as_str());
+        self.files.iter().filter(is_own).cloned().collect()
     }
 }
 
@@ -241,15 +263,21 @@ fn token_text(value: &Value) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, TextError> {
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let bytes = fs_err::read(path)?;
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|source| TextError::Json {
-            path: path.into(),
+fn find<'a>(files: &'a [TokenizerFile], name: &str) -> Option<&'a [u8]> {
+    let file = files.iter().find(|file| file.name == name);
+    file.map(|file| file.bytes.as_slice())
+}
+
+fn parse_json<T: DeserializeOwned>(
+    origin: &Path,
+    files: &[TokenizerFile],
+    name: &str,
+) -> Result<Option<T>, TextError> {
+    let parse = |bytes| {
+        serde_json::from_slice(bytes).map_err(|source| TextError::Json {
+            path: origin.join(name),
             source,
         })
+    };
+    find(files, name).map(parse).transpose()
 }

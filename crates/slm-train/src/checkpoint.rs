@@ -74,7 +74,11 @@ impl Checkpoint {
             fs_err::remove_dir_all(&path).map_err(|e| slm_run::RunError::io(&path, e))?;
         }
         let dir = AtomicDir::new(&path)?;
-        write_safetensors(&dir.path().join("weights.safetensors"), decoder.trainable())?;
+        write_safetensors(
+            &dir.path().join("weights.safetensors"),
+            decoder.trainable(),
+            &[],
+        )?;
         write_states(&dir.path().join("optimizer.safetensors"), optimizer.parts())?;
         let json = serde_json::to_vec_pretty(state).unwrap_or_default();
         write_file_atomic(dir.path().join("state.json"), &json)?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Tensor, TensorData};
 use serde_json::{Value, json};
-use slm_export::{ExportError, Exported, Request, export};
+use slm_export::{AnswerTasks, ExportError, Exported, Probe, ProbePrompt, Request, export};
 use slm_gguf::Metadata;
 use slm_gguf::{Array, Value as GgufValue};
 use slm_model::{Decoder, DecoderConfig, LoraSpec, device};
@@ -64,14 +64,18 @@ impl Bench {
         self.dir.path().join("export")
     }
 
-    pub(crate) fn probes(&self) -> Vec<Vec<u32>> {
+    pub(crate) fn probes(&self) -> Vec<Probe> {
         let texts = [
             "the 7th row of the table",
             "line 12 is done, and row 345 of another table is not",
             "says that the line is done",
         ];
         texts
-            .map(|text| self.tokenizer.encode(text, true).unwrap())
+            .map(|text| Probe {
+                origin: "rows.csv:1".into(),
+                prompt: ProbePrompt::Text(text.into()),
+                ids: self.tokenizer.encode(text, true).unwrap(),
+            })
             .into()
     }
 
@@ -79,6 +83,15 @@ impl Bench {
         &self,
         decoder: &Decoder,
         gguf: &[GgufType],
+    ) -> (Result<Exported, ExportError>, Vec<Event>) {
+        self.export_with(decoder, gguf, None)
+    }
+
+    pub(crate) fn export_with(
+        &self,
+        decoder: &Decoder,
+        gguf: &[GgufType],
+        tasks: Option<&AnswerTasks<'_>>,
     ) -> (Result<Exported, ExportError>, Vec<Event>) {
         let section = ExportSection {
             gguf: gguf.to_vec(),
@@ -96,8 +109,17 @@ impl Bench {
             probes: &self.probes(),
             out: &self.out(),
         };
-        let exported = export(&request, &mut |event| events.push(event));
+        let exported = export(&request, tasks, &mut |event| events.push(event));
         (exported, events)
+    }
+}
+
+/// A row that was ids from the beginning.
+pub(crate) fn of_ids(ids: Vec<u32>) -> Probe {
+    Probe {
+        origin: "rows.jsonl:1".into(),
+        prompt: ProbePrompt::Ids,
+        ids,
     }
 }
 

@@ -5,11 +5,13 @@
 //! | `families` | all files of all families answer as the trained model |
 //! | `folders` | which files there are, and what is in them |
 //! | `refusals` | requests that cannot be met, and what is told |
+//! | `certificates` | the certificate, and what it finds in tokenizers and templates |
 //! | `faults` | a file that is wrong in one place is found out |
 //! | `vocabulary` | what a GGUF says about the tokenizer |
 //! | `published` | models that others made, from `../shared` |
 
 mod bench;
+mod certificates;
 mod families;
 mod faults;
 mod folders;

@@ -1,7 +1,7 @@
 //! Models that others made, from `../shared`.
 
 use serde_json::{Value, json};
-use slm_export::{ExportError, Exported, Request, export};
+use slm_export::{ExportError, Exported, Probe, ProbePrompt, Request, export};
 use slm_gguf::{Array, Metadata, Reader};
 use slm_model::{Decoder, device};
 use slm_recipe::{Dtype, ExportSection};
@@ -9,7 +9,7 @@ use slm_run::Event;
 use slm_testkit::shared;
 use slm_text::ChatTokenizer;
 
-use crate::bench::{Bench, TYPES, strings, types};
+use crate::bench::{Bench, TYPES, of_ids, strings, types};
 
 #[test]
 fn fixtures_answer_as_the_trained_model() {
@@ -61,7 +61,7 @@ fn export_with_tiny_vocabulary(bench: &Bench, decoder: &Decoder) -> Result<Expor
         gguf: TYPES.into(),
         ..ExportSection::default()
     };
-    let probes = [(0..40).map(|i| (i * 37 + 11) % 250).collect::<Vec<u32>>()];
+    let probes = [of_ids((0..40).map(|i| (i * 37 + 11) % 250).collect())];
     let request = Request {
         section: &section,
         name: "tiny",
@@ -72,7 +72,7 @@ fn export_with_tiny_vocabulary(bench: &Bench, decoder: &Decoder) -> Result<Expor
         probes: &probes,
         out: &bench.out(),
     };
-    export(&request, &mut |_| {})
+    export(&request, None, &mut |_| {})
 }
 
 #[test]
@@ -87,9 +87,13 @@ fn stories260k_answers_as_the_trained_model_and_keeps_its_tokens() {
         "Once upon a time, there was a little girl named Lily.",
         "She said: \"Déjà vu!\" 3 x 7 = 21\n\tand  went home 🚀",
     ];
-    let probes: Vec<Vec<u32>> = texts
+    let probes: Vec<Probe> = texts
         .iter()
-        .map(|text| tokenizer.encode(text, true).unwrap())
+        .map(|text| Probe {
+            origin: "stories.txt:1".into(),
+            prompt: ProbePrompt::Text((*text).into()),
+            ids: tokenizer.encode(text, true).unwrap(),
+        })
         .collect();
     let out = tempfile::tempdir().unwrap();
     let section = ExportSection {
@@ -107,7 +111,7 @@ fn stories260k_answers_as_the_trained_model_and_keeps_its_tokens() {
         probes: &probes,
         out: out.path(),
     };
-    let exported = export(&request, &mut |event| events.push(event)).unwrap();
+    let exported = export(&request, None, &mut |event| events.push(event)).unwrap();
     assert!(
         exported.comparisons.iter().all(|c| c.ok),
         "{:?}",

@@ -2,11 +2,11 @@
 
 use burn::tensor::{Tensor, TensorData};
 use serde_json::{Value, json};
-use slm_export::{Request, export};
+use slm_export::{Certified, Request, export};
 use slm_recipe::{ExportSection, GgufType};
 use slm_run::Event;
 
-use crate::bench::{Bench, config, left_over, random};
+use crate::bench::{Bench, config, left_over, of_ids, random};
 
 #[test]
 fn without_prompts_a_warning_says_that_nothing_was_compared() {
@@ -21,10 +21,10 @@ fn without_prompts_a_warning_says_that_nothing_was_compared() {
         decoder: &decoder,
         tokenizer: &bench.tokenizer,
         base_dir: bench.dir.path(),
-        probes: &[Vec::new()],
+        probes: &[of_ids(Vec::new())],
         out: &bench.out(),
     };
-    let exported = export(&request, &mut |event| events.push(event)).unwrap();
+    let exported = export(&request, None, &mut |event| events.push(event)).unwrap();
     assert!(exported.comparisons.is_empty());
     assert!(matches!(&events[0], Event::Warning { text } if text.contains("not compared")));
 }
@@ -41,10 +41,10 @@ fn wrong_requests_are_refused() {
         decoder: &decoder,
         tokenizer: &bench.tokenizer,
         base_dir: bench.dir.path(),
-        probes: &[vec![1, 2], vec![3, 300]],
+        probes: &[of_ids(vec![1, 2]), of_ids(vec![3, 300])],
         out: &bench.out(),
     };
-    let error = |request: &Request<'_>| export(request, &mut |_| {}).unwrap_err().to_string();
+    let error = |request: &Request<'_>| export(request, None, &mut |_| {}).unwrap_err().to_string();
     assert_eq!(
         error(&request),
         "prompt 1 of the comparison has the token id 300, the model has 300"
@@ -75,8 +75,8 @@ fn wrong_requests_are_refused() {
 }
 
 #[test]
-fn a_type_that_is_too_coarse_does_not_appear() {
-    let bench = Bench::new();
+fn a_type_that_is_too_coarse_is_kept_under_another_name() {
+    let mut bench = Bench::new();
     let changes =
         json!({"hidden_size": 32, "num_attention_heads": 2, "tie_word_embeddings": false});
     let mut decoder = random(config(300, changes), 8);
@@ -96,21 +96,24 @@ fn a_type_that_is_too_coarse_does_not_appear() {
     let (exported, _) = bench.export(&decoder, &[GgufType::F32, GgufType::Q8_0]);
     let error = exported.unwrap_err();
     assert!(
-        error.is_mismatch() && error.to_string().contains("`tiny-Q8_0.gguf`"),
+        error.is_mismatch() && error.to_string().contains("`tiny-Q8_0.refused.gguf`"),
         "{error}"
     );
     assert!(error.hint().unwrap().contains("finer type"));
     assert!(bench.out().join("tiny-F32.gguf").exists());
     assert!(!bench.out().join("tiny-Q8_0.gguf").exists());
+    let refused = Certified::open(&bench.out().join("tiny-Q8_0.refused.gguf"), None).unwrap();
+    assert!(refused.checks.iter().all(|check| check.ok) && !refused.entry.ok);
     assert_eq!(left_over(&bench.out()), Vec::<String>::new());
     let list = fs_err::read_to_string(bench.out().join("export.json")).unwrap();
     let list: Value = serde_json::from_str(&list).unwrap();
-    assert_eq!(list["comparisons"][2]["ok"], false);
-    assert!(
-        list["files"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .all(|file| file["path"] != "tiny-Q8_0.gguf")
-    );
+    let mut files = list["files"].as_array().unwrap().iter();
+    assert!(files.all(|file| !file["path"].as_str().unwrap().contains("Q8_0")));
+
+    // Once it is fine, the refused one goes.
+    bench.parity.max_mean_kl = Some(100.0);
+    let (exported, _) = bench.export(&decoder, &[GgufType::Q8_0]);
+    exported.unwrap();
+    assert!(bench.out().join("tiny-Q8_0.gguf").exists());
+    assert!(!bench.out().join("tiny-Q8_0.refused.gguf").exists());
 }

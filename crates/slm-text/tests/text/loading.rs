@@ -183,7 +183,7 @@ fn the_template_in_force_travels_with_the_files() {
     assert_eq!(tokenizer.render(&messages, false).unwrap(), "foreign hi");
 
     let copy = TempDir::new().unwrap();
-    for file in tokenizer.files().unwrap() {
+    for file in tokenizer.files() {
         std::fs::write(copy.path().join(file.name), file.bytes).unwrap();
     }
     assert_eq!(load(&copy).template_source(), tokenizer.template_source());
