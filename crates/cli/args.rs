@@ -60,6 +60,8 @@ pub(crate) enum Verb {
     Eval(EvalArguments),
     /// Write the artifacts of a run again
     Export(RunArguments),
+    /// Check an exported file against its certificate and the run that it came from
+    Verify(VerifyArguments),
     /// Talk to a run or to a model in a folder
     Chat(ChatArguments),
     /// Answer one prompt, from an argument or from stdin
@@ -245,6 +247,23 @@ pub(crate) struct EvalArguments {
     /// Keys that replace those of the recipe, such as `eval.max_samples=100`
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: JsonArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct VerifyArguments {
+    /// A GGUF file, or a folder that was exported
+    pub(crate) file: PathBuf,
+    /// Its certificate; by default `certificate.json` beside it
+    #[arg(long)]
+    pub(crate) certificate: Option<PathBuf>,
+    /// The run that it came from; by default the one that it lies in
+    #[arg(long)]
+    pub(crate) run: Option<PathBuf>,
+    /// Check hashes alone: that file and certificate belong together
+    #[arg(long)]
+    pub(crate) hashes_only: bool,
     #[command(flatten)]
     pub(crate) output: JsonArguments,
 }

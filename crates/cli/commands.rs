@@ -16,3 +16,4 @@ pub(crate) mod resume;
 pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod train;
+pub(crate) mod verify;

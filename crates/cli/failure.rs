@@ -38,6 +38,16 @@ struct Refusal {
     hint: String,
 }
 
+/// A file that is not what its certificate says.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}` is not as certified: {what} is {found}, certified {certified}", file.display())]
+pub(crate) struct NotAsCertified {
+    pub(crate) file: PathBuf,
+    pub(crate) what: String,
+    pub(crate) certified: String,
+    pub(crate) found: String,
+}
+
 /// The user stopped a training that can be resumed.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted after step {step}; its checkpoint is complete")]
@@ -115,6 +125,10 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<String
     if let Some(it) = cause.downcast_ref::<Interrupted>() {
         let hint = format!("go on with `slm-tune resume {}`", it.run.display());
         return Some((INTERRUPTED, Some(hint)));
+    }
+    if cause.is::<NotAsCertified>() {
+        let hint = "do not ship it; `slm-tune export RUN` writes file and certificate again";
+        return Some((MISMATCH, Some(hint.into())));
     }
     if let Some(it) = cause.downcast_ref::<RecipeErrors>() {
         return Some((INPUT, it.hint()));

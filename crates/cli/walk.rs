@@ -5,6 +5,7 @@ mod judge;
 mod log;
 mod measuring;
 mod page;
+mod parity;
 mod reference;
 mod shipping;
 mod training;

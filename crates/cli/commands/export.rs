@@ -11,6 +11,7 @@ pub(crate) fn run(arguments: RunArguments, terminal: &mut Terminal) -> Result<()
     let base = walk.base()?;
     let student = walk.student(&base)?;
     let shards = walk.shards()?;
-    let artifacts = walk.export(&base, &shards, &student)?;
+    let tasks = walk.tasks(&base, &shards)?;
+    let artifacts = walk.export(&base, &shards, &tasks, &student)?;
     summary::write(&walk, &[], &artifacts, json, terminal)
 }

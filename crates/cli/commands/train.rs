@@ -29,7 +29,7 @@ pub(crate) fn finish(mut walk: Walk, json: bool, terminal: &mut Terminal) -> Res
     let tasks = walk.tasks(&base, &shards)?;
     let student = walk.train(&base, &shards, &tasks)?;
     let results = walk.evaluate(&base, &tasks, &student)?;
-    let artifacts = walk.export(&base, &shards, &student)?;
+    let artifacts = walk.export(&base, &shards, &tasks, &student)?;
     walk.report(&shards, &student, &results)?;
     summary::write(&walk, &results, &artifacts, json, terminal)?;
     walk.end()

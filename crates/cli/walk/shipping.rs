@@ -1,15 +1,19 @@
 //! A student to files.
 
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::json;
-use slm_data::Shards;
-use slm_export::{Comparison, EXPORT_JSON, Exported, Request, export};
+use slm_data::{HeldOut, Prompt, Shards};
+use slm_export::{
+    Certified, Check, Comparison, Exported, Probe, ProbePrompt, Request, export, recertify,
+};
 use slm_run::{RunError, sha256_json};
 use slm_text::ChatTokenizer;
 
-use super::{Walk, training::Student};
+use super::parity::Parity;
+use super::{Task, Walk, training::Student};
 use crate::base::Base;
 
 /// Rows on which every file is compared with the trained model.
@@ -29,13 +33,17 @@ impl Walk {
         &mut self,
         base: &Base,
         shards: &Shards,
+        tasks: &[Task],
         student: &Student,
     ) -> Result<Vec<Artifact>> {
         let recipe = self.recipe.clone();
-        let inputs = json!({"student": self.inputs, "export": recipe.export, "name": recipe.name});
+        let inputs = json!({
+            "student": self.inputs, "export": recipe.export, "name": recipe.name, "tasks": recipe.eval.task,
+        });
         let (digest, out) = (sha256_json(&inputs), self.run.path("export"));
         let trained_tokenizer = self.run.path("tokenizer");
         let probes = probes(shards);
+        let parity = Parity::new(&recipe, &student.decoder, &base.tokenizer, tasks);
         self.stage("export", &digest, |_, reporter| {
             if out.exists() {
                 fs_err::remove_dir_all(&out).map_err(|error| RunError::io(&out, error))?;
@@ -52,7 +60,8 @@ impl Walk {
             };
             let mask = &shards.manifest().mask;
             mask.check(&base.tokenizer)?;
-            export(&request, &mut |event| reporter.show(event))?;
+            let answer = |decoder: &_, tokenizer: &ChatTokenizer| parity.answer(decoder, tokenizer);
+            export(&request, Some(&answer), &mut |event| reporter.show(event))?;
             let folders = ["merged", "adapter"].map(|name| out.join(name));
             for folder in folders
                 .iter()
@@ -62,8 +71,32 @@ impl Walk {
             }
             Ok(vec!["export".into()])
         })?;
-        let exported = serde_json::from_slice(&fs_err::read(out.join(EXPORT_JSON))?)?;
-        Ok(self.artifacts(&exported))
+        Ok(self.artifacts(&Exported::read(&out)?))
+    }
+
+    /// Compares a file with the student once more, and with what its certificate says.
+    pub(crate) fn recertify(
+        &self,
+        base: &Base,
+        tasks: &[Task],
+        student: &Student,
+        certified: &Certified,
+        path: &Path,
+    ) -> Result<Vec<Check>> {
+        let recipe = &self.recipe;
+        let parity = Parity::new(recipe, &student.decoder, &base.tokenizer, tasks);
+        let answer = |decoder: &_, tokenizer: &ChatTokenizer| parity.answer(decoder, tokenizer);
+        let request = Request {
+            section: &recipe.export,
+            name: &recipe.name,
+            base_model: &recipe.model.base_model,
+            decoder: &student.decoder,
+            tokenizer: &base.tokenizer,
+            base_dir: base.folder.as_deref().unwrap_or(Path::new("")),
+            probes: &certified.certificate.prompts,
+            out: &self.run.path("export"),
+        };
+        Ok(recertify(&request, certified, Some(&answer), path)?)
     }
 
     /// Folders and single files, in the order in which they were written.
@@ -88,19 +121,41 @@ impl Walk {
     }
 }
 
-/// The figure that says how near a file is to the trained model.
+/// The figures that say how near a file is to the trained model.
 fn finding(comparison: &Comparison) -> String {
-    match comparison.is_rounded() {
-        true => format!("mean KL {:.1e}", comparison.mean_kl),
-        false => format!("logits within {:.1e}", comparison.max_logit_difference),
+    if !comparison.is_rounded() {
+        return format!("logits within {:.1e}", comparison.max_logit_difference);
     }
+    let mut text = format!(
+        "mean KL {:.1e}, same token {:.1} %",
+        comparison.mean_kl,
+        100.0 * comparison.top1_agreement
+    );
+    if let Some(task) = comparison.tasks.first() {
+        text += &format!(
+            ", {} {} {:.3} (was {:.3})",
+            task.task, task.metric, task.exported, task.trained
+        );
+    }
+    text
 }
 
 /// Held-out rows; where there are none, rows of the training side do as well, because only two models are compared.
-fn probes(shards: &Shards) -> Vec<Vec<u32>> {
-    let held_out = shards.validation().iter().chain(shards.train());
-    held_out
-        .take(PROBES)
-        .map(|sample| sample.ids.clone())
-        .collect()
+fn probes(shards: &Shards) -> Vec<Probe> {
+    let texts: HashMap<usize, &HeldOut> =
+        shards.held_out().iter().map(|row| (row.row, row)).collect();
+    let rows = shards.validation().iter().chain(shards.train());
+    let probe = |sample: &slm_data::Sample| {
+        let prompt = match texts.get(&sample.row).map(|row| &row.prompt) {
+            Some(Prompt::Chat(conversation)) => ProbePrompt::Chat(conversation.clone()),
+            Some(Prompt::Text(text)) => ProbePrompt::Text(text.clone()),
+            Some(Prompt::Tokens { .. }) | None => ProbePrompt::Ids,
+        };
+        Probe {
+            origin: shards.origin(sample.row).unwrap_or_default().into(),
+            prompt,
+            ids: sample.ids.clone(),
+        }
+    };
+    rows.take(PROBES).map(probe).collect()
 }

@@ -58,4 +58,4 @@ pub use rounding::Rounding;
 pub use seal::CERTIFICATE_KEY;
 pub use task_parity::{AnswerTasks, TaskParity};
 pub use text_comparison::TextComparison;
-pub use verification::{Certified, Check, compare_again};
+pub use verification::{Certified, Check, compare_again, recertify};

@@ -5,8 +5,10 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::certificate::CERTIFICATE_JSON;
+use crate::precision::in_f32;
 use crate::seal::{content_digest, seals};
-use crate::{Certificate, Comparison, ExportError};
+use crate::task_parity::AnswerTasks;
+use crate::{Certificate, Certifier, Comparison, ExportError, Request, Trained};
 
 /// What a figure may be off when another machine computes it again: sums in f32 are taken in another order there. Relative, and in
 /// nats where a figure is near zero.
@@ -159,4 +161,29 @@ fn told(figure: f64) -> String {
         small if small < 0.01 => format!("{figure:.2e}"),
         _ => format!("{figure:.4}"),
     }
+}
+
+/// Compares the file or folder at `path` with the trained model once more, on the prompts and under the limits of its certificate, and
+/// the figures with those that it has.
+///
+/// # Errors
+/// The file cannot be read, or is another model.
+pub fn recertify(
+    request: &Request<'_>,
+    certified: &Certified,
+    tasks: Option<&AnswerTasks<'_>>,
+    path: &Path,
+) -> Result<Vec<Check>, ExportError> {
+    let decoder = in_f32(request)?;
+    let limits = &certified.certificate.limits;
+    let trained = Trained::new(&decoder, request.probes, limits)?;
+    // Tasks that were not answered then are not now.
+    let tasks = tasks.filter(|_| !certified.entry.tasks.is_empty());
+    let certifier = Certifier::new(&trained, request.tokenizer, tasks);
+    let found = certifier.certify(path, &certified.entry.file)?;
+    let found = found.ok_or_else(|| ExportError::Certificate {
+        path: path.into(),
+        what: "the certificate has no prompts".into(),
+    })?;
+    Ok(compare_again(&certified.entry, &found))
 }

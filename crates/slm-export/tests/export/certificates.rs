@@ -26,6 +26,7 @@ fn chatting() -> (Bench, Vec<Probe>) {
     let mut config: serde_json::Value =
         serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
     config["add_bos_token"] = true.into();
+    config["tokenizer_class"] = "LlamaTokenizer".into();
     fs_err::write(&path, config.to_string()).unwrap();
     let tokenizer = ChatTokenizer::load(dir, "auto").unwrap();
     let mut probes: Vec<Probe> = ["the 7th row", "says line 12?"]

@@ -57,6 +57,9 @@ fn export_with_tiny_vocabulary(bench: &Bench, decoder: &Decoder) -> Result<Expor
             "vocab": vocab, "merges": []},
     });
     fs_err::write(dir.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    // Which names the special tokens, beside the tokenizer as beside the merged model.
+    let config = decoder.config().raw.to_string();
+    fs_err::write(dir.join("config.json"), config).unwrap();
     let section = ExportSection {
         gguf: TYPES.into(),
         ..ExportSection::default()
