@@ -1,6 +1,6 @@
 """Makes the goldens: python tests/goldens/make.py OUTDIR [PART...]
 
-A part is a family (families.py), `batches`, `distillation`, `losses`, `optimizers`, `preference`, `qlora`, `quantized` or `schedules`; all of them if none is named.
+A part is a family (families.py), `batches`, `distillation`, `losses`, `observed`, `optimizers`, `preference`, `qlora`, `quantized` or `schedules`; all of them if none is named.
 PROVENANCE.md says what the files are.
 """
 
@@ -28,6 +28,7 @@ import full  # noqa: E402
 import inputs  # noqa: E402
 import losses  # noqa: E402
 import models  # noqa: E402
+import observed  # noqa: E402
 import optimizers  # noqa: E402
 import preference  # noqa: E402
 import qlora  # noqa: E402
@@ -75,6 +76,7 @@ def main(out, *parts):
         batches=batches,
         distillation=distillation.write,
         losses=losses.write,
+        observed=observed.write,
         optimizers=optimizers.write,
         preference=preference.write,
         qlora=qlora.write,
