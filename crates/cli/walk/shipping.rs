@@ -1,12 +1,13 @@
 //! A student to files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::json;
 use slm_data::Shards;
-use slm_export::{Comparison, EXPORT_JSON, Exported, Request, export};
-use slm_run::{RunError, sha256_json};
+use slm_export::{CALIBRATION_ROWS, Comparison, EXPORT_JSON, Exported, Request, export};
+use slm_recipe::ExportSection;
+use slm_run::{RunError, sha256_file, sha256_json};
 use slm_text::ChatTokenizer;
 
 use super::{Walk, training::Student};
@@ -32,10 +33,15 @@ impl Walk {
         student: &Student,
     ) -> Result<Vec<Artifact>> {
         let recipe = self.recipe.clone();
-        let inputs = json!({"student": self.inputs, "export": recipe.export, "name": recipe.name});
+        let imatrix = recipe.export.imatrix.as_ref();
+        let imatrix = imatrix.filter(|path| *path != ExportSection::OWN_ROWS);
+        let imatrix = imatrix.map(|path| sha256_file(Path::new(path)));
+        let inputs = json!({
+            "student": self.inputs, "export": recipe.export, "name": recipe.name, "imatrix": imatrix.transpose()?,
+        });
         let (digest, out) = (sha256_json(&inputs), self.run.path("export"));
         let trained_tokenizer = self.run.path("tokenizer");
-        let probes = probes(shards);
+        let (probes, calibration) = (probes(shards), calibration(shards));
         self.stage("export", &digest, |_, reporter| {
             if out.exists() {
                 fs_err::remove_dir_all(&out).map_err(|error| RunError::io(&out, error))?;
@@ -48,6 +54,7 @@ impl Walk {
                 tokenizer: &base.tokenizer,
                 base_dir: base.folder.as_deref().unwrap_or(&trained_tokenizer),
                 probes: &probes,
+                calibration: &calibration,
                 out: &out,
             };
             let mask = &shards.manifest().mask;
@@ -102,5 +109,14 @@ fn probes(shards: &Shards) -> Vec<Vec<u32>> {
     held_out
         .take(PROBES)
         .map(|sample| sample.ids.clone())
+        .collect()
+}
+
+/// Rows of the training side, from all over it: sources follow one another.
+fn calibration(shards: &Shards) -> Vec<Vec<u32>> {
+    let rows = shards.train();
+    let n = rows.len().min(CALIBRATION_ROWS);
+    (0..n)
+        .map(|i| rows[i * rows.len() / n].ids.clone())
         .collect()
 }

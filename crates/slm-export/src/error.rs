@@ -55,6 +55,19 @@ pub enum ExportError {
         /// Tokens of the model.
         vocab_size: usize,
     },
+    /// Nothing to observe the model on.
+    #[error("there are no training rows to observe the model on")]
+    NoRows,
+    /// A row that is not of this model.
+    #[error("training row {row} has the token id {id}, the model has {vocab_size}")]
+    Row {
+        /// Which row, counted from 0.
+        row: usize,
+        /// The id.
+        id: u32,
+        /// Tokens of the model.
+        vocab_size: usize,
+    },
     /// A written file describes another model than the one that was trained.
     #[error("`{}` is not the model that was trained: {what}", path.display())]
     AnotherModel {
@@ -94,7 +107,10 @@ impl ExportError {
             Self::NotInGguf { .. } | Self::Tokenizer { .. } => {
                 Some("leave `export.gguf` empty and ship `merged/` instead".into())
             }
-            Self::Probe { .. } => {
+            Self::NoRows => {
+                Some("leave out `export.imatrix`, or name a file of `llama-imatrix`".into())
+            }
+            Self::Probe { .. } | Self::Row { .. } => {
                 Some("the run's data may have been prepared for another base".into())
             }
             Self::AnotherModel { .. } => {

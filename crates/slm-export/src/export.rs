@@ -11,11 +11,14 @@ use slm_recipe::{ExportSection, GgufType};
 use slm_run::{AtomicDir, AtomicFile, Emit, Event, RunError, sha256_file, write_file_atomic};
 use slm_text::ChatTokenizer;
 
+use crate::calibration::Calibration;
 use crate::folders::{self, Folder};
 use crate::gguf_file::GgufFile;
 use crate::gguf_metadata::model_metadata;
+use crate::importance::Importance;
+use crate::quantization::Quantization;
 use crate::vocabulary::set_vocabulary;
-use crate::{Comparison, ExportError, Trained, read_gguf};
+use crate::{CalibrationSize, Comparison, ExportError, Trained, read_gguf};
 
 /// The list of what was exported, written last.
 pub const EXPORT_JSON: &str = "export.json";
@@ -42,6 +45,9 @@ pub struct Request<'a> {
     pub base_dir: &'a Path,
     /// Token ids of held-out prompts, on which every file is compared with the trained model.
     pub probes: &'a [Vec<u32>],
+    /// Token ids of training rows, on which the model is observed where `section` asks for it: the first ones, see
+    /// [`CALIBRATION_ROWS`](crate::CALIBRATION_ROWS).
+    pub calibration: &'a [Vec<u32>],
     /// The folder that the files go to.
     pub out: &'a Path,
 }
@@ -92,12 +98,15 @@ pub fn export(request: &Request<'_>, emit: Emit<'_>) -> Result<Exported, ExportE
     let mut walk = Walk {
         request,
         trained,
+        quantization: Quantization::of(&request.section.tensor_types)?,
+        calibration: None,
         files: Vec::new(),
         comparisons: Vec::new(),
         emit,
     };
     walk.folders()?;
     walk.merge();
+    walk.prepare_quantization()?;
     for &weights in &request.section.gguf {
         walk.gguf(weights)?;
     }
@@ -107,6 +116,8 @@ pub fn export(request: &Request<'_>, emit: Emit<'_>) -> Result<Exported, ExportE
 struct Walk<'a> {
     request: &'a Request<'a>,
     trained: Trained,
+    quantization: Quantization,
+    calibration: Option<CalibrationSize>,
     files: Vec<File>,
     comparisons: Vec<Comparison>,
     emit: Emit<'a>,
@@ -159,6 +170,32 @@ impl Walk<'_> {
         }
     }
 
+    /// Warns of rules without effect, and reads or measures what matters, which is written beside the files.
+    fn prepare_quantization(&mut self) -> Result<(), ExportError> {
+        let Request { section, name, .. } = *self.request;
+        for rule in self.quantization.unmet(self.trained.merged()) {
+            let text = format!("`export.tensor_types`: no tensor of this model is met by `{rule}`");
+            (self.emit)(Event::Warning { text });
+        }
+        self.quantization.importance = match section.imatrix.as_deref() {
+            Some(ExportSection::OWN_ROWS) => {
+                let merged = self.trained.merged();
+                let rows = Calibration::of(self.request.calibration, merged.config())?;
+                let file_name = format!("{name}.imatrix.gguf");
+                let path = self.request.out.join(&file_name);
+                let importance = Importance::measure(merged, &rows, name, &file_name)?;
+                importance.write(&path)?;
+                self.calibration = Some(rows.size());
+                let size_bytes = self.list(&file_name)?;
+                (self.emit)(Event::Wrote { path, size_bytes });
+                Some(importance)
+            }
+            Some(file) => Some(Importance::read(file)?),
+            None => None,
+        };
+        Ok(())
+    }
+
     fn gguf(&mut self, weights: GgufType) -> Result<(), ExportError> {
         let Request { name, out, .. } = *self.request;
         let file_name = format!("{name}-{}.gguf", weights.name());
@@ -198,7 +235,22 @@ impl Walk<'_> {
         // Both have llama.cpp's names; a test holds them to each other.
         let file_type: FileType = weights.name().parse()?;
         let mut metadata = model_metadata(config, n_params, file_type, name, base_model);
-        let file = GgufFile::plan(self.trained.merged(), &metadata, file_type)?;
+        let quantization = &self.quantization;
+        if let Some(importance) = quantization
+            .importance
+            .as_ref()
+            .filter(|_| weights.is_quantized())
+        {
+            importance.note(&mut metadata);
+        }
+        let file = GgufFile::plan(self.trained.merged(), &metadata, file_type, quantization)?;
+        if let (Some(first), true) = (file.unweighted.first(), quantization.importance.is_some()) {
+            let n = file.unweighted.len();
+            let text = format!(
+                "the importance matrix has nothing for {n} tensors of `{file_name}`, such as `{first}`: their columns matter evenly"
+            );
+            (self.emit)(Event::Note { text });
+        }
         let n = file.fallen_back.len();
         if let Some((first, tensor_type)) = file.fallen_back.first() {
             let text = format!(
@@ -232,6 +284,7 @@ impl Walk<'_> {
     fn finish(self) -> Result<Exported, ExportError> {
         let Self {
             request,
+            calibration,
             files,
             comparisons,
             ..
@@ -240,6 +293,7 @@ impl Walk<'_> {
             "format_version": FORMAT_VERSION,
             "name": request.name,
             "base_model": request.base_model,
+            "calibration": calibration,
             "files": files,
             "comparisons": comparisons,
         });

@@ -8,6 +8,7 @@
 //! | `export.rs` | the walk: which files, in which order, and `export.json` |
 //! | `folders.rs` | `adapter/` (PEFT) and `merged/` (Hugging Face) |
 //! | `gguf_file.rs`, `blocks.rs` | a GGUF file: its tensors, their types, their order; their bytes, on all threads |
+//! | `quantization.rs`, `importance.rs`, `calibration.rs` | the recipe's own types; how much columns matter, on which rows |
 //! | `architecture.rs` | llama.cpp's names for the tensors, and its order of query and key rows |
 //! | `gguf_metadata.rs` | what the file says about the model |
 //! | `vocabulary.rs`, `tokenizer_json.rs`, `pre_tokenizer.rs` | what it says about the tokenizer |
@@ -17,6 +18,7 @@
 
 mod architecture;
 mod blocks;
+mod calibration;
 mod comparison;
 mod divergence;
 mod error;
@@ -26,11 +28,14 @@ mod gguf_comparison;
 mod gguf_decoder;
 mod gguf_file;
 mod gguf_metadata;
+mod importance;
 mod pre_tokenizer;
+mod quantization;
 mod rounding;
 mod tokenizer_json;
 mod vocabulary;
 
+pub use calibration::{CALIBRATION_ROWS, CALIBRATION_TOKENS, CalibrationSize};
 pub use comparison::{Comparison, LOGIT_LIMIT, MEAN_KL_LIMIT, Trained};
 pub use error::ExportError;
 pub use export::{EXPORT_JSON, Exported, File, Request, export};

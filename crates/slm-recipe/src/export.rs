@@ -13,6 +13,14 @@ pub struct ExportSection {
     pub merged: bool,
     /// One GGUF file for each of these types.
     pub gguf: Vec<GgufType>,
+    /// What quantized GGUF files store some tensors as, whatever their type: `REGEX=TYPE`, llama.cpp's `--tensor-type`. The
+    /// first that meets a name counts.
+    pub tensor_types: Vec<String>,
+    /// How much each column matters when GGUF files are quantized: `rows` measures it on the run's training rows, anything
+    /// else is a file of llama.cpp's `llama-imatrix`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minLength" = 1))]
+    pub imatrix: Option<String>,
     /// How far the files may be from the trained model.
     pub parity: ParitySection,
 }
@@ -23,8 +31,20 @@ impl Default for ExportSection {
             peft_adapter: true,
             merged: true,
             gguf: Vec::new(),
+            tensor_types: Vec::new(),
+            imatrix: None,
             parity: ParitySection::default(),
         }
+    }
+}
+
+impl ExportSection {
+    /// The value of [`imatrix`](Self::imatrix) that is no file.
+    pub const OWN_ROWS: &str = "rows";
+
+    /// Whether there is a GGUF file of blocks, which rules and an importance matrix are for.
+    pub fn is_quantized(&self) -> bool {
+        self.gguf.iter().any(|weights| weights.is_quantized())
     }
 }
 
@@ -90,6 +110,11 @@ pub enum GgufType {
 }
 
 impl GgufType {
+    /// Whether weights are in blocks.
+    pub fn is_quantized(self) -> bool {
+        !matches!(self, Self::F32 | Self::F16 | Self::BF16)
+    }
+
     /// The name as the recipe and llama.cpp write it.
     pub fn name(self) -> &'static str {
         match self {

@@ -80,20 +80,32 @@ impl Bench {
         decoder: &Decoder,
         gguf: &[GgufType],
     ) -> (Result<Exported, ExportError>, Vec<Event>) {
-        let section = ExportSection {
-            gguf: gguf.to_vec(),
-            parity: self.parity.clone(),
-            ..ExportSection::default()
-        };
+        self.export_as(
+            decoder,
+            &ExportSection {
+                gguf: gguf.to_vec(),
+                parity: self.parity.clone(),
+                ..ExportSection::default()
+            },
+        )
+    }
+
+    /// The prompts of the comparison are the training rows as well.
+    pub(crate) fn export_as(
+        &self,
+        decoder: &Decoder,
+        section: &ExportSection,
+    ) -> (Result<Exported, ExportError>, Vec<Event>) {
         let mut events = Vec::new();
         let request = Request {
-            section: &section,
+            section,
             name: "tiny",
             base_model: "../models/tiny-base",
             decoder,
             tokenizer: &self.tokenizer,
             base_dir: self.dir.path(),
             probes: &self.probes(),
+            calibration: &self.probes(),
             out: &self.out(),
         };
         let exported = export(&request, &mut |event| events.push(event));

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `families` | all files of all families answer as the trained model |
 //! | `folders` | which files there are, and what is in them |
+//! | `importance` | quantized files that follow what matters, and types that the recipe sets |
 //! | `refusals` | requests that cannot be met, and what is told |
 //! | `faults` | a file that is wrong in one place is found out |
 //! | `vocabulary` | what a GGUF says about the tokenizer |
@@ -13,6 +14,7 @@ mod bench;
 mod families;
 mod faults;
 mod folders;
+mod importance;
 mod published;
 mod refusals;
 mod vocabulary;
