@@ -68,6 +68,18 @@ pub enum ExportError {
         /// Tokens of the model.
         vocab_size: usize,
     },
+    /// Weights that compressed-tensors has no place for.
+    #[error("compressed-tensors has no place for {what}")]
+    NotCompressible {
+        /// What it is.
+        what: String,
+    },
+    /// What a layer is multiplied with is not finite.
+    #[error("what `{path}` is multiplied with on the training rows is not finite")]
+    NotFinite {
+        /// The layer.
+        path: String,
+    },
     /// A written file describes another model than the one that was trained.
     #[error("`{}` is not the model that was trained: {what}", path.display())]
     AnotherModel {
@@ -108,8 +120,12 @@ impl ExportError {
                 Some("leave `export.gguf` empty and ship `merged/` instead".into())
             }
             Self::NoRows => {
-                Some("leave out `export.imatrix`, or name a file of `llama-imatrix`".into())
+                Some("leave out `export.imatrix = \"rows\"` and `export.compressed_tensors`".into())
             }
+            Self::NotCompressible { .. } => Some(
+                "leave it out of `export.compressed_tensors`, or take \"W8A16\" or \"FP8\"".into(),
+            ),
+            Self::NotFinite { .. } => Some("the weights may have diverged in training".into()),
             Self::Probe { .. } | Self::Row { .. } => {
                 Some("the run's data may have been prepared for another base".into())
             }

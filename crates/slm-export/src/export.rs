@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use slm_gguf::FileType;
 use slm_model::{Decoder, ModelError, Param, save_adapter};
-use slm_recipe::{ExportSection, GgufType};
+use slm_recipe::{CompressedScheme, ExportSection, GgufType};
 use slm_run::{AtomicDir, AtomicFile, Emit, Event, RunError, sha256_file, write_file_atomic};
 use slm_text::ChatTokenizer;
 
 use crate::calibration::Calibration;
+use crate::compression::Compression;
 use crate::folders::{self, Folder};
 use crate::gguf_file::GgufFile;
 use crate::gguf_metadata::model_metadata;
@@ -90,9 +91,8 @@ pub fn export(request: &Request<'_>, emit: Emit<'_>) -> Result<Exported, ExportE
         let text = "there are no held-out prompts: the exported files are not compared with the trained model";
         emit(Event::Warning { text: text.into() });
     }
-    let writes_whole = request.section.merged || !request.section.gguf.is_empty();
-    if writes_whole && request.decoder.quant_scheme().is_some() {
-        let text = "the base is quantized: `merged` and GGUF files hold what its codes stand for, with the adapter added";
+    if writes_whole(request.section) && request.decoder.quant_scheme().is_some() {
+        let text = "the base is quantized: `merged` and quantized files hold what its codes stand for, with the adapter added";
         emit(Event::Note { text: text.into() });
     }
     let mut walk = Walk {
@@ -106,6 +106,9 @@ pub fn export(request: &Request<'_>, emit: Emit<'_>) -> Result<Exported, ExportE
     };
     walk.folders()?;
     walk.merge();
+    for &scheme in &request.section.compressed_tensors {
+        walk.compressed(scheme)?;
+    }
     walk.prepare_quantization()?;
     for &weights in &request.section.gguf {
         walk.gguf(weights)?;
@@ -158,11 +161,31 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// GGUF files are made from the merged weights, so these have to answer like base and adapter. The folder of them was
+    fn compressed(&mut self, scheme: CompressedScheme) -> Result<(), ExportError> {
+        let Request {
+            out,
+            tokenizer,
+            base_dir,
+            ..
+        } = *self.request;
+        let merged = self.trained.merged();
+        let rows = Calibration::of(self.request.calibration, merged.config())?;
+        let compression = Compression::of(merged, scheme, &rows)?;
+        if let Some(text) = compression.remark() {
+            (self.emit)(Event::Note { text });
+        }
+        if scheme.is_corrected() {
+            self.calibration = Some(rows.size());
+        }
+        let folder = folders::compressed(&self.trained, &compression, tokenizer, base_dir, out)?;
+        self.keep_folder(folder, scheme.name())
+    }
+
+    /// Quantized files are made from the merged weights, so these have to answer like base and adapter. The folder of them was
     /// compared when it was written.
     fn merge(&mut self) {
         let Request { section, .. } = *self.request;
-        let is_new = !section.merged && !section.gguf.is_empty() && self.trained.n_tokens() > 0;
+        let is_new = !section.merged && writes_whole(section) && self.trained.n_tokens() > 0;
         if is_new {
             let merged = self.trained.merged();
             self.comparisons
@@ -307,6 +330,11 @@ impl Walk<'_> {
             false => Err(ExportError::Mismatch { failed }),
         }
     }
+}
+
+/// Whether a file holds the whole model.
+fn writes_whole(section: &ExportSection) -> bool {
+    section.merged || !section.gguf.is_empty() || !section.compressed_tensors.is_empty()
 }
 
 fn ensure_name(name: &str) -> Result<(), ExportError> {

@@ -1,12 +1,13 @@
-//! `adapter/` (PEFT) and `merged/` (Hugging Face).
+//! `adapter/` (PEFT), `merged/` (Hugging Face), and the same in codes of `compressed-tensors`.
 
 use std::path::Path;
 
-use slm_model::{Decoder, save_adapter, save_pretrained};
+use slm_model::{Decoder, save_adapter, save_compressed, save_pretrained};
 use slm_recipe::Dtype;
 use slm_run::{AtomicDir, RunError};
 use slm_text::ChatTokenizer;
 
+use crate::compression::Compression;
 use crate::{Comparison, ExportError, Trained};
 
 /// A folder that was written and compared, and has not got its name yet.
@@ -50,18 +51,48 @@ pub(crate) fn merged(
     let dir = AtomicDir::new(out.join(name))?;
     let merged = trained.merged();
     save_pretrained(merged, dir.path())?;
-    for file in tokenizer.files()? {
-        write(&dir.path().join(&file.name), &file.bytes)?;
-    }
-    let generation = base_dir.join("generation_config.json");
-    if generation.is_file() {
-        let bytes = fs_err::read(&generation).map_err(|error| RunError::io(&generation, error))?;
-        write(&dir.path().join("generation_config.json"), &bytes)?;
-    }
+    write_companions(tokenizer, base_dir, dir.path())?;
     let device = merged.device();
     let reload = || Ok(Decoder::load(dir.path(), device, Dtype::F32)?);
     let comparison = compared(trained, name, reload)?;
     Ok(Folder { dir, comparison })
+}
+
+/// [`merged`] with the linear layers in codes.
+///
+/// # Errors
+/// It cannot be written or read back.
+pub(crate) fn compressed(
+    trained: &Trained,
+    compression: &Compression,
+    tokenizer: &ChatTokenizer,
+    base_dir: &Path,
+    out: &Path,
+) -> Result<Folder, ExportError> {
+    let name = compression.scheme.name();
+    let dir = AtomicDir::new(out.join(name))?;
+    let config = compression.config();
+    save_compressed(trained.merged(), &compression.matrices, config, dir.path())?;
+    write_companions(tokenizer, base_dir, dir.path())?;
+    let comparison = trained.compare_compressed(dir.path(), name, compression)?;
+    Ok(Folder { dir, comparison })
+}
+
+/// What a model folder has besides config and weights.
+fn write_companions(
+    tokenizer: &ChatTokenizer,
+    base_dir: &Path,
+    dir: &Path,
+) -> Result<(), ExportError> {
+    for file in tokenizer.files()? {
+        write(&dir.join(&file.name), &file.bytes)?;
+    }
+    let generation = base_dir.join("generation_config.json");
+    if generation.is_file() {
+        let bytes = fs_err::read(&generation).map_err(|error| RunError::io(&generation, error))?;
+        write(&dir.join("generation_config.json"), &bytes)?;
+    }
+    Ok(())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), RunError> {

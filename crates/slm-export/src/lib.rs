@@ -9,19 +9,23 @@
 //! | `folders.rs` | `adapter/` (PEFT) and `merged/` (Hugging Face) |
 //! | `gguf_file.rs`, `blocks.rs` | a GGUF file: its tensors, their types, their order; their bytes, on all threads |
 //! | `quantization.rs`, `importance.rs`, `calibration.rs` | the recipe's own types; how much columns matter, on which rows |
+//! | `compression.rs`, `error_correction.rs` | linear layers in codes for vLLM; integers that make up for each other's errors |
 //! | `architecture.rs` | llama.cpp's names for the tensors, and its order of query and key rows |
 //! | `gguf_metadata.rs` | what the file says about the model |
 //! | `vocabulary.rs`, `tokenizer_json.rs`, `pre_tokenizer.rs` | what it says about the tokenizer |
 //! | `gguf_decoder.rs` | the file read back into a decoder |
 //! | `comparison.rs`, `divergence.rs` | two models on the same prompts |
-//! | `gguf_comparison.rs`, `rounding.rs` | a GGUF file beside the trained model: its weights, its metadata, its answers |
+//! | `gguf_comparison.rs`, `compressed_comparison.rs`, `rounding.rs` | a rounded file beside the trained model: its weights, its metadata, its answers |
 
 mod architecture;
 mod blocks;
 mod calibration;
 mod comparison;
+mod compressed_comparison;
+mod compression;
 mod divergence;
 mod error;
+mod error_correction;
 mod export;
 mod folders;
 mod gguf_comparison;

@@ -21,6 +21,8 @@ pub struct ExportSection {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("minLength" = 1))]
     pub imatrix: Option<String>,
+    /// A folder for vLLM with the weights of the linear layers in each of these.
+    pub compressed_tensors: Vec<CompressedScheme>,
     /// How far the files may be from the trained model.
     pub parity: ParitySection,
 }
@@ -33,6 +35,7 @@ impl Default for ExportSection {
             gguf: Vec::new(),
             tensor_types: Vec::new(),
             imatrix: None,
+            compressed_tensors: Vec::new(),
             parity: ParitySection::default(),
         }
     }
@@ -60,6 +63,34 @@ pub struct ParitySection {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("minimum" = 0, "maximum" = 1))]
     pub min_top1_agreement: Option<f64>,
+}
+
+/// How a folder of the `compressed-tensors` package holds the linear layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CompressedScheme {
+    /// Integers of 8 bits with a scale for each row; activations as they are.
+    W8A16,
+    /// Integers of 4 bits with a scale for each 128 columns; activations as they are.
+    W4A16,
+    /// Floats of 8 bits (E4M3) with a scale for each row; activations are rounded to the same, token by token, by the server:
+    /// the preset `FP8_DYNAMIC` of `llm-compressor`.
+    FP8,
+}
+
+impl CompressedScheme {
+    /// Whether the errors of its numbers are corrected on rows.
+    pub fn is_corrected(self) -> bool {
+        self != Self::FP8
+    }
+
+    /// The name as the recipe writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::W8A16 => "W8A16",
+            Self::W4A16 => "W4A16",
+            Self::FP8 => "FP8",
+        }
+    }
 }
 
 /// Type of the weights in a GGUF file, in the names of llama.cpp's `llama-quantize`, the largest files first.

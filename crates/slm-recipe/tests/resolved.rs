@@ -4,8 +4,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use slm_recipe::{
-    BatchSize, DataSection, EvalTask, ExportSection, GgufType, Init, LoraSection, Method,
-    ModelSection, OutputType, ParitySection, Recipe, ScratchConfig, Source, TargetModules,
+    BatchSize, CompressedScheme, DataSection, EvalTask, ExportSection, GgufType, Init, LoraSection,
+    Method, ModelSection, OutputType, ParitySection, Recipe, ScratchConfig, Source, TargetModules,
     TokenizerSection, TrainSection,
 };
 
@@ -224,6 +224,7 @@ fn every_kind_of_recipe_loads_again_as_it_was() {
             gguf: vec![GgufType::BF16, GgufType::Q8_0],
             tensor_types: vec!["attn_v=Q8_0".into()],
             imatrix: Some("rows".into()),
+            compressed_tensors: vec![CompressedScheme::W4A16, CompressedScheme::FP8],
             merged: false,
             parity: ParitySection {
                 max_mean_kl: Some(0.05),

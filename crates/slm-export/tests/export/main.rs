@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `compressed` | folders for vLLM |
 //! | `families` | all files of all families answer as the trained model |
 //! | `folders` | which files there are, and what is in them |
 //! | `importance` | quantized files that follow what matters, and types that the recipe sets |
@@ -11,6 +12,7 @@
 //! | `published` | models that others made, from `../shared` |
 
 mod bench;
+mod compressed;
 mod families;
 mod faults;
 mod folders;

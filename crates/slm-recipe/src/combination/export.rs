@@ -15,12 +15,17 @@ impl Combinations<'_> {
                 "`export.peft_adapter` needs an adapter, and `train.method = \"full\"` makes none";
             self.conflict(&["export.peft_adapter", "train.method"], reason);
         }
-        let mut seen = BTreeSet::new();
-        if let Some(twice) = export.gguf.iter().find(|kind| !seen.insert(kind.name())) {
-            self.conflict(
-                &["export.gguf"],
-                format!("`export.gguf` has `{}` twice", twice.name()),
-            );
+        let gguf: Vec<_> = export.gguf.iter().map(|it| it.name()).collect();
+        let schemes = export.compressed_tensors.iter().map(|it| it.name());
+        let lists = [
+            ("export.gguf", gguf),
+            ("export.compressed_tensors", schemes.collect()),
+        ];
+        for (key, names) in lists {
+            let mut seen = BTreeSet::new();
+            if let Some(twice) = names.iter().find(|name| !seen.insert(**name)) {
+                self.conflict(&[key], format!("`{key}` has `{twice}` twice"));
+            }
         }
         self.type_rules();
         let is_read = export.is_quantized();
