@@ -1,4 +1,9 @@
-"""Matrices as the package compressed-tensors stores them."""
+"""Matrices as the package compressed-tensors stores them, and integers as llm-compressor corrects them."""
+
+import importlib
+import importlib.util
+import sys
+import types
 
 import torch
 from compressed_tensors.compressors import BaseCompressor
@@ -36,5 +41,34 @@ def write(out):
         tensors.update({f"{name}.{key}": value.contiguous() for key, value in stored.items()})
         tensors[f"{name}.values"] = read.contiguous()
         tensors[f"{name}.original"] = weight
+    tensors.update(corrected())
     save_file(tensors, out / "compressed.safetensors")
     return facts
+
+
+def corrected():
+    """GPTQ of a matrix with a scale a row, in 4 and 8 bits, on inputs whose columns go together."""
+    generator = inputs.generator(34)
+    weight, own = torch.randn(12, 48, generator=generator), torch.randn(300, 48, generator=generator)
+    x = 0.5 * own + torch.randn(300, 5, generator=generator) @ torch.randn(5, 48, generator=generator)
+    sums = x.T @ x
+    tensors = {"gptq.original": weight, "gptq.sums": sums}
+    correct = quantize_weight()
+    for bits in (4, 8):
+        arguments = QuantizationArgs(num_bits=bits, symmetric=True, strategy="channel")
+        scale, zero = calculate_qparams(weight.amin(-1, True), weight.amax(-1, True), arguments)
+        values, _, fell_back = correct(
+            weight[None].clone(), sums[None] / len(x), scale[None], zero[None].float(), None, arguments
+        )
+        assert not fell_back.any()
+        tensors[f"gptq.values_{bits}"], tensors[f"gptq.scale_{bits}"] = values[0], scale
+    return {key: value.contiguous() for key, value in tensors.items()}
+
+
+def quantize_weight():
+    """llm-compressor's function alone: its packages import data sets and models as well."""
+    folder = importlib.util.find_spec("llmcompressor").submodule_search_locations[0]
+    for name in ("llmcompressor", "llmcompressor.modifiers", "llmcompressor.modifiers.gptq"):
+        package = sys.modules.setdefault(name, types.ModuleType(name))
+        package.__path__ = [folder + name.removeprefix("llmcompressor").replace(".", "/")]
+    return importlib.import_module("llmcompressor.modifiers.gptq.gptq_quantize").quantize_weight

@@ -35,6 +35,8 @@ def base(name, folder):
     keys = {key: shipped[key] for key in ("vocab_size", "eos_token_id", "pad_token_id")}
     family = places.FAMILIES[name]
     config = {**family.config, **keys, **WIDTHS}
+    if "head_dim" in config:
+        config["head_dim"] = 32
     places.models.write(dataclasses.replace(family, config=config), folder, torch.float32)
     for file in places.TOKENIZER:
         shutil.copy(places.BASE / file, folder)

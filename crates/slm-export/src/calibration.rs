@@ -12,7 +12,7 @@ pub const CALIBRATION_ROWS: usize = 128;
 pub const CALIBRATION_TOKENS: usize = 1 << 16;
 
 /// Rows of token ids within [`CALIBRATION_ROWS`] and [`CALIBRATION_TOKENS`], none of them empty.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Calibration {
     pub(crate) rows: Vec<Vec<u32>>,
 }
@@ -60,5 +60,40 @@ impl Calibration {
             rows: self.rows.len(),
             tokens: self.rows.iter().map(Vec::len).sum(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn config() -> DecoderConfig {
+        let raw = json!({
+            "model_type": "llama", "vocab_size": 10, "hidden_size": 4, "intermediate_size": 4, "num_hidden_layers": 1,
+            "num_attention_heads": 1, "max_position_embeddings": 16, "rms_norm_eps": 1e-5,
+        });
+        DecoderConfig::from_json(raw, Path::new("config.json")).unwrap()
+    }
+
+    #[test]
+    fn rows_end_where_either_limit_is_reached() {
+        let of = |rows: &[Vec<u32>]| Calibration::of(rows, &config()).unwrap().size();
+        let short = of(&vec![vec![1, 2]; CALIBRATION_ROWS + 5]);
+        assert_eq!(
+            (short.rows, short.tokens),
+            (CALIBRATION_ROWS, 2 * CALIBRATION_ROWS)
+        );
+        let long = of(&vec![vec![1; CALIBRATION_TOKENS / 2 - 1]; 4]);
+        assert_eq!((long.rows, long.tokens), (3, CALIBRATION_TOKENS));
+        let empty = of(&[Vec::new(), vec![9]]);
+        assert_eq!((empty.rows, empty.tokens), (1, 1));
+        assert!(matches!(
+            Calibration::of(&[vec![1], vec![10]], &config()),
+            Err(ExportError::Row { row: 1, id: 10, .. })
+        ));
     }
 }

@@ -28,8 +28,8 @@ impl Compression {
     /// Rounds the linear layers of `decoder`, which has no adapter.
     ///
     /// Integers are corrected on the rows of a calibration, layer by layer, each observed behind layers that are rounded already.
-    /// Floats of 8 bits are rounded to the nearest: their steps grow with the number, so that they are off by 3 % of it at most,
-    /// and correction is for integers in the works that it comes from and in `llm-compressor`.
+    /// Floats of 8 bits are rounded to the nearest, as `llm-compressor` does it for FP8_DYNAMIC: their steps shrink with the
+    /// number, and what is left to correct is small beside the activations that a server rounds as well.
     ///
     /// # Errors
     /// [`ExportError::NotCompressible`] for matrices that compressed-tensors has no place for; [`ExportError::NotFinite`].
@@ -90,6 +90,9 @@ impl Compression {
             })
         };
         let strategy = self.group.map_or("channel", |_| "group");
+        // transformers calls every head `lm_head`, whatever the files call it.
+        let mut heads = vec!["lm_head", self.head];
+        heads.dedup();
         let inputs = match self.scheme {
             CompressedScheme::FP8 => arguments("token", None, true),
             CompressedScheme::W8A16 | CompressedScheme::W4A16 => Value::Null,
@@ -105,7 +108,7 @@ impl Compression {
                 "output_activations": null,
                 "format": format,
             }},
-            "ignore": [self.head],
+            "ignore": heads,
             "kv_cache_scheme": null,
             "global_compression_ratio": null,
             "sparsity_config": {},

@@ -300,6 +300,27 @@ mod tests {
     }
 
     #[test]
+    fn corrections_are_those_of_llm_compressor() {
+        let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/goldens/data");
+        let golden = Golden::open(&Path::new(data).join("compressed.safetensors"));
+        let (n, weight) = (48, golden.f32("gptq.original"));
+        let correction = Correction::of(&golden.f32("gptq.sums"), n).unwrap();
+        for bits in [4, 8] {
+            let matrix = correction.round(&weight, Grid { bits, group: n });
+            assert_eq!(matrix.scales, golden.f32(&format!("gptq.scale_{bits}")));
+            let values = golden.f32(&format!("gptq.values_{bits}"));
+            let differ = matrix
+                .values()
+                .iter()
+                .zip(&values)
+                .filter(|(a, b)| a != b)
+                .count();
+            // A number halfway between two codes may go either way, and takes the rest of its row along.
+            assert!(differ <= n, "{bits}: {differ} of {}", values.len());
+        }
+    }
+
+    #[test]
     fn outputs_are_nearer_than_by_rounding() {
         let (rows, n) = (24, 64);
         let (weight, x) = (drawn(rows * n, 1), inputs(200, n));

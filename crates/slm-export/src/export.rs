@@ -1,5 +1,7 @@
 //! The walk: which files, in which order, and `export.json`.
 
+mod calibrated;
+
 use std::path::Path;
 
 use burn::tensor::DType;
@@ -7,16 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use slm_gguf::FileType;
 use slm_model::{Decoder, ModelError, Param, save_adapter};
-use slm_recipe::{CompressedScheme, ExportSection, GgufType};
+use slm_recipe::{ExportSection, GgufType};
 use slm_run::{AtomicDir, AtomicFile, Emit, Event, RunError, sha256_file, write_file_atomic};
 use slm_text::ChatTokenizer;
 
-use crate::calibration::Calibration;
-use crate::compression::Compression;
 use crate::folders::{self, Folder};
 use crate::gguf_file::GgufFile;
 use crate::gguf_metadata::model_metadata;
-use crate::importance::Importance;
 use crate::quantization::Quantization;
 use crate::vocabulary::set_vocabulary;
 use crate::{CalibrationSize, Comparison, ExportError, Trained, read_gguf};
@@ -161,26 +160,6 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn compressed(&mut self, scheme: CompressedScheme) -> Result<(), ExportError> {
-        let Request {
-            out,
-            tokenizer,
-            base_dir,
-            ..
-        } = *self.request;
-        let merged = self.trained.merged();
-        let rows = Calibration::of(self.request.calibration, merged.config())?;
-        let compression = Compression::of(merged, scheme, &rows)?;
-        if let Some(text) = compression.remark() {
-            (self.emit)(Event::Note { text });
-        }
-        if scheme.is_corrected() {
-            self.calibration = Some(rows.size());
-        }
-        let folder = folders::compressed(&self.trained, &compression, tokenizer, base_dir, out)?;
-        self.keep_folder(folder, scheme.name())
-    }
-
     /// Quantized files are made from the merged weights, so these have to answer like base and adapter. The folder of them was
     /// compared when it was written.
     fn merge(&mut self) {
@@ -191,32 +170,6 @@ impl Walk<'_> {
             self.comparisons
                 .push(self.trained.compare("merged weights", "F32", merged));
         }
-    }
-
-    /// Warns of rules without effect, and reads or measures what matters, which is written beside the files.
-    fn prepare_quantization(&mut self) -> Result<(), ExportError> {
-        let Request { section, name, .. } = *self.request;
-        for rule in self.quantization.unmet(self.trained.merged()) {
-            let text = format!("`export.tensor_types`: no tensor of this model is met by `{rule}`");
-            (self.emit)(Event::Warning { text });
-        }
-        self.quantization.importance = match section.imatrix.as_deref() {
-            Some(ExportSection::OWN_ROWS) => {
-                let merged = self.trained.merged();
-                let rows = Calibration::of(self.request.calibration, merged.config())?;
-                let file_name = format!("{name}.imatrix.gguf");
-                let path = self.request.out.join(&file_name);
-                let importance = Importance::measure(merged, &rows, name, &file_name)?;
-                importance.write(&path)?;
-                self.calibration = Some(rows.size());
-                let size_bytes = self.list(&file_name)?;
-                (self.emit)(Event::Wrote { path, size_bytes });
-                Some(importance)
-            }
-            Some(file) => Some(Importance::read(file)?),
-            None => None,
-        };
-        Ok(())
     }
 
     fn gguf(&mut self, weights: GgufType) -> Result<(), ExportError> {

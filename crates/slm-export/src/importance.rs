@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use burn::tensor::Tensor;
 use slm_gguf::{GgufError, ImportanceMatrix, Metadata, TensorSpec, keys};
 use slm_model::{Decoder, Observation};
 
@@ -45,24 +46,23 @@ impl Importance {
         // Rows are of uneven length: a chunk is a row of their mean.
         let chunk_size = size.tokens.div_ceil(size.rows) as u32;
         let mut matrix = ImportanceMatrix::new(dataset, chunk_size);
-        let mut outcome = Ok(());
         let mut observation = Observation::new(decoder, &calibration.rows);
+        let mut add = |path: &str, x: &Tensor<2>| {
+            let tensor = tensor_name(&format!("{path}.weight"));
+            let tensor =
+                tensor.ok_or_else(|| not_in_gguf(&format!("`{path}`"), decoder.config()))?;
+            let squares = values(x.clone().powi_scalar(2).sum_dim(0));
+            matrix.add(&tensor, &squares, x.dims()[0] as u64)?;
+            Ok::<_, ExportError>(())
+        };
         while !observation.is_through() {
+            let mut outcome = Ok(());
             observation.advance(&mut |path, x| {
                 if outcome.is_ok() {
-                    let squares = values(x.clone().powi_scalar(2).sum_dim(0));
-                    outcome = match tensor_name(&format!("{path}.weight")) {
-                        Some(tensor) => {
-                            let n_positions = x.dims()[0] as u64;
-                            let added = matrix.add(&tensor, &squares, n_positions);
-                            added.map_err(ExportError::from)
-                        }
-                        None => Err(not_in_gguf(&format!("`{path}`"), decoder.config())),
-                    };
+                    outcome = add(path, x);
                 }
             });
             outcome?;
-            outcome = Ok(());
         }
         Ok(Self {
             matrix,

@@ -5,7 +5,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `export.rs` | the walk: which files, in which order, and `export.json` |
+//! | `export.rs`, `export/` | the walk: which files, in which order, and `export.json` |
 //! | `folders.rs` | `adapter/` (PEFT) and `merged/` (Hugging Face) |
 //! | `gguf_file.rs`, `blocks.rs` | a GGUF file: its tensors, their types, their order; their bytes, on all threads |
 //! | `quantization.rs`, `importance.rs`, `calibration.rs` | the recipe's own types; how much columns matter, on which rows |

@@ -52,7 +52,7 @@ impl Weights {
         })
     }
 
-    /// Reads a tensor and checks its shape.
+    /// Reads a tensor, or what its codes stand for, and checks its shape.
     ///
     /// A file of the bare model, saved without its head, leaves out `prefix`.
     pub(crate) fn read(
@@ -61,16 +61,16 @@ impl Weights {
         prefix: &str,
         needed: &[usize],
     ) -> Result<Vec<f32>, ModelError> {
+        if let Some(path) = name.strip_suffix(".weight")
+            && self.is_compressed(name)
+        {
+            return self.read_compressed(path, needed);
+        }
         let bare = name.strip_prefix(prefix).unwrap_or(name);
         let found = [name, bare]
             .into_iter()
             .find_map(|name| Some((name, *self.places.get(name)?)));
-        let Some((name, place)) = found.filter(|_| !self.is_compressed(name)) else {
-            if let Some(path) = name.strip_suffix(".weight")
-                && self.is_compressed(name)
-            {
-                return self.read_compressed(path, needed);
-            }
+        let Some((name, place)) = found else {
             return Err(ModelError::MissingTensor {
                 path: self.path.clone(),
                 name: name.into(),

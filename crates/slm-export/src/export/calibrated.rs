@@ -1,0 +1,59 @@
+//! What is made on training rows: folders in codes, and how much columns matter.
+
+use slm_recipe::{CompressedScheme, ExportSection};
+use slm_run::Event;
+
+use super::{Request, Walk};
+use crate::calibration::Calibration;
+use crate::compression::Compression;
+use crate::importance::Importance;
+use crate::{ExportError, folders};
+
+impl Walk<'_> {
+    pub(super) fn compressed(&mut self, scheme: CompressedScheme) -> Result<(), ExportError> {
+        let Request {
+            out,
+            tokenizer,
+            base_dir,
+            ..
+        } = *self.request;
+        let merged = self.trained.merged();
+        let mut rows = Calibration::default();
+        if scheme.is_corrected() {
+            rows = Calibration::of(self.request.calibration, merged.config())?;
+            self.calibration = Some(rows.size());
+        }
+        let compression = Compression::of(merged, scheme, &rows)?;
+        if let Some(text) = compression.remark() {
+            (self.emit)(Event::Note { text });
+        }
+        let folder = folders::compressed(&self.trained, &compression, tokenizer, base_dir, out)?;
+        self.keep_folder(folder, scheme.name())
+    }
+
+    /// Warns of rules without effect, and reads or measures what matters, which is written beside the files.
+    pub(super) fn prepare_quantization(&mut self) -> Result<(), ExportError> {
+        let Request { section, name, .. } = *self.request;
+        for rule in self.quantization.unmet(self.trained.merged()) {
+            let text = format!("`export.tensor_types`: no tensor of this model is met by `{rule}`");
+            (self.emit)(Event::Warning { text });
+        }
+        self.quantization.importance = match section.imatrix.as_deref() {
+            Some(ExportSection::OWN_ROWS) => {
+                let merged = self.trained.merged();
+                let rows = Calibration::of(self.request.calibration, merged.config())?;
+                let file_name = format!("{name}.imatrix.gguf");
+                let path = self.request.out.join(&file_name);
+                let importance = Importance::measure(merged, &rows, name, &file_name)?;
+                importance.write(&path)?;
+                self.calibration = Some(rows.size());
+                let size_bytes = self.list(&file_name)?;
+                (self.emit)(Event::Wrote { path, size_bytes });
+                Some(importance)
+            }
+            Some(file) => Some(Importance::read(file)?),
+            None => None,
+        };
+        Ok(())
+    }
+}
