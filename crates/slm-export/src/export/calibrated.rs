@@ -7,7 +7,7 @@ use super::{Request, Walk};
 use crate::calibration::Calibration;
 use crate::compression::Compression;
 use crate::importance::Importance;
-use crate::{ExportError, folders};
+use crate::{CalibrationSize, ExportError, folders};
 
 impl Walk<'_> {
     pub(super) fn compressed(&mut self, scheme: CompressedScheme) -> Result<(), ExportError> {
@@ -17,13 +17,11 @@ impl Walk<'_> {
             base_dir,
             ..
         } = *self.request;
-        let merged = self.trained.merged();
         let mut rows = Calibration::default();
         if scheme.is_corrected() {
-            rows = Calibration::of(self.request.calibration, merged.config())?;
-            self.calibration = Some(rows.size());
+            rows = self.observe(scheme.name())?;
         }
-        let compression = Compression::of(merged, scheme, &rows)?;
+        let compression = Compression::of(self.trained.merged(), scheme, &rows)?;
         if let Some(text) = compression.remark() {
             (self.emit)(Event::Note { text });
         }
@@ -40,13 +38,12 @@ impl Walk<'_> {
         }
         self.quantization.importance = match section.imatrix.as_deref() {
             Some(ExportSection::OWN_ROWS) => {
-                let merged = self.trained.merged();
-                let rows = Calibration::of(self.request.calibration, merged.config())?;
                 let file_name = format!("{name}.imatrix.gguf");
+                let rows = self.observe(&file_name)?;
                 let path = self.request.out.join(&file_name);
+                let merged = self.trained.merged();
                 let importance = Importance::measure(merged, &rows, name, &file_name)?;
                 importance.write(&path)?;
-                self.calibration = Some(rows.size());
                 let size_bytes = self.list(&file_name)?;
                 (self.emit)(Event::Wrote { path, size_bytes });
                 Some(importance)
@@ -55,5 +52,17 @@ impl Walk<'_> {
             None => None,
         };
         Ok(())
+    }
+
+    /// The rows for `file`, which is told and kept for `export.json`.
+    fn observe(&mut self, file: &str) -> Result<Calibration, ExportError> {
+        let config = self.trained.merged().config();
+        let rows = Calibration::of(self.request.calibration, config)?;
+        let size = rows.size();
+        self.calibration = Some(size);
+        let CalibrationSize { rows: n, tokens } = size;
+        let text = format!("`{file}` is made on {n} training rows ({tokens} tokens)");
+        (self.emit)(Event::Note { text });
+        Ok(rows)
     }
 }
