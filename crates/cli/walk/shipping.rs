@@ -1,6 +1,6 @@
 //! A student to files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use serde_json::json;
@@ -33,11 +33,8 @@ impl Walk {
         student: &Student,
     ) -> Result<Vec<Artifact>> {
         let recipe = self.recipe.clone();
-        let imatrix = recipe.export.imatrix.as_ref();
-        let imatrix = imatrix.filter(|path| *path != ExportSection::OWN_ROWS);
-        let imatrix = imatrix.map(|path| sha256_file(Path::new(path)));
         let inputs = json!({
-            "student": self.inputs, "export": recipe.export, "name": recipe.name, "imatrix": imatrix.transpose()?,
+            "student": self.inputs, "export": recipe.export, "name": recipe.name, "imatrix": self.imatrix()?,
         });
         let (digest, out) = (sha256_json(&inputs), self.run.path("export"));
         let trained_tokenizer = self.run.path("tokenizer");
@@ -71,6 +68,13 @@ impl Walk {
         })?;
         let exported = serde_json::from_slice(&fs_err::read(out.join(EXPORT_JSON))?)?;
         Ok(self.artifacts(&exported))
+    }
+
+    /// Digest of the importance matrix that the recipe names.
+    pub(super) fn imatrix(&self) -> Result<Option<String>> {
+        let file = self.recipe.export.imatrix.as_ref();
+        let file = file.filter(|file| *file != ExportSection::OWN_ROWS);
+        Ok(file.map(sha256_file).transpose()?)
     }
 
     /// Folders and single files, in the order in which they were written.

@@ -91,7 +91,7 @@ pub fn export(request: &Request<'_>, emit: Emit<'_>) -> Result<Exported, ExportE
         emit(Event::Warning { text: text.into() });
     }
     if writes_whole(request.section) && request.decoder.quant_scheme().is_some() {
-        let text = "the base is quantized: `merged` and quantized files hold what its codes stand for, with the adapter added";
+        let text = "the base is quantized: files of the whole model hold what its codes stand for, with the adapter added";
         emit(Event::Note { text: text.into() });
     }
     let mut walk = Walk {
