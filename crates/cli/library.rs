@@ -33,6 +33,7 @@ pub(crate) const RECIPES: &[Shipped] = shipped![
     "qwen2.5-0.5b/qlora",
     "reference",
     "smollm2-135m/lora",
+    "smollm2-135m/ship",
 ];
 
 impl Shipped {

@@ -222,6 +222,8 @@ fn artifacts(recipe: &Recipe) -> Vec<String> {
     let mut names = Vec::new();
     names.extend(adapter.then(|| "adapter".to_owned()));
     names.extend(export.merged.then(|| "merged model".to_owned()));
+    let schemes = export.compressed_tensors.iter();
+    names.extend(schemes.map(|scheme| format!("{} for vLLM", scheme.name())));
     names.extend(
         export
             .gguf

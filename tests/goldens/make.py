@@ -1,6 +1,6 @@
 """Makes the goldens: python tests/goldens/make.py OUTDIR [PART...]
 
-A part is a family (families.py), `batches`, `distillation`, `losses`, `optimizers`, `preference`, `qlora`, `quantized` or `schedules`; all of them if none is named.
+A part is a family (families.py), `batches`, `compressed`, `distillation`, `losses`, `observed`, `optimizers`, `preference`, `qlora`, `quantized` or `schedules`; all of them if none is named.
 PROVENANCE.md says what the files are.
 """
 
@@ -22,12 +22,14 @@ from safetensors.torch import save_file  # noqa: E402
 
 import adapters  # noqa: E402
 import bf16  # noqa: E402
+import compressed_matrices  # noqa: E402
 import digests  # noqa: E402
 import distillation  # noqa: E402
 import full  # noqa: E402
 import inputs  # noqa: E402
 import losses  # noqa: E402
 import models  # noqa: E402
+import observed  # noqa: E402
 import optimizers  # noqa: E402
 import preference  # noqa: E402
 import qlora  # noqa: E402
@@ -73,8 +75,10 @@ def main(out, *parts):
     facts = json.loads(facts_file.read_text()) if facts_file.exists() else {}
     others = dict(
         batches=batches,
+        compressed=compressed_matrices.write,
         distillation=distillation.write,
         losses=losses.write,
+        observed=observed.write,
         optimizers=optimizers.write,
         preference=preference.write,
         qlora=qlora.write,

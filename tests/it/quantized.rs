@@ -10,7 +10,7 @@ fn an_adapter_is_trained_over_nf4_and_shipped() {
     let shown = sandbox.run(&["train", "adapter.toml", NF4]);
     for line in [
         "exit code: 0",
-        "note: the base is quantized: `merged` and GGUF files hold what its codes stand for, with the adapter added",
+        "note: the base is quantized: files of the whole model hold what its codes stand for, with the adapter added",
         "wrote `runs/adapter/export/adapter` (6.7 KB)",
         "wrote `runs/adapter/export/merged` (90.0 KB)",
         "wrote `runs/adapter/export/adapter-Q8_0.gguf` (28.3 KB)",
@@ -29,6 +29,38 @@ fn an_adapter_is_trained_over_nf4_and_shipped() {
     let merged = sandbox.succeeds(&prompt);
     fs_err::remove_dir_all(sandbox.path("runs/adapter/export/merged")).unwrap();
     assert_eq!(sandbox.succeeds(&prompt), merged);
+}
+
+#[test]
+fn rounding_follows_the_training_rows() {
+    let sandbox = Sandbox::with_base();
+    let keys = [
+        "export.imatrix=rows",
+        "export.compressed_tensors=[\"W8A16\"]",
+    ];
+    let shown = sandbox.run(&["train", "adapter.toml", keys[0], keys[1]]);
+    for part in [
+        "exit code: 0",
+        "note: `W8A16` is made on 9 training rows (206 tokens)",
+        "note: `adapter.imatrix.gguf` is made on 9 training rows (206 tokens)",
+        "wrote `runs/adapter/export/W8A16`",
+        "wrote `runs/adapter/export/adapter.imatrix.gguf`",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    // The folder is a model like any other.
+    let folder = "runs/adapter/export/W8A16";
+    sandbox.succeeds(&["logits", folder, "--text", "I want my money back."]);
+    let missing = sandbox.run(&[
+        "train",
+        "adapter.toml",
+        "export.imatrix=missing.gguf",
+        "name=other",
+    ]);
+    assert!(
+        missing.contains("missing.gguf") && !missing.contains("step 1"),
+        "{missing}"
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ import torch
 import transformers
 
 import answers
+import compressed
 import event_files
 import gguf_files
 import judged
@@ -22,12 +23,13 @@ from report import Report
 from tool import Tool
 
 CHECKS = dict(
-    answers=answers, adapters=peft_adapters, training=training, judged=judged, neftune=noise, gguf=gguf_files, events=event_files
+    answers=answers, adapters=peft_adapters, training=training, judged=judged, neftune=noise, gguf=gguf_files,
+    compressed=compressed, events=event_files,
 )
 
 
 def parse():
-    parser = argparse.ArgumentParser(description="Compare slm-tune with transformers, peft, trl, bitsandbytes, gguf-py and tensorboard.")
+    parser = argparse.ArgumentParser(description="Compare slm-tune with transformers, peft, trl, bitsandbytes, gguf-py, compressed-tensors and tensorboard.")
     parser.add_argument("binary", type=Path)
     parser.add_argument("--device", default="cpu", help="of slm-tune; the other side runs on the CPU")
     parser.add_argument("--only", default=",".join(CHECKS), help="some of the checks, with commas between")

@@ -7,9 +7,11 @@ use anyhow::Result;
 use serde_json::json;
 use slm_data::{HeldOut, Prompt, Shards};
 use slm_export::{
-    Certified, Check, Comparison, Exported, Probe, ProbePrompt, Request, export, recertify,
+    CALIBRATION_ROWS, Certified, Check, Comparison, Exported, Probe, ProbePrompt, Request, export,
+    recertify,
 };
-use slm_run::{RunError, sha256_json};
+use slm_recipe::ExportSection;
+use slm_run::{RunError, sha256_file, sha256_json};
 use slm_text::ChatTokenizer;
 
 use super::parity::Parity;
@@ -39,10 +41,11 @@ impl Walk {
         let recipe = self.recipe.clone();
         let inputs = json!({
             "student": self.inputs, "export": recipe.export, "name": recipe.name, "tasks": recipe.eval.task,
+            "imatrix": self.imatrix()?,
         });
         let (digest, out) = (sha256_json(&inputs), self.run.path("export"));
         let trained_tokenizer = self.run.path("tokenizer");
-        let probes = probes(shards);
+        let (probes, calibration) = (probes(shards), calibration(shards));
         let parity = Parity::new(&recipe, &student.decoder, &base.tokenizer, tasks);
         self.stage("export", &digest, |_, reporter| {
             if out.exists() {
@@ -56,6 +59,7 @@ impl Walk {
                 tokenizer: &base.tokenizer,
                 base_dir: base.folder.as_deref().unwrap_or(&trained_tokenizer),
                 probes: &probes,
+                calibration: &calibration,
                 out: &out,
             };
             let mask = &shards.manifest().mask;
@@ -94,9 +98,17 @@ impl Walk {
             tokenizer: &base.tokenizer,
             base_dir: base.folder.as_deref().unwrap_or(Path::new("")),
             probes: &certified.certificate.prompts,
+            calibration: &[],
             out: &self.run.path("export"),
         };
         Ok(recertify(&request, certified, Some(&answer), path)?)
+    }
+
+    /// Digest of the importance matrix that the recipe names.
+    pub(super) fn imatrix(&self) -> Result<Option<String>> {
+        let file = self.recipe.export.imatrix.as_ref();
+        let file = file.filter(|file| *file != ExportSection::OWN_ROWS);
+        Ok(file.map(sha256_file).transpose()?)
     }
 
     /// Folders and single files, in the order in which they were written.
@@ -158,4 +170,13 @@ fn probes(shards: &Shards) -> Vec<Probe> {
         }
     };
     rows.take(PROBES).map(probe).collect()
+}
+
+/// Rows of the training side, from all over it: sources follow one another.
+fn calibration(shards: &Shards) -> Vec<Vec<u32>> {
+    let rows = shards.train();
+    let n = rows.len().min(CALIBRATION_ROWS);
+    (0..n)
+        .map(|i| rows[i * rows.len() / n].ids.clone())
+        .collect()
 }

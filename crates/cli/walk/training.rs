@@ -42,6 +42,8 @@ impl Walk {
         tasks: &[Task],
     ) -> Result<Student> {
         check_answers(self.recipe.train.objective, shards)?;
+        // A file that is not there is told before hours of training, not after.
+        self.imatrix()?;
         self.settle(base, shards)?;
         let digest = self.training_inputs(base)?;
         self.refuse_changed("weights of the base", "train", &digest)?;

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use slm_gguf::{FileType, Reader, keys};
 use slm_model::Decoder;
-use slm_recipe::Dtype;
+use slm_recipe::{CompressedScheme, Dtype};
 use slm_text::ChatTokenizer;
 
+use crate::compressed_comparison::scheme_of;
 use crate::seal::content_digest;
 use crate::task_parity::AnswerTasks;
 use crate::text_comparison::compare_texts;
@@ -27,9 +28,15 @@ struct Opened {
     decoder: Decoder,
     /// None in an adapter's folder.
     tokenizer: Option<ChatTokenizer>,
-    /// Type of the weights.
-    weights: String,
-    is_gguf: bool,
+    kind: Kind,
+}
+
+/// What decides how it is compared.
+enum Kind {
+    Floats,
+    Codes(CompressedScheme),
+    /// Of this type, by llama.cpp's name.
+    Gguf(String),
 }
 
 impl<'a> Certifier<'a> {
@@ -55,11 +62,11 @@ impl<'a> Certifier<'a> {
         if self.trained.n_tokens() == 0 {
             return Ok(None);
         }
-        let mut comparison = match opened.is_gguf {
-            true => self
-                .trained
-                .compare_read_gguf(path, &opened.decoder, file, &opened.weights)?,
-            false => self.trained.compare(file, &opened.weights, &opened.decoder),
+        let (trained, decoder) = (self.trained, &opened.decoder);
+        let mut comparison = match &opened.kind {
+            Kind::Floats => trained.compare(file, "F32", decoder),
+            Kind::Codes(scheme) => trained.compare_compressed(path, decoder, file, *scheme)?,
+            Kind::Gguf(weights) => trained.compare_read_gguf(path, decoder, file, weights)?,
         };
         if let Some(tokenizer) = &opened.tokenizer {
             let probes = self.trained.probes();
@@ -82,23 +89,22 @@ impl<'a> Certifier<'a> {
             return Ok(Opened {
                 decoder,
                 tokenizer: None,
-                weights: "F32".into(),
-                is_gguf: false,
+                kind: Kind::Floats,
             });
         }
         if path.is_dir() {
+            let decoder = Decoder::load(path, device, Dtype::F32)?;
+            let scheme = scheme_of(decoder.config(), path)?;
             return Ok(Opened {
-                decoder: Decoder::load(path, device, Dtype::F32)?,
+                decoder,
                 tokenizer: Some(ChatTokenizer::load(path, "auto")?.at(self.tokenizer.now())),
-                weights: "F32".into(),
-                is_gguf: false,
+                kind: scheme.map_or(Kind::Floats, Kind::Codes),
             });
         }
         Ok(Opened {
             decoder: read_gguf(path, self.trained.merged().config(), device)?,
             tokenizer: Some(read_gguf_tokenizer(path)?.at(self.tokenizer.now())),
-            weights: weights_of(path)?,
-            is_gguf: true,
+            kind: Kind::Gguf(weights_of(path)?),
         })
     }
 

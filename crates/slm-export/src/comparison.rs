@@ -259,18 +259,9 @@ impl Trained {
 
 /// Final states of one prompt, `[tokens, hidden]`.
 fn states(decoder: &Decoder, ids: &[u32]) -> Tensor<2> {
-    let time = ids.len();
-    let ints: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
-    let positions: Vec<i32> = (0..time as i32).collect();
-    let tokens = Tokens::new(
-        &ints,
-        &positions,
-        &vec![1; time],
-        [1, time],
-        decoder.device(),
-    );
+    let tokens = Tokens::of_row(ids, decoder.device());
     let states = decoder.hidden(&tokens, None, None); // [1, t, d]
-    states.reshape([time, decoder.config().hidden_size])
+    states.reshape([ids.len(), decoder.config().hidden_size])
 }
 
 /// A matrix's values in f32, row-major.

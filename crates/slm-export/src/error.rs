@@ -55,6 +55,31 @@ pub enum ExportError {
         /// Tokens of the model.
         vocab_size: usize,
     },
+    /// Nothing to observe the model on.
+    #[error("there are no training rows to observe the model on")]
+    NoRows,
+    /// A row that is not of this model.
+    #[error("training row {row} has the token id {id}, the model has {vocab_size}")]
+    Row {
+        /// Which row, counted from 0.
+        row: usize,
+        /// The id.
+        id: u32,
+        /// Tokens of the model.
+        vocab_size: usize,
+    },
+    /// Weights that compressed-tensors has no place for.
+    #[error("compressed-tensors has no place for {what}")]
+    NotCompressible {
+        /// What it is.
+        what: String,
+    },
+    /// What a layer is multiplied with is not finite.
+    #[error("what `{path}` is multiplied with on the training rows is not finite")]
+    NotFinite {
+        /// The layer.
+        path: String,
+    },
     /// A written file describes another model than the one that was trained.
     #[error("`{}` is not the model that was trained: {what}", path.display())]
     AnotherModel {
@@ -118,7 +143,14 @@ impl ExportError {
             Self::NotInGguf { .. } | Self::Tokenizer { .. } => {
                 Some("leave `export.gguf` empty and ship `merged/` instead".into())
             }
-            Self::Probe { .. } => {
+            Self::NoRows => {
+                Some("leave out `export.imatrix = \"rows\"` and `export.compressed_tensors`".into())
+            }
+            Self::NotCompressible { .. } => Some(
+                "leave it out of `export.compressed_tensors`, or take \"W8A16\" or \"FP8\"".into(),
+            ),
+            Self::NotFinite { .. } => Some("the weights may have diverged in training".into()),
+            Self::Probe { .. } | Self::Row { .. } => {
                 Some("the run's data may have been prepared for another base".into())
             }
             Self::UnreadableTokenizer { .. } => {

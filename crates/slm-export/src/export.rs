@@ -1,5 +1,7 @@
 //! The walk: which files, in which order, and what is kept of them.
 
+mod calibrated;
+
 use std::path::Path;
 
 use slm_gguf::{FileType, Value};
@@ -13,12 +15,13 @@ use crate::exported::list;
 use crate::gguf_file::GgufFile;
 use crate::gguf_metadata::model_metadata;
 use crate::precision::in_f32;
+use crate::quantization::Quantization;
 use crate::seal::{BLANK, CERTIFICATE_KEY, seals};
 use crate::task_parity::AnswerTasks;
 use crate::vocabulary::set_vocabulary;
 use crate::{
-    CERTIFICATE_JSON, Certificate, Comparison, EXPORT_JSON, ExportError, Exported, Probe, Trained,
-    folders,
+    CERTIFICATE_JSON, CalibrationSize, Certificate, Comparison, EXPORT_JSON, ExportError, Exported,
+    Probe, Trained, folders,
 };
 
 /// The adapter's folder.
@@ -43,6 +46,9 @@ pub struct Request<'a> {
     pub base_dir: &'a Path,
     /// Held-out rows, on which every file is compared with the trained model.
     pub probes: &'a [Probe],
+    /// Token ids of training rows, on which the model is observed where `section` asks for it: the first ones, see
+    /// [`CALIBRATION_ROWS`](crate::CALIBRATION_ROWS).
+    pub calibration: &'a [Vec<u32>],
     /// The folder that the files go to.
     pub out: &'a Path,
 }
@@ -72,15 +78,16 @@ pub fn export(
         let text = "there are no held-out prompts: the exported files are not compared with the trained model";
         emit(Event::Warning { text: text.into() });
     }
-    let writes_whole = request.section.merged || !request.section.gguf.is_empty();
-    if writes_whole && request.decoder.quant_scheme().is_some() {
-        let text = "the base is quantized: `merged` and GGUF files hold what its codes stand for, with the adapter added";
+    if writes_whole(request.section) && request.decoder.quant_scheme().is_some() {
+        let text = "the base is quantized: files of the whole model hold what its codes stand for, with the adapter added";
         emit(Event::Note { text: text.into() });
     }
     let walk = Walk {
         request,
         trained: &trained,
         certifier: Certifier::new(&trained, request.tokenizer, tasks),
+        quantization: Quantization::of(&request.section.tensor_types)?,
+        calibration: None,
         kept: Vec::new(),
         refused: Vec::new(),
         comparisons: Vec::new(),
@@ -93,6 +100,8 @@ struct Walk<'a, 'b> {
     request: &'a Request<'a>,
     trained: &'a Trained,
     certifier: Certifier<'a>,
+    quantization: Quantization,
+    calibration: Option<CalibrationSize>,
     /// Names of the artifacts that may be shipped.
     kept: Vec<String>,
     /// Names of the others.
@@ -114,6 +123,10 @@ impl Walk<'_, '_> {
             self.keep_folder(dir, MERGED)?;
         }
         self.merge();
+        for &scheme in &section.compressed_tensors {
+            self.compressed(scheme)?;
+        }
+        self.prepare_quantization()?;
         for &weights in &section.gguf {
             self.gguf(weights)?;
         }
@@ -124,11 +137,11 @@ impl Walk<'_, '_> {
         self.request.out.join(name)
     }
 
-    /// GGUF files are made from the merged weights, so these have to answer like base and adapter. The folder of them was
+    /// Quantized files are made from the merged weights, so these have to answer like base and adapter. The folder of them was
     /// compared when it was written.
     fn merge(&mut self) {
         let section = self.request.section;
-        let is_new = !section.merged && !section.gguf.is_empty() && self.trained.n_tokens() > 0;
+        let is_new = !section.merged && writes_whole(section) && self.trained.n_tokens() > 0;
         if is_new {
             let merged = self.trained.merged();
             self.comparisons
@@ -173,7 +186,22 @@ impl Walk<'_, '_> {
         let file_type: FileType = weights.name().parse()?;
         let mut metadata = model_metadata(config, n_params, file_type, name, base_model);
         metadata.insert(CERTIFICATE_KEY, Value::String(BLANK.into()));
-        let file = GgufFile::plan(self.trained.merged(), &metadata, file_type)?;
+        let quantization = &self.quantization;
+        if let Some(importance) = quantization
+            .importance
+            .as_ref()
+            .filter(|_| weights.is_quantized())
+        {
+            importance.note(&mut metadata);
+        }
+        let file = GgufFile::plan(self.trained.merged(), &metadata, file_type, quantization)?;
+        if let (Some(first), true) = (file.unweighted.first(), quantization.importance.is_some()) {
+            let n = file.unweighted.len();
+            let text = format!(
+                "the importance matrix has nothing for {n} tensors of `{file_name}`, such as `{first}`: their columns matter evenly"
+            );
+            (self.emit)(Event::Note { text });
+        }
         let n = file.fallen_back.len();
         if let Some((first, tensor_type)) = file.fallen_back.first() {
             let text = format!(
@@ -236,7 +264,11 @@ impl Walk<'_, '_> {
             files.extend(list(out, CERTIFICATE_JSON)?);
         }
         let comparisons = self.comparisons;
-        let exported = Exported { files, comparisons };
+        let exported = Exported {
+            files,
+            comparisons,
+            calibration: self.calibration,
+        };
         exported.write(out, name, base_model)?;
         let failed = exported.comparisons.iter().filter(|c| !c.ok);
         let failed: Vec<Comparison> = failed.cloned().collect();
@@ -253,6 +285,11 @@ fn refused_name(name: &str) -> String {
         Some(stem) => format!("{stem}.refused.gguf"),
         None => format!("{name}.refused"),
     }
+}
+
+/// Whether a file holds the whole model.
+fn writes_whole(section: &ExportSection) -> bool {
+    section.merged || !section.gguf.is_empty() || !section.compressed_tensors.is_empty()
 }
 
 fn ensure_name(name: &str) -> Result<(), ExportError> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use slm_run::{RunError, sha256_file, write_file_atomic};
 
-use crate::{Certificate, Comparison, ExportError};
+use crate::{CalibrationSize, Certificate, Comparison, ExportError};
 
 /// The list of what was exported, written last.
 pub const EXPORT_JSON: &str = "export.json";
@@ -30,6 +30,8 @@ pub struct Exported {
     pub files: Vec<File>,
     /// One for each artifact; none where there were no prompts.
     pub comparisons: Vec<Comparison>,
+    /// On how much of the training rows files were made, where any was.
+    pub calibration: Option<CalibrationSize>,
 }
 
 /// [`EXPORT_JSON`]
@@ -38,6 +40,7 @@ struct List {
     format_version: u32,
     name: String,
     base_model: String,
+    calibration: Option<CalibrationSize>,
     files: Vec<File>,
 }
 
@@ -62,6 +65,7 @@ impl Exported {
         Ok(Self {
             files: list.files,
             comparisons,
+            calibration: list.calibration,
         })
     }
 
@@ -79,6 +83,7 @@ impl Exported {
             format_version: FORMAT_VERSION,
             name: name.into(),
             base_model: base_model.into(),
+            calibration: self.calibration,
             files: self.files.clone(),
         };
         let mut text = serde_json::to_vec_pretty(&list).unwrap_or_default();

@@ -9,7 +9,8 @@ use std::path::Path;
 use slm_gguf::Reader;
 use slm_model::{Decoder, Param};
 
-use crate::rounding::compare_weights;
+use crate::architecture::tensor_name;
+use crate::rounding::{Stored, compare_weights, limit};
 use crate::{Comparison, ExportError, Trained, read_gguf};
 
 impl Trained {
@@ -38,7 +39,16 @@ impl Trained {
     ) -> Result<Comparison, ExportError> {
         let merged = self.merged();
         let reader = Reader::open(path)?;
-        let rounding = compare_weights(&reader, exported, merged, &self.decoder().base());
+        let stored_as = |param: &Param| {
+            let tensor = tensor_name(&param.name).unwrap_or_default();
+            let info = reader.tensor(&tensor).map_err(|error| error.to_string())?;
+            Ok(Stored {
+                tensor,
+                tensor_type: info.tensor_type().to_string(),
+                limit: limit(info.tensor_type()),
+            })
+        };
+        let rounding = compare_weights(stored_as, exported, merged, &self.decoder().base());
         let rounding = rounding.map_err(|what| ExportError::AnotherModel {
             path: path.into(),
             what,

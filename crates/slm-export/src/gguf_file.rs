@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use slm_gguf::{FileType, GgufError, Metadata, Mixture, TensorSpec, TensorType, Writer};
+use slm_gguf::{FileType, GgufError, Metadata, TensorSpec, TensorType, Writer};
 use slm_model::{Decoder, Param};
 
 use crate::ExportError;
@@ -10,6 +10,7 @@ use crate::architecture::{ensure_expressible, is_paired, tensor_name, to_pairs};
 use crate::blocks::to_blocks;
 use crate::comparison::values;
 use crate::gguf_metadata::rope_factors;
+use crate::quantization::Quantization;
 
 /// The factors of a rotary encoding that is stretched unevenly (Llama 3), one for each pair of channels.
 pub(crate) const ROPE_FREQS: &str = "rope_freqs.weight";
@@ -28,20 +29,25 @@ enum Content<'a> {
 /// The tensors of a model in one type of weights.
 pub(crate) struct GgufFile<'a> {
     decoder: &'a Decoder,
+    quantization: &'a Quantization,
     tensors: Vec<Planned<'a>>,
     /// Names of the tensors whose rows are not whole blocks of what the mixture asks for, with what they are instead.
     pub(crate) fallen_back: Vec<(String, TensorType)>,
+    /// Names of the layers' tensors that are quantized although the importance matrix does not have them.
+    pub(crate) unweighted: Vec<String>,
 }
 
 impl<'a> GgufFile<'a> {
     /// Plans the file of `decoder`, which has no adapter, with the types that llama.cpp's `llama-quantize` gives its tensors.
     ///
     /// # Errors
-    /// [`ExportError::NotInGguf`] for what llama.cpp has no tensor for.
+    /// [`ExportError::NotInGguf`] for what llama.cpp has no tensor for, [`GgufError::ImportanceSize`] for an importance matrix
+    /// of another model.
     pub(crate) fn plan(
         decoder: &'a Decoder,
         metadata: &Metadata,
         file_type: FileType,
+        quantization: &'a Quantization,
     ) -> Result<Self, ExportError> {
         let config = decoder.config();
         ensure_expressible(config)?;
@@ -63,7 +69,7 @@ impl<'a> GgufFile<'a> {
             });
         }
         let specs: Vec<_> = tensors.iter().map(|planned| planned.spec.clone()).collect();
-        let choices = Mixture::of(metadata, file_type)?.choose(&specs);
+        let choices = quantization.mixture(metadata, file_type)?.choose(&specs);
         let mut fallen_back = Vec::new();
         for (Planned { spec, .. }, choice) in tensors.iter_mut().zip(choices) {
             spec.tensor_type = choice.tensor_type;
@@ -71,10 +77,19 @@ impl<'a> GgufFile<'a> {
                 fallen_back.push((spec.name.clone(), choice.tensor_type));
             }
         }
+        let mut unweighted = Vec::new();
+        for Planned { spec, .. } in &tensors {
+            let is_weighted = quantization.importance_of(spec)?.is_some();
+            if spec.tensor_type.is_quantized() && spec.name.starts_with("blk.") && !is_weighted {
+                unweighted.push(spec.name.clone());
+            }
+        }
         Ok(Self {
             decoder,
+            quantization,
             tensors,
             fallen_back,
+            unweighted,
         })
     }
 
@@ -89,7 +104,9 @@ impl<'a> GgufFile<'a> {
             match content {
                 Content::Param(param) => {
                     let row_len = spec.dims[0] as usize;
-                    let bytes = to_blocks(spec.tensor_type, &self.rows(param), row_len, None);
+                    let importance = self.quantization.importance_of(spec)?;
+                    let (rows, importance) = (self.rows(param), importance.as_deref());
+                    let bytes = to_blocks(spec.tensor_type, &rows, row_len, importance);
                     let bytes = bytes.map_err(|source| GgufError::Encode {
                         name: spec.name.clone(),
                         source: Box::new(source),

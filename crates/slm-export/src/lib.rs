@@ -5,15 +5,17 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `export.rs`, `exported.rs` | the walk: which files, in which order; their list, `export.json` |
+//! | `export.rs`, `export/`, `exported.rs` | the walk: which files, in which order; their list, `export.json` |
 //! | `folders.rs`, `precision.rs` | `adapter/` (PEFT) and `merged/` (Hugging Face); the model in f32 that all are made of |
 //! | `gguf_file.rs`, `blocks.rs` | a GGUF file: its tensors, their types, their order; their bytes, on all threads |
+//! | `quantization.rs`, `importance.rs`, `calibration.rs` | the recipe's own types; how much columns matter, on which rows |
+//! | `compression.rs`, `error_correction.rs` | linear layers in codes for vLLM; integers that make up for each other's errors |
 //! | `architecture.rs` | llama.cpp's names for the tensors, and its order of query and key rows |
 //! | `gguf_metadata.rs` | what the file says about the model |
 //! | `vocabulary.rs`, `tokenizer_json.rs`, `pre_tokenizer.rs` | what it says about the tokenizer |
 //! | `gguf_decoder.rs`, `gguf_tokenizer.rs` | the file read back into a decoder and a tokenizer |
 //! | `comparison.rs`, `divergence.rs` | two models on the same prompts |
-//! | `gguf_comparison.rs`, `rounding.rs` | a GGUF file beside the trained model: its weights, its metadata, its answers |
+//! | `gguf_comparison.rs`, `compressed_comparison.rs`, `rounding.rs` | a rounded file beside the trained model: its weights, its metadata, its answers |
 //! | `probe.rs`, `text_comparison.rs` | held-out rows; two tokenizers and templates on them |
 //! | `task_parity.rs` | the run's tasks, answered by a file |
 //! | `certifier.rs`, `certificate.rs`, `seal.rs` | all of that on one file; `certificate.json`; its hash in the files |
@@ -21,11 +23,15 @@
 
 mod architecture;
 mod blocks;
+mod calibration;
 mod certificate;
 mod certifier;
 mod comparison;
+mod compressed_comparison;
+mod compression;
 mod divergence;
 mod error;
+mod error_correction;
 mod export;
 mod exported;
 mod folders;
@@ -34,9 +40,11 @@ mod gguf_decoder;
 mod gguf_file;
 mod gguf_metadata;
 mod gguf_tokenizer;
+mod importance;
 mod pre_tokenizer;
 mod precision;
 mod probe;
+mod quantization;
 mod rounding;
 mod seal;
 mod task_parity;
@@ -45,6 +53,7 @@ mod tokenizer_json;
 mod verification;
 mod vocabulary;
 
+pub use calibration::{CALIBRATION_ROWS, CALIBRATION_TOKENS, CalibrationSize};
 pub use certificate::{CERTIFICATE_JSON, Certificate};
 pub use certifier::Certifier;
 pub use comparison::{Comparison, LOGIT_LIMIT, MEAN_KL_LIMIT, Trained, Worst};

@@ -1,13 +1,11 @@
-//! How far the weights in a GGUF file are from those that they were made from.
+//! How far the weights in a rounded file are from those that they were made from.
 //!
 //! Whatever the bits, rounding is small beside the weights and knows nothing of the adapter. Rows in another order, another
 //! tensor or a lost adapter are neither.
 
 use serde::{Deserialize, Serialize};
-use slm_gguf::{Reader, TensorType};
+use slm_gguf::TensorType;
 use slm_model::{Decoder, Param};
-
-use crate::architecture::tensor_name;
 
 /// What a weight may be off in any case: half of F16's smallest step, which the scales of blocks are in, times the levels
 /// of the finest block.
@@ -114,27 +112,31 @@ impl Sums {
     }
 
     /// RMS of the error, in what the type allows; NaN counts as infinite.
-    fn part_of_limit(self, tensor_type: TensorType) -> f64 {
+    fn part_of_limit(self, limit: f64) -> f64 {
         let rms = |sum: f64| (sum / self.n).sqrt();
-        let floor = if tensor_type == TensorType::F32 {
-            0.0
-        } else {
-            SMALLEST
-        };
+        let floor = if limit == 0.0 { 0.0 } else { SMALLEST };
         if self.error == 0.0 {
             return 0.0;
         }
-        let part = rms(self.error) / (limit(tensor_type) * rms(self.weight) + floor);
+        let part = rms(self.error) / (limit * rms(self.weight) + floor);
         if part.is_nan() { f64::INFINITY } else { part }
     }
 }
 
-/// Compares every tensor of `stored`, which was read from `reader`, with the one of the same name in `merged`.
+/// A tensor's name in a file, what it is stored as there, and how far that allows it to be off: RMS(stored − weight) / RMS(weight).
+pub(crate) struct Stored {
+    pub(crate) tensor: String,
+    pub(crate) tensor_type: String,
+    pub(crate) limit: f64,
+}
+
+/// Compares every tensor of `stored`, which was read from a file, with the one of the same name in `merged`; `stored_as` says
+/// how the file has it.
 ///
 /// # Errors
 /// [`ExportError::AnotherModel`]'s text where they have other tensors.
 pub(crate) fn compare_weights(
-    reader: &Reader,
+    stored_as: impl Fn(&Param) -> Result<Stored, String>,
     stored: &Decoder,
     merged: &Decoder,
     base: &Decoder,
@@ -150,8 +152,7 @@ pub(crate) fn compare_weights(
     let (mut worst, mut worst_part) = (None, -1.0);
     let mut all = Vec::new();
     for param in merged {
-        let name = tensor_name(&param.name).unwrap_or_default();
-        let info = reader.tensor(&name).map_err(|error| error.to_string())?;
+        let as_stored = stored_as(param)?;
         let weight = param.file_values();
         let of = |params: &[&Param]| find(params, &param.name).map(Param::file_values);
         let stored = of(&stored).unwrap_or_default();
@@ -159,21 +160,24 @@ pub(crate) fn compare_weights(
         let base = of(&base).unwrap_or_else(|| weight.clone());
         if stored.len() != weight.len() || base.len() != weight.len() {
             let (found, needed) = (stored.len(), weight.len());
-            return Err(format!("`{name}` has {found} values, needed {needed}"));
+            return Err(format!(
+                "`{}` has {found} values, needed {needed}",
+                as_stored.tensor
+            ));
         }
         let sums = Sums::of(&stored, &weight, &base);
-        let part = sums.part_of_limit(info.tensor_type());
+        let part = sums.part_of_limit(as_stored.limit);
         if part > worst_part {
-            (worst, worst_part) = (Some((name, info.tensor_type(), sums)), part);
+            (worst, worst_part) = (Some((as_stored, sums)), part);
         }
         all.push(sums);
     }
-    let (tensor, tensor_type, sums) = worst.ok_or("it has no weights")?;
+    let (worst, sums) = worst.ok_or("it has no weights")?;
     Ok(Rounding {
-        tensor,
-        tensor_type: tensor_type.to_string(),
+        tensor: worst.tensor,
+        tensor_type: worst.tensor_type,
         relative_rms: sums.relative_rms(),
-        limit: limit(tensor_type),
+        limit: worst.limit,
         adapter_share: adapter_share(&all),
         is_within: worst_part <= 1.0,
     })

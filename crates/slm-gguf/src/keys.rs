@@ -241,6 +241,21 @@ pub mod imatrix {
     pub const CHUNK_SIZE: Key<u32> = Key::new("imatrix.chunk_size");
 }
 
+/// `quantize.imatrix.*`: the importance matrix that a model was quantized with; `LLM_KV_QUANTIZE_IMATRIX_*` in llama.cpp's
+/// `llama-quantize`.
+pub mod quantize {
+    use super::Key;
+
+    /// Where it was read from.
+    pub const IMATRIX_FILE: Key<String> = Key::new("quantize.imatrix.file");
+    /// The first text that it was collected on.
+    pub const IMATRIX_DATASET: Key<String> = Key::new("quantize.imatrix.dataset");
+    /// How many tensors it is about.
+    pub const IMATRIX_ENTRIES: Key<u32> = Key::new("quantize.imatrix.entries_count");
+    /// How many pieces of text were seen.
+    pub const IMATRIX_CHUNKS: Key<u32> = Key::new("quantize.imatrix.chunks_count");
+}
+
 /// Elements of [`tokenizer::TOKEN_TYPE`].
 pub mod token_type {
     /// A piece of text.

@@ -74,6 +74,7 @@ pub use metadata::Metadata;
 pub use mixture::Mixture;
 pub use reader::Reader;
 pub use tensor_info::TensorInfo;
+pub use tensor_role::may_be_quantized;
 pub use tensor_type::TensorType;
 pub use type_rule::TypeRule;
 pub use value::{Array, FieldType, Value, ValueType};

@@ -52,7 +52,7 @@ const KEPT: [&str; 10] = [
 ];
 
 /// Whether a tensor is a matrix of weights, and none of those that keep their type.
-pub(crate) fn may_be_quantized(tensor: &TensorSpec) -> bool {
+pub fn may_be_quantized(tensor: &TensorSpec) -> bool {
     let is_matrix = tensor.dims.iter().skip(1).any(|&dim| dim > 1);
     let name = tensor.name.as_str();
     is_matrix && name.ends_with("weight") && !KEPT.into_iter().any(|part| name.contains(part))

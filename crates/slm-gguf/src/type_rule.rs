@@ -26,6 +26,12 @@ impl TypeRule {
     }
 }
 
+impl std::fmt::Display for TypeRule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={}", self.expression, self.tensor_type)
+    }
+}
+
 impl std::str::FromStr for TypeRule {
     type Err = GgufError;
 
@@ -49,7 +55,12 @@ impl std::str::FromStr for TypeRule {
         let expression = RegexBuilder::new(expression)
             .case_insensitive(true)
             .build()
-            .map_err(|error| wrong(error.to_string()))?;
+            .map_err(|error| {
+                // The last line says what it is, those above it draw where.
+                let text = error.to_string();
+                let last = text.lines().last().unwrap_or_default();
+                wrong(last.trim_start_matches("error: ").to_string())
+            })?;
         Ok(Self {
             expression,
             tensor_type,
@@ -85,6 +96,9 @@ mod tests {
             found("attn_v=I32"),
             "type rule `attn_v=I32`: I32 cannot be made from f32"
         );
-        assert!(found("attn_(v=Q4_0").contains("unclosed group"));
+        assert_eq!(
+            found("attn_(v=Q4_0"),
+            "type rule `attn_(v=Q4_0`: unclosed group"
+        );
     }
 }

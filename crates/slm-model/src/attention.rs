@@ -32,18 +32,23 @@ enum Qkv {
 
 impl Qkv {
     /// Queries, keys and values of `x`, `[rows, hidden]`: `[rows, heads · head_dim]` each.
-    fn forward(&self, config: &DecoderConfig, x: Tensor<2>, seed: Option<u64>) -> [Tensor<2>; 3] {
+    fn forward(
+        &self,
+        config: &DecoderConfig,
+        x: Tensor<2>,
+        mut apply: impl FnMut(&Linear, Tensor<2>) -> Tensor<2>,
+    ) -> [Tensor<2>; 3] {
         let (heads, head_dim) = (config.num_attention_heads, config.head_dim);
         let (q, kv) = (heads * head_dim, config.num_key_value_heads * head_dim);
         match self {
-            Self::Split(parts) => parts.each_ref().map(|part| part.forward(x.clone(), seed)),
+            Self::Split(parts) => parts.each_ref().map(|part| apply(part, x.clone())),
             Self::Joined(linear) => {
-                let y = linear.forward(x, seed);
+                let y = apply(linear, x);
                 [(0, q), (q, kv), (q + kv, kv)].map(|(from, n)| y.clone().narrow(1, from, n))
             }
             Self::ByHead(linear) => {
                 let rows = x.dims()[0];
-                let y = linear.forward(x, seed).reshape([rows, heads, 3, head_dim]);
+                let y = apply(linear, x).reshape([rows, heads, 3, head_dim]);
                 [0, 1, 2].map(|part| y.clone().narrow(2, part, 1).reshape([rows, q]))
             }
         }
@@ -98,7 +103,6 @@ impl Attention {
         cache: Option<(&mut KvCache, usize)>,
     ) -> Tensor<3> {
         let [batch, time, hidden] = x.dims();
-        let (heads, head_dim) = (config.num_attention_heads, config.head_dim);
         let rows = x.reshape([batch * time, hidden]);
         if cache.is_none()
             && let Some(y) = self.whole(config, kind, norm, &rows, [batch, time], pass)
@@ -109,7 +113,25 @@ impl Attention {
             Some(norm) => norm.forward(config, rows),
             None => rows,
         };
-        let [q, k, v] = self.qkv.forward(config, rows, pass.dropout_seed);
+        let x = rows.reshape([batch, time, hidden]);
+        let apply = |linear: &Linear, x| linear.forward(x, pass.dropout_seed);
+        self.by_parts(config, kind, x, pass, cache, apply)
+    }
+
+    /// [`Self::forward`] after the norm, linear layer by linear layer: `apply` gives the products.
+    pub(crate) fn by_parts(
+        &self,
+        config: &DecoderConfig,
+        kind: LayerKind,
+        x: Tensor<3>,
+        pass: &Pass,
+        cache: Option<(&mut KvCache, usize)>,
+        mut apply: impl FnMut(&Linear, Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<3> {
+        let [batch, time, hidden] = x.dims();
+        let (heads, head_dim) = (config.num_attention_heads, config.head_dim);
+        let rows = x.reshape([batch * time, hidden]);
+        let [q, k, v] = self.qkv.forward(config, rows, &mut apply);
 
         let by_head = |y: Tensor<2>, norm: Option<&Norm>| {
             let y = match norm.filter(|_| config.qk_norm == Some(QkNorm::Projection)) {
@@ -139,9 +161,7 @@ impl Attention {
         let mixed = mixed
             .swap_dims(1, 2)
             .reshape([batch * time, heads * head_dim]);
-        self.o
-            .forward(mixed, pass.dropout_seed)
-            .reshape([batch, time, hidden])
+        apply(&self.o, mixed).reshape([batch, time, hidden])
     }
 
     /// [`Self::forward`] of `[batch · time, hidden]` as one operation; `None` where the family or the adapter asks for more.

@@ -8,6 +8,7 @@ pub use slm_ops::Activation;
 use slm_ops::{HeadShape, RmsWeight};
 use slm_recipe::ScratchConfig;
 
+use crate::compressed::take_quantization;
 use crate::keys::Keys;
 use crate::rope::{Rope, RopeScaling};
 use crate::rope_keys::{ROPE_KEYS, read_rope};
@@ -108,7 +109,8 @@ const LLAMA_KEYS: &[&str] = &[
 ];
 
 impl DecoderConfig {
-    /// Reads `config.json` in `dir`.
+    /// Reads `config.json` in `dir`. How codes of `compressed-tensors` are stored is left out: they are read as what they stand
+    /// for.
     ///
     /// # Errors
     /// No such file, broken JSON, an unknown `model_type`, a key that is missing, of the wrong type or not supported.
@@ -121,10 +123,11 @@ impl DecoderConfig {
             });
         }
         let text = fs_err::read_to_string(&path)?;
-        let raw = serde_json::from_str(&text).map_err(|source| ModelError::Json {
+        let mut raw: Value = serde_json::from_str(&text).map_err(|source| ModelError::Json {
             path: path.clone(),
             source,
         })?;
+        take_quantization(&mut raw, &path)?;
         Self::from_json(raw, &path)
     }
 

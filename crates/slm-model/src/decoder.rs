@@ -37,7 +37,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Reads a model folder in HF format.
+    /// Reads a model folder in HF format; the codes of `compressed-tensors` as what they stand for.
     ///
     /// # Errors
     /// See [`ModelError`]: a missing, misshapen or unexpected tensor, a truncated file, an unsupported config.

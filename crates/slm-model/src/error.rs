@@ -49,6 +49,8 @@ pub enum ModelError {
         name: String,
         found: String,
     },
+    #[error("`{name}` is not as compressed-tensors stores a matrix, in 4 or 8 bits and symmetric")]
+    Compressed { name: String },
     #[error("`lora.{key}` names `{name}`, which the model does not have")]
     NoSuchModule {
         key: &'static str,

@@ -109,6 +109,11 @@ impl Family {
             .find(|family| family.model_type == model_type)
     }
 
+    /// What the files call the head.
+    pub fn head(&self) -> &'static str {
+        self.names.head
+    }
+
     /// Every family's `model_type`, for messages.
     pub fn known() -> String {
         families::ALL.map(|family| family.model_type).join(", ")

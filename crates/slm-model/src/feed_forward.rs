@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::tensor::Tensor;
-use slm_ops::feed_forward;
+use slm_ops::{feed_forward, gated};
 
 use crate::family::FeedForwardNames;
 use crate::linear::Linear;
@@ -79,6 +79,38 @@ impl FeedForward {
             Self::Plain(linears) => {
                 let [up, down] = &**linears;
                 down.forward(activation.apply(up.forward(x, seed)), seed)
+            }
+        };
+        y.reshape([batch, time, hidden])
+    }
+
+    /// [`Self::forward`] after the norm, linear layer by linear layer: `apply` gives the products.
+    pub(crate) fn by_parts(
+        &self,
+        config: &DecoderConfig,
+        x: Tensor<3>,
+        mut apply: impl FnMut(&Linear, Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<3> {
+        let [batch, time, hidden] = x.dims();
+        let x = x.reshape([batch * time, hidden]);
+        let activation = config.activation;
+        let y = match self {
+            Self::Gated(linears) => {
+                let [gate, up, down] = &**linears;
+                let (gate, up) = (apply(gate, x.clone()), apply(up, x));
+                apply(down, gated(gate, up, activation))
+            }
+            Self::GatedJoined(linears) => {
+                let [gate_up, down] = &**linears;
+                let y = apply(gate_up, x);
+                let n = config.intermediate_size;
+                let (gate, up) = (y.clone().narrow(1, 0, n), y.narrow(1, n, n));
+                apply(down, gated(gate, up, activation))
+            }
+            Self::Plain(linears) => {
+                let [up, down] = &**linears;
+                let y = activation.apply(apply(up, x));
+                apply(down, y)
             }
         };
         y.reshape([batch, time, hidden])

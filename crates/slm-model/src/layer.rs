@@ -72,26 +72,55 @@ impl Layer {
         pass: &Pass,
         cache: Option<(&mut KvCache, usize)>,
     ) -> Tensor<3> {
-        let norm = |norm: &Option<Norm>, x: Tensor<3>| match norm {
-            Some(norm) => norm.forward(config, x),
-            None => x,
-        };
-        let add = |x: Tensor<3>, part: Tensor<3>| match config.residual_scale {
-            1.0 => x.add(part),
-            scale => x.add(part.mul_scalar(scale)),
-        };
         let before = self.attention_in_norm.as_ref();
         let mixed = (self.attention).forward(config, self.kind, before, x.clone(), pass, cache);
-        let after = add(x.clone(), norm(&self.attention_out_norm, mixed));
+        let (after, source) = self.after_attention(config, x, mixed);
+        let before = self.ff_in_norm.as_ref();
+        let inner = self.ff.forward(config, before, source, pass);
+        self.after_ff(config, after, inner)
+    }
+
+    /// [`Self::forward`] linear layer by linear layer, which shows `see` the path of each and what it is multiplied with,
+    /// `[batch · time, in]`.
+    pub(crate) fn observed(
+        &self,
+        config: &DecoderConfig,
+        x: Tensor<3>,
+        pass: &Pass,
+        see: &mut dyn FnMut(&str, &Tensor<2>),
+    ) -> Tensor<3> {
+        let mut apply = |linear: &Linear, x: Tensor<2>| {
+            see(linear.path(), &x);
+            linear.forward(x, None)
+        };
+        let normed = norm(config, &self.attention_in_norm, x.clone());
+        let mixed = (self.attention).by_parts(config, self.kind, normed, pass, None, &mut apply);
+        let (after, source) = self.after_attention(config, x, mixed);
+        let normed = norm(config, &self.ff_in_norm, source);
+        let inner = self.ff.by_parts(config, normed, &mut apply);
+        self.after_ff(config, after, inner)
+    }
+
+    /// The stream with what attention gives, and what feed-forward reads.
+    fn after_attention(
+        &self,
+        config: &DecoderConfig,
+        x: Tensor<3>,
+        mixed: Tensor<3>,
+    ) -> (Tensor<3>, Tensor<3>) {
+        let mixed = norm(config, &self.attention_out_norm, mixed);
+        let after = add(config, x.clone(), mixed);
         let source = if config.parallel_residual {
             x
         } else {
             after.clone()
         };
-        let inner = self
-            .ff
-            .forward(config, self.ff_in_norm.as_ref(), source, pass);
-        add(after, norm(&self.ff_out_norm, inner))
+        (after, source)
+    }
+
+    /// The stream with what feed-forward gives.
+    fn after_ff(&self, config: &DecoderConfig, x: Tensor<3>, inner: Tensor<3>) -> Tensor<3> {
+        add(config, x, norm(config, &self.ff_out_norm, inner))
     }
 
     /// The same layer with every linear layer and every other weight replaced.
@@ -162,5 +191,20 @@ impl Layer {
         }
         base.extend(ff_out_norm.iter_mut().flat_map(Norm::params_mut));
         (base, adapters)
+    }
+}
+
+fn norm(config: &DecoderConfig, norm: &Option<Norm>, x: Tensor<3>) -> Tensor<3> {
+    match norm {
+        Some(norm) => norm.forward(config, x),
+        None => x,
+    }
+}
+
+/// The stream with a half's part.
+fn add(config: &DecoderConfig, x: Tensor<3>, part: Tensor<3>) -> Tensor<3> {
+    match config.residual_scale {
+        1.0 => x.add(part),
+        scale => x.add(part.mul_scalar(scale)),
     }
 }

@@ -32,6 +32,14 @@ impl Tokens {
         }
     }
 
+    /// One row by itself.
+    pub fn of_row(ids: &[u32], device: &Device) -> Self {
+        let time = ids.len();
+        let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
+        let positions: Vec<i32> = (0..time as i32).collect();
+        Self::new(&ids, &positions, &vec![1; time], [1, time], device)
+    }
+
     /// Rows whose queries see `seen` keys at most, cached ones first: those from `first(row, query)` up to themselves.
     pub fn with_sight(
         ids: &[i32],

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{DType, Device, Tensor};
 use half::{bf16, f16};
 use memmap2::{Mmap, MmapOptions};
-use safetensors::tensor::{Dtype, Metadata, SafeTensors};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
 
 use crate::ModelError;
 use crate::weights::matrix;
@@ -58,28 +58,47 @@ impl WeightFile {
     /// # Errors
     /// It is missing, its dtype is none of F32, F16 and BF16, or the file cannot be read.
     pub fn read(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), ModelError> {
-        let missing = || ModelError::MissingTensor {
-            path: self.path.clone(),
-            name: name.into(),
-        };
-        let info = self.header.info(name).ok_or_else(missing)?;
-        let (start, end) = info.data_offsets;
-        let values = match end - start {
-            0 => Some(Vec::new()), // There is no map of nothing.
-            size_bytes => {
-                let mut place = MmapOptions::new();
-                place
-                    .offset((self.data_start + start) as u64)
-                    .len(size_bytes);
-                to_f32(info.dtype, &map(&self.file, place)?)
-            }
-        };
+        let (info, values) = self.with_bytes(name, to_f32)?;
         let values = values.ok_or_else(|| ModelError::Dtype {
             path: self.path.clone(),
             name: name.into(),
             found: format!("{:?}", info.dtype),
         })?;
         Ok((info.shape.clone(), values))
+    }
+
+    /// Dtype, shape and bytes of a tensor.
+    ///
+    /// # Errors
+    /// It is missing, or the file cannot be read.
+    pub(crate) fn bytes(&self, name: &str) -> Result<(Dtype, Vec<usize>, Vec<u8>), ModelError> {
+        let (info, bytes) = self.with_bytes(name, |_, bytes| bytes.to_vec())?;
+        Ok((info.dtype, info.shape.clone(), bytes))
+    }
+
+    /// What `read` makes of a tensor's dtype and bytes, which are mapped meanwhile.
+    fn with_bytes<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(Dtype, &[u8]) -> T,
+    ) -> Result<(&TensorInfo, T), ModelError> {
+        let missing = || ModelError::MissingTensor {
+            path: self.path.clone(),
+            name: name.into(),
+        };
+        let info = self.header.info(name).ok_or_else(missing)?;
+        let (start, end) = info.data_offsets;
+        let result = match end - start {
+            0 => read(info.dtype, &[]), // There is no map of nothing.
+            size_bytes => {
+                let mut place = MmapOptions::new();
+                place
+                    .offset((self.data_start + start) as u64)
+                    .len(size_bytes);
+                read(info.dtype, &map(&self.file, place)?)
+            }
+        };
+        Ok((info, result))
     }
 
     /// A matrix on the device, in f32, of the shape that is needed.
@@ -123,7 +142,7 @@ fn describe(error: &safetensors::SafeTensorError) -> String {
 }
 
 /// The values of a tensor's bytes; `None` for a dtype that no model is read in.
-fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+pub(crate) fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     let pairs = || {
         let pairs = bytes.chunks_exact(2);
         pairs.map(|b| u16::from_le_bytes([b[0], b[1]]))

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use safetensors::tensor::{Dtype, TensorView};
 
+use crate::compressed::{CompressedMatrix, FileTensor, PARTS};
 use crate::family::Names;
 use crate::param::Layout;
 use crate::{ModelError, Param, TensorSpec, WeightFile};
@@ -51,7 +52,7 @@ impl Weights {
         })
     }
 
-    /// Reads a tensor and checks its shape.
+    /// Reads a tensor, or what its codes stand for, and checks its shape.
     ///
     /// A file of the bare model, saved without its head, leaves out `prefix`.
     pub(crate) fn read(
@@ -60,6 +61,11 @@ impl Weights {
         prefix: &str,
         needed: &[usize],
     ) -> Result<Vec<f32>, ModelError> {
+        if let Some(path) = name.strip_suffix(".weight")
+            && self.is_compressed(name)
+        {
+            return self.read_compressed(path, needed);
+        }
         let bare = name.strip_prefix(prefix).unwrap_or(name);
         let found = [name, bare]
             .into_iter()
@@ -84,6 +90,32 @@ impl Weights {
         Ok(values)
     }
 
+    /// Whether a matrix is in codes, which have scales.
+    fn is_compressed(&self, name: &str) -> bool {
+        self.places.contains_key(&format!("{name}_scale"))
+    }
+
+    /// What the codes of the layer at `path` stand for.
+    fn read_compressed(&self, path: &str, needed: &[usize]) -> Result<Vec<f32>, ModelError> {
+        let file = |name: &str| match self.places.get(name) {
+            Some(&place) => Ok(&self.files[place]),
+            None => Err(ModelError::MissingTensor {
+                path: self.path.clone(),
+                name: name.into(),
+            }),
+        };
+        let matrix = CompressedMatrix::read(path, file)?;
+        if matrix.shape[..] != *needed {
+            return Err(ModelError::Shape {
+                path: self.path.clone(),
+                name: format!("{path}.weight"),
+                found: matrix.shape.to_vec(),
+                needed: needed.to_vec(),
+            });
+        }
+        Ok(matrix.values())
+    }
+
     /// Refuses tensors that nothing reads, except those that are derived from others.
     pub(crate) fn refuse_others(
         &self,
@@ -96,6 +128,12 @@ impl Weights {
             .places
             .keys()
             .map(String::as_str)
+            .filter(|name| {
+                let ends = PARTS.iter().filter_map(|end| name.strip_suffix(end));
+                !ends
+                    .into_iter()
+                    .any(|name| known.contains(name) && self.is_compressed(name))
+            })
             .filter(|name| {
                 !known.contains(name) && !known.contains(format!("{}{name}", names.prefix).as_str())
             })
@@ -189,17 +227,33 @@ pub fn write_values(
     tensors: &[(String, Vec<usize>, Vec<f32>)],
     metadata: &[(&str, &str)],
 ) -> Result<(), ModelError> {
-    let buffers: Vec<Vec<u8>> = (tensors.iter())
-        .map(|(_, _, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect())
-        .collect();
+    let tensors = tensors.iter().map(|(name, shape, values)| FileTensor {
+        name: name.clone(),
+        dtype: Dtype::F32,
+        shape: shape.clone(),
+        bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+    });
+    write_tensors(path, &tensors.collect::<Vec<_>>(), metadata)
+}
+
+/// Writes tensors of any dtype, as [`write_safetensors`] does.
+///
+/// # Errors
+/// The file cannot be written.
+pub(crate) fn write_tensors(
+    path: &Path,
+    tensors: &[FileTensor],
+    metadata: &[(&str, &str)],
+) -> Result<(), ModelError> {
     let failed = |e: safetensors::SafeTensorError| ModelError::Safetensors {
         path: path.into(),
         reason: e.to_string(),
     };
     let mut views = BTreeMap::new();
-    for ((name, shape, _), bytes) in tensors.iter().zip(&buffers) {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(failed)?;
-        views.insert(name.clone(), view);
+    for tensor in tensors {
+        let shape = tensor.shape.clone();
+        let view = TensorView::new(tensor.dtype, shape, &tensor.bytes).map_err(failed)?;
+        views.insert(tensor.name.clone(), view);
     }
     let metadata = std::iter::once(&("format", "pt")).chain(metadata);
     let metadata: HashMap<_, _> = metadata

@@ -2,11 +2,10 @@
 
 mod data;
 mod eval;
+mod export;
 mod model;
 mod preference;
 mod train;
-
-use std::collections::BTreeSet;
 
 use crate::document::Node;
 use crate::{Method, Place, Recipe, RecipeError};
@@ -106,22 +105,6 @@ impl Combinations<'_> {
             self.conflict(
                 &["name"],
                 format!("`name` is `{name}`, needs a name without `/` that can be a folder's"),
-            );
-        }
-    }
-
-    fn export(&mut self) {
-        let export = &self.recipe.export;
-        if export.peft_adapter && self.recipe.train.method == Method::Full {
-            let reason =
-                "`export.peft_adapter` needs an adapter, and `train.method = \"full\"` makes none";
-            self.conflict(&["export.peft_adapter", "train.method"], reason);
-        }
-        let mut seen = BTreeSet::new();
-        if let Some(twice) = export.gguf.iter().find(|kind| !seen.insert(kind.name())) {
-            self.conflict(
-                &["export.gguf"],
-                format!("`export.gguf` has `{}` twice", twice.name()),
             );
         }
     }

@@ -16,6 +16,16 @@ pub struct ExportSection {
     pub max_shard_gb: f64,
     /// One GGUF file for each of these types.
     pub gguf: Vec<GgufType>,
+    /// What quantized GGUF files store some tensors as, whatever their type: `REGEX=TYPE`, llama.cpp's `--tensor-type`. The
+    /// first that meets a name counts.
+    pub tensor_types: Vec<String>,
+    /// How much each column matters when GGUF files are quantized: `rows` measures it on the run's training rows, anything
+    /// else is a file of llama.cpp's `llama-imatrix`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minLength" = 1))]
+    pub imatrix: Option<String>,
+    /// A folder for vLLM with the weights of the linear layers in each of these.
+    pub compressed_tensors: Vec<CompressedScheme>,
     /// How far the files may be from the trained model.
     pub parity: ParitySection,
 }
@@ -27,8 +37,21 @@ impl Default for ExportSection {
             merged: true,
             max_shard_gb: 5.0,
             gguf: Vec::new(),
+            tensor_types: Vec::new(),
+            imatrix: None,
+            compressed_tensors: Vec::new(),
             parity: ParitySection::default(),
         }
+    }
+}
+
+impl ExportSection {
+    /// The value of [`imatrix`](Self::imatrix) that is no file.
+    pub const OWN_ROWS: &str = "rows";
+
+    /// Whether there is a GGUF file of blocks, which rules and an importance matrix are for.
+    pub fn is_quantized(&self) -> bool {
+        self.gguf.iter().any(|weights| weights.is_quantized())
     }
 }
 
@@ -69,6 +92,34 @@ impl Default for ParitySection {
             max_task_drop: None,
             task_items: 100,
             min_top1_agreement: None,
+        }
+    }
+}
+
+/// How a folder of the `compressed-tensors` package holds the linear layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CompressedScheme {
+    /// Integers of 8 bits with a scale for each row; activations as they are.
+    W8A16,
+    /// Integers of 4 bits with a scale for each 128 columns; activations as they are.
+    W4A16,
+    /// Floats of 8 bits (E4M3) with a scale for each row; activations are rounded to the same, token by token, by the server:
+    /// the preset `FP8_DYNAMIC` of `llm-compressor`.
+    FP8,
+}
+
+impl CompressedScheme {
+    /// Whether the errors of its numbers are corrected on rows.
+    pub fn is_corrected(self) -> bool {
+        self != Self::FP8
+    }
+
+    /// The name as the recipe writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::W8A16 => "W8A16",
+            Self::W4A16 => "W4A16",
+            Self::FP8 => "FP8",
         }
     }
 }
@@ -121,6 +172,11 @@ pub enum GgufType {
 }
 
 impl GgufType {
+    /// Whether weights are in blocks.
+    pub fn is_quantized(self) -> bool {
+        !matches!(self, Self::F32 | Self::F16 | Self::BF16)
+    }
+
     /// The name as the recipe and llama.cpp write it.
     pub fn name(self) -> &'static str {
         match self {

@@ -22,7 +22,7 @@ mod train;
 
 pub use data::{DataSection, Finding, Format, Overlong, Source, TrainOn};
 pub use eval::{EvalSection, EvalTask, OutputType};
-pub use export::{ExportSection, GgufType, ParitySection};
+pub use export::{CompressedScheme, ExportSection, GgufType, ParitySection};
 pub use lora::{InitLora, LoraSection, TargetModules};
 pub use model::{Dtype, Init, ModelSection, Quantization, ScratchConfig};
 pub use preference::{LossType, PreferenceSection};

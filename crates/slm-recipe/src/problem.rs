@@ -128,6 +128,16 @@ pub enum RecipeError {
         /// The range.
         needed: String,
     },
+    /// A rule that is not `REGEX=TYPE`.
+    #[error("`{key}` is `{rule}`: {reason}")]
+    TypeRule {
+        /// The key with its section.
+        key: String,
+        /// The rule that was found.
+        rule: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Keys that are fine alone, but not together.
     #[error("{reason}")]
     Conflict {
@@ -185,6 +195,9 @@ impl RecipeErrors {
             )
         }) {
             return Some("`recipes/reference.toml` has every key with its default".into());
+        }
+        if any(|error| matches!(error, RecipeError::TypeRule { .. })) {
+            return Some("a rule is `REGEX=TYPE`, such as `attn_v=Q8_0`".into());
         }
         None
     }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use slm_recipe::{
-    BatchSize, DataSection, EvalTask, ExportSection, GgufType, Init, LoraSection, Method,
-    ModelSection, OutputType, ParitySection, Recipe, ScratchConfig, Source, TargetModules,
+    BatchSize, CompressedScheme, DataSection, EvalTask, ExportSection, GgufType, Init, LoraSection,
+    Method, ModelSection, OutputType, ParitySection, Recipe, ScratchConfig, Source, TargetModules,
     TokenizerSection, TrainSection,
 };
 
@@ -222,9 +222,17 @@ fn every_kind_of_recipe_loads_again_as_it_was() {
         export: ExportSection {
             peft_adapter: false,
             gguf: vec![GgufType::BF16, GgufType::Q8_0],
+            tensor_types: vec!["attn_v=Q8_0".into()],
+            imatrix: Some("rows".into()),
+            compressed_tensors: vec![CompressedScheme::W4A16, CompressedScheme::FP8],
             merged: false,
+            max_shard_gb: 2.5,
             parity: ParitySection {
                 max_mean_kl: Some(0.05),
+                max_p99_kl: Some(0.5),
+                max_perplexity_ratio: Some(1.1),
+                max_task_drop: Some(0.02),
+                task_items: 50,
                 min_top1_agreement: Some(0.9),
             },
         },

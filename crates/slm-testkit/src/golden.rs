@@ -69,6 +69,12 @@ impl Golden {
         self.view(name, Dtype::I8, |b| i8::from_le_bytes([b[0]]))
     }
 
+    pub fn i32(&self, name: &str) -> Vec<i32> {
+        self.view(name, Dtype::I32, |b| {
+            i32::from_le_bytes(b.try_into().expect("four bytes"))
+        })
+    }
+
     pub fn i64(&self, name: &str) -> Vec<i64> {
         self.view(name, Dtype::I64, |b| {
             i64::from_le_bytes(b.try_into().expect("eight bytes"))

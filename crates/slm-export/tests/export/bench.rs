@@ -79,6 +79,11 @@ impl Bench {
             .into()
     }
 
+    /// The ids of the prompts.
+    pub(crate) fn rows(&self) -> Vec<Vec<u32>> {
+        self.probes().into_iter().map(|probe| probe.ids).collect()
+    }
+
     pub(crate) fn export(
         &self,
         decoder: &Decoder,
@@ -98,15 +103,34 @@ impl Bench {
             parity: self.parity.clone(),
             ..ExportSection::default()
         };
+        self.export_all(decoder, &section, tasks)
+    }
+
+    pub(crate) fn export_as(
+        &self,
+        decoder: &Decoder,
+        section: &ExportSection,
+    ) -> (Result<Exported, ExportError>, Vec<Event>) {
+        self.export_all(decoder, section, None)
+    }
+
+    /// The prompts of the comparison are the training rows as well.
+    fn export_all(
+        &self,
+        decoder: &Decoder,
+        section: &ExportSection,
+        tasks: Option<&AnswerTasks<'_>>,
+    ) -> (Result<Exported, ExportError>, Vec<Event>) {
         let mut events = Vec::new();
         let request = Request {
-            section: &section,
+            section,
             name: "tiny",
             base_model: "../models/tiny-base",
             decoder,
             tokenizer: &self.tokenizer,
             base_dir: self.dir.path(),
             probes: &self.probes(),
+            calibration: &self.rows(),
             out: &self.out(),
         };
         let exported = export(&request, tasks, &mut |event| events.push(event));

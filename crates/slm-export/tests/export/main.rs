@@ -2,8 +2,10 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `compressed` | folders for vLLM |
 //! | `families` | all files of all families answer as the trained model |
 //! | `folders` | which files there are, and what is in them |
+//! | `importance` | quantized files that follow what matters, and types that the recipe sets |
 //! | `refusals` | requests that cannot be met, and what is told |
 //! | `certificates` | the certificate, and what it finds in tokenizers and templates |
 //! | `faults` | a file that is wrong in one place is found out |
@@ -12,9 +14,11 @@
 
 mod bench;
 mod certificates;
+mod compressed;
 mod families;
 mod faults;
 mod folders;
+mod importance;
 mod published;
 mod refusals;
 mod vocabulary;

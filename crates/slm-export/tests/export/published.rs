@@ -73,6 +73,7 @@ fn export_with_tiny_vocabulary(bench: &Bench, decoder: &Decoder) -> Result<Expor
         tokenizer: &ChatTokenizer::load(&dir, "auto").unwrap(),
         base_dir: &dir,
         probes: &probes,
+        calibration: &[],
         out: &bench.out(),
     };
     export(&request, None, &mut |_| {})
@@ -112,6 +113,7 @@ fn stories260k_answers_as_the_trained_model_and_keeps_its_tokens() {
         tokenizer: &tokenizer,
         base_dir: &dir,
         probes: &probes,
+        calibration: &[],
         out: out.path(),
     };
     let exported = export(&request, None, &mut |event| events.push(event)).unwrap();

@@ -22,6 +22,7 @@ fn without_prompts_a_warning_says_that_nothing_was_compared() {
         tokenizer: &bench.tokenizer,
         base_dir: bench.dir.path(),
         probes: &[of_ids(Vec::new())],
+        calibration: &[],
         out: &bench.out(),
     };
     let exported = export(&request, None, &mut |event| events.push(event)).unwrap();
@@ -42,6 +43,7 @@ fn wrong_requests_are_refused() {
         tokenizer: &bench.tokenizer,
         base_dir: bench.dir.path(),
         probes: &[of_ids(vec![1, 2]), of_ids(vec![3, 300])],
+        calibration: &[],
         out: &bench.out(),
     };
     let error = |request: &Request<'_>| export(request, None, &mut |_| {}).unwrap_err().to_string();
@@ -55,6 +57,28 @@ fn wrong_requests_are_refused() {
             ..request
         })
         .contains("`a/b`")
+    );
+
+    let measured = ExportSection {
+        gguf: vec![GgufType::Q4_0],
+        imatrix: Some("rows".into()),
+        ..ExportSection::default()
+    };
+    let observed = |calibration: &[Vec<u32>]| {
+        error(&Request {
+            section: &measured,
+            probes: &[],
+            calibration,
+            ..request
+        })
+    };
+    assert_eq!(
+        observed(&[Vec::new()]),
+        "there are no training rows to observe the model on"
+    );
+    assert_eq!(
+        observed(&[vec![1, 2], vec![3, 300]]),
+        "training row 1 has the token id 300, the model has 300"
     );
 
     let qwen = random(
