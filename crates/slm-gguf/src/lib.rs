@@ -30,6 +30,7 @@
 //! |---|---|
 //! | `tensor_type.rs` | what a tensor's elements are stored as, and how many bytes a block takes |
 //! | `codec.rs`, `codec/` | blocks to f32 and back, bit for bit what ggml computes; one file per type |
+//! | `product.rs`, `product/` | blocks multiplied with vectors, by the processor's instructions for bytes |
 //! | `value.rs`, `value_bytes.rs`, `metadata.rs` | metadata values, their bytes, and the ordered table of them |
 //! | `keys.rs` | the names of the metadata keys, with their types |
 //! | `header.rs`, `tensor_info.rs`, `cursor.rs` | bytes to a checked header |
@@ -55,6 +56,7 @@ mod mapping;
 mod metadata;
 mod mixture;
 mod pending_file;
+pub mod product;
 mod reader;
 mod tensor_info;
 mod tensor_role;
