@@ -12,6 +12,7 @@
 //! | `gguf_metadata.rs` | what the file says about the model |
 //! | `vocabulary.rs`, `tokenizer_json.rs`, `pre_tokenizer.rs` | what it says about the tokenizer |
 //! | `gguf_decoder.rs` | the file read back into a decoder |
+//! | `gguf_blocks.rs` | the file opened for inference, with its matrices in their blocks |
 //! | `comparison.rs`, `divergence.rs` | two models on the same prompts |
 //! | `gguf_comparison.rs`, `rounding.rs` | a GGUF file beside the trained model: its weights, its metadata, its answers |
 
@@ -22,6 +23,7 @@ mod divergence;
 mod error;
 mod export;
 mod folders;
+mod gguf_blocks;
 mod gguf_comparison;
 mod gguf_decoder;
 mod gguf_file;
@@ -34,5 +36,6 @@ mod vocabulary;
 pub use comparison::{Comparison, LOGIT_LIMIT, MEAN_KL_LIMIT, Trained};
 pub use error::ExportError;
 pub use export::{EXPORT_JSON, Exported, File, Request, export};
+pub use gguf_blocks::open_gguf;
 pub use gguf_decoder::read_gguf;
 pub use rounding::Rounding;

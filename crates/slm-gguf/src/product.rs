@@ -5,7 +5,7 @@
 //! `Σ w x ≈ Σ over groups of 32: scale · step · Σ (code − zero) · q − offset · step · Σ q`
 //!
 //! with `w = scale · (code − zero) − offset` as the block's type has it and `x ≈ step · q`. ggml takes the products of its CPU
-//! backend in the same way, with a step for 256 values where the blocks are of 256. Types without such a kernel are dequantized row
+//! backend in the same way, with a step for 256 values where the blocks are of 256. Floats are multiplied as they are; other types are dequantized row
 //! by row, and multiplied in f32.
 //!
 //! Nothing here starts threads: a caller that has some gives each of them rows of its own.
@@ -24,8 +24,8 @@ use kernel::Kernel;
 /// Values that share a step.
 const GROUP: usize = 32;
 
-/// Whether rows of this type are multiplied as they are.
-pub fn has_kernel(tensor_type: TensorType) -> bool {
+/// Whether rows of this type are multiplied with the vectors' codes.
+pub fn takes_codes(tensor_type: TensorType) -> bool {
     use TensorType::{Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0};
     matches!(
         tensor_type,
@@ -54,10 +54,28 @@ pub fn multiply(
             found: rows.len(),
         });
     }
-    if has_kernel(tensor_type) {
-        Kernel::best().multiply(tensor_type, rows, row_bytes, vectors, y);
-        return Ok(());
+    let is_float = matches!(
+        tensor_type,
+        TensorType::F32 | TensorType::F16 | TensorType::BF16
+    );
+    match Kernel::best() {
+        Kernel::Scalar if is_float => by_rows(tensor_type, rows, row_bytes, vectors, y),
+        best if is_float || takes_codes(tensor_type) => {
+            best.multiply(tensor_type, rows, row_bytes, vectors, y);
+            Ok(())
+        }
+        _ => by_rows(tensor_type, rows, row_bytes, vectors, y),
     }
+}
+
+/// Row by row in f32.
+fn by_rows(
+    tensor_type: TensorType,
+    rows: &[u8],
+    row_bytes: usize,
+    vectors: &Vectors,
+    y: &mut [f32],
+) -> Result<(), GgufError> {
     let mut values = vec![0.0; vectors.len()];
     let places = y.chunks_exact_mut(vectors.count().max(1));
     for (row, y) in rows.chunks_exact(row_bytes.max(1)).zip(places) {
@@ -188,23 +206,24 @@ mod tests {
     }
 
     #[test]
-    fn other_types_are_dequantized() {
+    fn other_types_are_multiplied_in_floats() {
         for (tensor_type, n) in [
             (TensorType::F16, 37),
             (TensorType::BF16, 70),
             (TensorType::F32, 5),
+            (TensorType::F32, 99),
             (TensorType::IQ4_NL, 96),
             (TensorType::Q2_K, 512),
         ] {
             let bytes = blocks(tensor_type, &numbers(5, 3 * n));
-            let values = numbers(6, 2 * n);
+            let values = numbers(6, 7 * n);
             let x = Vectors::new(&values, n);
             let mut w = vec![0.0; 3 * n];
             codec::dequantize(tensor_type, &bytes, &mut w).unwrap();
-            let mut y = vec![f32::NAN; 6];
+            let mut y = vec![f32::NAN; 21];
             multiply(tensor_type, &bytes, &x, &mut y).unwrap();
             for (i, y) in y.iter().enumerate() {
-                let terms = w[i / 2 * n..].iter().zip(&values[i % 2 * n..][..n]);
+                let terms = w[i / 7 * n..].iter().zip(&values[i % 7 * n..][..n]);
                 let want: f32 = terms.map(|(w, x)| w * x).sum();
                 assert!((y - want).abs() < 1e-4, "{tensor_type}: {y} {want}");
             }

@@ -2,9 +2,10 @@
 
 use std::sync::OnceLock;
 
+use super::scalar;
+use super::vectors::{self, Group, Vectors};
 #[cfg(target_arch = "x86_64")]
 use super::wide;
-use super::{Vectors, scalar};
 use crate::TensorType;
 
 /// What multiplies and adds bytes.
@@ -21,7 +22,6 @@ pub(super) enum Kernel {
 
 impl Kernel {
     /// From the fastest down.
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests take each of them"))]
     pub(super) const ALL: [Self; 4] = [Self::Avx512, Self::AvxVnni, Self::Avx2, Self::Scalar];
 
     pub(super) fn best() -> Self {
@@ -54,6 +54,23 @@ impl Kernel {
     #[cfg(not(target_arch = "x86_64"))]
     pub(super) fn is_here(self) -> bool {
         self == Self::Scalar
+    }
+
+    /// Each group of a vector: codes, step, and step times the sum of the codes.
+    pub(super) fn quantize(
+        self,
+        values: &[f32],
+        groups: &mut [Group],
+        steps: &mut [f32],
+        sums: &mut [f32],
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        if self != Self::Scalar {
+            #[expect(unsafe_code, reason = "the machine was asked")]
+            // SAFETY: every kernel but the scalar one is of a machine with AVX2.
+            return unsafe { wide::quantize(values, groups, steps, sums) };
+        }
+        vectors::quantize_each(values, groups, steps, sums);
     }
 
     /// `y` is `[rows, vectors]`; `rows` are as many rows of `row_bytes`, of a type that has a kernel.

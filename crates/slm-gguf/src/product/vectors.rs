@@ -1,6 +1,7 @@
 //! Vectors as blocks are multiplied with them.
 
 use super::GROUP;
+use super::kernel::Kernel;
 
 /// Codes of 32 values, and what a kernel adds up beside them; a cache line.
 #[derive(Clone, Copy, Debug)]
@@ -41,22 +42,28 @@ impl Vectors {
         vectors
     }
 
-    /// Replaces what is held.
-    pub fn set(&mut self, values: &[f32], len: usize) {
+    /// Replaces what is held, by vectors for products with floats: without codes.
+    pub fn set_values(&mut self, values: &[f32], len: usize) {
         self.len = len;
         self.count = values.len() / len.max(1);
-        self.n_groups = len.div_ceil(GROUP);
+        self.n_groups = 0;
         self.values.clear();
         self.values.extend_from_slice(values);
+    }
+
+    /// Replaces what is held.
+    pub fn set(&mut self, values: &[f32], len: usize) {
+        self.set_values(values, len);
+        self.n_groups = len.div_ceil(GROUP);
         let n = self.count * self.n_groups;
         self.groups.resize(n, NOTHING);
         self.steps.resize(n, 0.0);
         self.sums.resize(n, 0.0);
-        let vectors = values.chunks_exact(len.max(1));
-        let groups = vectors.flat_map(|vector| vector.chunks(GROUP));
-        for (i, values) in groups.enumerate() {
-            let (group, step, sum) = quantize(values);
-            (self.groups[i], self.steps[i], self.sums[i]) = (group, step, sum);
+        for (i, vector) in values.chunks_exact(len.max(1)).enumerate() {
+            let own = i * self.n_groups..(i + 1) * self.n_groups;
+            let groups = &mut self.groups[own.clone()];
+            let (steps, sums) = (&mut self.steps[own.clone()], &mut self.sums[own]);
+            Kernel::best().quantize(vector, groups, steps, sums);
         }
     }
 
@@ -76,7 +83,7 @@ impl Vectors {
     }
 
     /// Vector `i` as it was given.
-    pub(super) fn values(&self, i: usize) -> &[f32] {
+    pub fn values(&self, i: usize) -> &[f32] {
         &self.values[i * self.len..][..self.len]
     }
 
@@ -101,7 +108,22 @@ impl Vectors {
     }
 }
 
+/// Each group's codes, step, and step times the sum of the codes.
+#[inline(always)]
+pub(super) fn quantize_each(
+    values: &[f32],
+    groups: &mut [Group],
+    steps: &mut [f32],
+    sums: &mut [f32],
+) {
+    let of = groups.iter_mut().zip(steps).zip(sums);
+    for (values, ((group, step), sum)) in values.chunks(GROUP).zip(of) {
+        (*group, *step, *sum) = quantize(values);
+    }
+}
+
 /// Codes, step, and step times the sum of the codes. Halves round to even; values that are no numbers give no useful code.
+#[inline(always)]
 fn quantize(values: &[f32]) -> (Group, f32, f32) {
     /// Adding it rounds to an integer, which the low bits of the sum then hold.
     const ROUND: f32 = 12_582_912.0; // 1.5 · 2²³

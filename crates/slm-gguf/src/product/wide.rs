@@ -1,5 +1,6 @@
 //! Vectors of 256 bits: what AVX2 reads out of blocks, multiplied by the best instruction there is.
 
+mod floats;
 mod k_lines;
 mod q4;
 mod q5;
@@ -8,8 +9,7 @@ mod q8_0;
 
 use std::arch::x86_64::*;
 
-use super::Vectors;
-use super::vectors::Group;
+use super::vectors::{self, Group, Vectors};
 use crate::TensorType;
 use k_lines::{q4_k, q5_k};
 use q4::{q4_0, q4_1};
@@ -142,7 +142,8 @@ macro_rules! kernel {
                 TensorType::Q4_K => all!(q4_k),
                 TensorType::Q5_K => all!(q5_k),
                 TensorType::Q6_K => all!(q6_k),
-                _ => all!(q8_0),
+                TensorType::Q8_0 => all!(q8_0),
+                _ => floats::multiply(tensor_type, rows, row_bytes, vectors, y),
             }
         }
     };
@@ -161,6 +162,12 @@ kernel!(
     _mm256_dpbusd_avx_epi32
 );
 kernel!(avx2, "avx2,fma,f16c", dot, dot_of_bytes);
+
+/// [`vectors::quantize_each`] by wider vectors: the same bits.
+#[target_feature(enable = "avx2")]
+pub(super) fn quantize(values: &[f32], groups: &mut [Group], steps: &mut [f32], sums: &mut [f32]) {
+    vectors::quantize_each(values, groups, steps, sums);
+}
 
 /// `start + codes · q` in lanes of four, of codes below 64: two products have 16 bits.
 #[target_feature(enable = "avx2")]
