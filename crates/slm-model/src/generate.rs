@@ -99,7 +99,7 @@ fn go_on<'a>(
 /// Logits of the next token of each row.
 enum Logits {
     /// `[rows, vocab]`
-    Rows(Tensor<2>),
+    Rows(Box<Tensor<2>>),
     /// Of the only row, on the host.
     Row(Vec<f32>),
 }
@@ -108,7 +108,7 @@ enum Logits {
 enum Reader<'a, 'team> {
     Tensors(KvCache),
     /// On the processor, a row by itself; the step begins after the prompt.
-    Host(&'a HostDecoder, &'a mut Team<'team>, Option<Step<'a>>),
+    Host(&'a HostDecoder, &'a mut Team<'team>, Option<Box<Step<'a>>>),
 }
 
 impl<'a> Reader<'a, '_> {
@@ -118,15 +118,17 @@ impl<'a> Reader<'a, '_> {
         let logits = rows.read_whole(decoder, &mut read);
         match self {
             Self::Tensors(cache) => *cache = read,
-            Self::Host(host, _, step) => *step = Some(Step::after(decoder.config(), host, &read)),
+            Self::Host(host, _, step) => {
+                *step = Some(Box::new(Step::after(decoder.config(), host, &read)))
+            }
         }
-        Logits::Rows(logits)
+        Logits::Rows(Box::new(logits))
     }
 
     /// Reads the token just chosen of each row.
     fn read_last(&mut self, rows: &Rows, decoder: &'a Decoder) -> Logits {
         match self {
-            Self::Tensors(cache) => Logits::Rows(rows.read_last(decoder, cache)),
+            Self::Tensors(cache) => Logits::Rows(Box::new(rows.read_last(decoder, cache))),
             Self::Host(_, team, Some(step)) => Logits::Row(step.read(rows.last[0] as u32, team)),
             Self::Host(_, _, None) => self.read_whole(rows, decoder),
         }
@@ -164,7 +166,7 @@ impl Rows {
     /// The next token of each row from its logits, `[rows, vocab]`. A GPU looks for the likeliest itself.
     fn choose(&mut self, logits: Logits, sampling: &Sampling) -> Vec<u32> {
         let logits = match logits {
-            Logits::Rows(logits) => logits,
+            Logits::Rows(logits) => *logits,
             Logits::Row(logits) => return vec![choose(&logits, sampling, &mut self.draws[0])],
         };
         if sampling.temperature <= 0.0 && device::is_gpu(&logits.device()) {

@@ -13,7 +13,7 @@ use crate::host::{HostDecoder, HostLayer, HostLinear};
 use crate::{DecoderConfig, KvCache};
 
 /// Bytes of a matrix for one task: long enough for memory to run ahead, short enough that nobody waits for the last.
-const TASK_BYTES: usize = 1 << 15;
+const TASK_BYTES: usize = 1 << 18;
 
 /// One row, its keys and values, and memory to work in.
 pub(crate) struct Step<'a> {

@@ -1,5 +1,7 @@
 //! A frozen matrix in the blocks of a GGUF file, on the processor.
 
+use std::borrow::Cow;
+
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 #[cfg(feature = "libtorch")]
@@ -7,13 +9,16 @@ use burn::backend::{TensorMetadata, ops::FloatTensorOps};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 use slm_gguf::BlockMatrix;
-use slm_gguf::product::Vectors;
+use slm_gguf::product::{Vectors, takes_codes};
 
 use crate::matrix::{Before, Matrix, Threads, product};
 use crate::rows::{Rows, row, tensor};
 
-/// More rows than this are multiplied with a matrix of floats, a panel at a time.
+/// More rows than this are multiplied with a matrix of floats, a panel at a time, where its blocks have no codes.
 const FEW: usize = 16;
+
+/// Rows of `x` that a task turns into rows of the result.
+const TURNED: usize = 16;
 
 /// Bytes of blocks for one task.
 const TASK: usize = 1 << 16;
@@ -23,7 +28,7 @@ const PANEL: usize = 512;
 
 /// A matrix `[out, in]` that stays as the file has it; cloning shares it.
 ///
-/// Products of up to 16 rows read the blocks themselves and round `x` to 8 bits, see [`slm_gguf::product`].
+/// Products read the blocks themselves and round `x` to 8 bits, see [`slm_gguf::product`]; those of floats round nothing.
 #[derive(Clone, Debug)]
 pub struct Blocks {
     matrix: BlockMatrix,
@@ -109,17 +114,23 @@ impl BlockProduct for Flex {
     fn block_product(x: FloatTensor<Self>, blocks: Blocks) -> FloatTensor<Self> {
         let (x, matrix) = (Rows::of(&x), &blocks.matrix);
         let (rows, out) = (x.count, matrix.shape()[0]);
-        if rows > FEW {
+        if rows > FEW && !takes_codes(matrix.tensor_type()) {
             let mut y = vec![0.0; rows * out];
             by_panels(&x, matrix, &mut y);
             return tensor(y, [rows, out]);
         }
-        let (values, n) = (x.values(), x.n);
-        let values: Vec<f32> = (0..rows).flat_map(|i| row(values, i, n)).copied().collect();
-        let columns = by_blocks(&Vectors::new(&values, n), matrix);
+        let values = match x.values() {
+            (values, stride) if stride == x.n => Cow::Borrowed(&values[..rows * x.n]),
+            values => Cow::Owned(
+                (0..rows)
+                    .flat_map(|i| row(values, i, x.n).to_vec())
+                    .collect(),
+            ),
+        };
+        let columns = by_blocks(&Vectors::new(&values, x.n), matrix);
         match rows {
             1 => tensor(columns, [1, out]),
-            _ => tensor(columns, [out, rows]).transpose(0, 1),
+            _ => tensor(turned(&columns, rows), [rows, out]),
         }
     }
 }
@@ -148,6 +159,22 @@ fn by_blocks(vectors: &Vectors, matrix: &BlockMatrix) -> Vec<f32> {
         .enumerate()
         .for_each(|(task, columns)| matrix.multiply(task * per_task, vectors, columns));
     columns
+}
+
+/// `[out, rows]` to `[rows, out]`
+fn turned(columns: &[f32], rows: usize) -> Vec<f32> {
+    let out = columns.len() / rows;
+    let mut y = vec![0.0; columns.len()];
+    let tasks = y.par_chunks_mut((TURNED * out).max(1)).enumerate();
+    tasks.for_each(|(task, y)| {
+        for (j, column) in columns.chunks_exact(rows).enumerate() {
+            let column = column[task * TURNED..].iter();
+            for (y, value) in y[j..].iter_mut().step_by(out).zip(column) {
+                *y = *value;
+            }
+        }
+    });
+    y
 }
 
 /// Turns a panel of rows into floats by all threads, and multiplies with it.
@@ -190,17 +217,17 @@ mod tests {
         Blocks::new(matrix, &Device::flex())
     }
 
-    /// Few rows are rounded to 8 bits, many are not; and rows may lie in a wider matrix.
+    /// What is multiplied with blocks is rounded to 8 bits, with floats it is not; and rows may lie in a wider matrix.
     #[test]
     fn equals_the_product_with_what_the_blocks_stand_for() {
         let device = Device::flex();
-        for (tensor_type, shape) in [
-            (TensorType::Q8_0, [700, 96]),
-            (TensorType::Q4_K, [9, 512]),
-            (TensorType::F16, [5, 40]),
+        for (tensor_type, shape, within) in [
+            (TensorType::Q8_0, [700, 96], 0.05),
+            (TensorType::Q4_K, [9, 512], 0.1),
+            (TensorType::F16, [5, 40], 1e-4),
         ] {
             let weight = blocks(tensor_type, shape);
-            for (rows, within) in [(1, 0.05), (5, 0.05), (40, 1e-4)] {
+            for rows in [1, 5, 40] {
                 let values = (0..rows * (shape[1] + 3)).map(|i| (i % 37) as f32 / 18.0 - 1.0);
                 let data = TensorData::new(values.collect(), [rows, shape[1] + 3]);
                 let x = Tensor::<2>::from_data(data, &device).narrow(1, 2, shape[1]);

@@ -15,80 +15,89 @@ use k_lines::{q4_k, q5_k};
 use q4::{q4_0, q4_1};
 use q5::{q5_0, q5_1};
 
-/// Rows that share what is read of a vector, and the other way round.
-const ROWS: usize = 4;
+/// Vectors that share what is read of a row.
 const MANY: usize = 4;
 
-/// `$product` of a type: each of some rows with each of some vectors. `$type` is a module that reads its blocks.
+/// Bytes that are asked of memory before they are needed: a page, within which a processor looks ahead by itself.
+const AHEAD: usize = 2048;
+
+/// `$tile` of a type: a row with some vectors. `$type` is a module that reads its blocks. A row is read from its beginning to its end,
+/// as memory is fastest.
 macro_rules! tile {
     ($tile:ident, $features:literal, $dot:ident, $dot_of_bytes:ident, $type:ident) => {
         #[target_feature(enable = $features)]
-        fn $tile<const R: usize, const V: usize>(
-            rows: [&[u8]; R],
-            vectors: &Vectors,
-            first: usize,
-        ) -> [[f32; V]; R] {
+        fn $tile<const V: usize>(row: &[u8], vectors: &Vectors, first: usize) -> [f32; V] {
             const N: usize = $type::GROUPS;
-            let rows = rows.map(|row| row.as_chunks::<{ $type::BYTES }>().0);
-            let n_blocks = rows[0].len();
-            let rows = rows.map(|row| &row[..n_blocks]);
-            let groups: [&[[Group; N]]; V] =
-                std::array::from_fn(|v| &vectors.groups(first + v).as_chunks::<N>().0[..n_blocks]);
-            let steps: [&[[f32; N]]; V] =
-                std::array::from_fn(|v| &vectors.steps(first + v).as_chunks::<N>().0[..n_blocks]);
-            let sums: [&[[f32; N]]; V] =
-                std::array::from_fn(|v| &vectors.sums(first + v).as_chunks::<N>().0[..n_blocks]);
-            let mut all = [[_mm256_setzero_ps(); V]; R];
-            for b in 0..n_blocks {
-                let lines: [_; R] = std::array::from_fn(|r| $type::lines(&rows[r][b]));
-                macro_rules! group {
-                    ($k:literal) => {
-                        if $k < N {
-                            const K: usize = $k % N;
-                            for r in 0..R {
-                                let codes = $type::codes::<K>(&rows[r][b]);
-                                let scales = $type::scales::<K>(&lines[r]);
-                                for v in 0..V {
-                                    let group = &groups[v][b][K];
-                                    let start = match $type::ZERO_BITS {
-                                        Some(bits) => shifted(load(&group.lanes), bits),
-                                        None => _mm256_setzero_si256(),
-                                    };
-                                    let q = load(&group.codes);
-                                    let dots = match $type::ARE_BYTES {
-                                        true => $dot_of_bytes(start, codes, q),
-                                        false => $dot(start, codes, q),
-                                    };
-                                    let step = _mm256_set1_ps(steps[v][b][K]);
-                                    all[r][v] = _mm256_fmadd_ps(
-                                        _mm256_cvtepi32_ps(dots),
-                                        _mm256_mul_ps(scales, step),
-                                        all[r][v],
-                                    );
-                                }
-                            }
-                        }
-                    };
-                }
-                group!(0);
-                group!(1);
-                group!(2);
-                group!(3);
-                group!(4);
-                group!(5);
-                group!(6);
-                group!(7);
-                if $type::HAS_OFFSETS {
-                    for r in 0..R {
+            let row = row.as_chunks::<{ $type::BYTES }>().0;
+            let mut x = [(&[] as &[[Group; N]], &[] as &[[f32; N]], &[] as &[[f32; N]]); V];
+            for (v, x) in x.iter_mut().enumerate() {
+                *x = (
+                    &vectors.groups(first + v).as_chunks::<N>().0[..row.len()],
+                    &vectors.steps(first + v).as_chunks::<N>().0[..row.len()],
+                    &vectors.sums(first + v).as_chunks::<N>().0[..row.len()],
+                );
+            }
+            // Two sums side by side, so that an addition does not wait for the one before.
+            let mut all = [[_mm256_setzero_ps(); V]; 2];
+            macro_rules! group {
+                ($b:expr, $lines:expr, $k:literal, $side:literal) => {
+                    if $k < N {
+                        const K: usize = if $k < N { $k } else { 0 };
+                        let codes = $type::codes::<K>(&row[$b]);
+                        let scales = $type::scales::<K>($lines);
                         for v in 0..V {
-                            let sums = of_groups(&sums[v][b]);
-                            all[r][v] =
-                                _mm256_fnmadd_ps($type::offsets(&lines[r]), sums, all[r][v]);
+                            let (groups, steps, _) = x[v];
+                            let group = &groups[$b][K];
+                            let start = match $type::ZERO_BITS {
+                                Some(bits) => shifted(load(&group.lanes), bits),
+                                None => _mm256_setzero_si256(),
+                            };
+                            let q = load(&group.codes);
+                            let dots = match $type::ARE_BYTES {
+                                true => $dot_of_bytes(start, codes, q),
+                                false => $dot(start, codes, q),
+                            };
+                            let scales = _mm256_mul_ps(scales, _mm256_set1_ps(steps[$b][K]));
+                            let dots = _mm256_cvtepi32_ps(dots);
+                            all[$side][v] = _mm256_fmadd_ps(dots, scales, all[$side][v]);
                         }
                     }
-                }
+                };
             }
-            all.map(|all| all.map(|all| sum(all)))
+            macro_rules! block {
+                ($b:expr, $even:literal, $odd:literal) => {
+                    look_ahead::<{ $type::BYTES }>(&row[$b]);
+                    let lines = &$type::lines(&row[$b]);
+                    group!($b, lines, 0, $even);
+                    group!($b, lines, 1, $odd);
+                    group!($b, lines, 2, $even);
+                    group!($b, lines, 3, $odd);
+                    group!($b, lines, 4, $even);
+                    group!($b, lines, 5, $odd);
+                    group!($b, lines, 6, $even);
+                    group!($b, lines, 7, $odd);
+                    if $type::HAS_OFFSETS {
+                        for v in 0..V {
+                            let sums = of_groups(&x[v].2[$b]);
+                            let offsets = $type::offsets(lines);
+                            all[$odd][v] = _mm256_fnmadd_ps(offsets, sums, all[$odd][v]);
+                        }
+                    }
+                };
+            }
+            let pairs = if N == 1 { row.len() / 2 } else { 0 };
+            for pair in 0..pairs {
+                block!(2 * pair, 0, 0);
+                block!(2 * pair + 1, 1, 1);
+            }
+            for b in 2 * pairs..row.len() {
+                block!(b, 0, 1);
+            }
+            let mut sums = [0.0; V];
+            for (v, sums) in sums.iter_mut().enumerate() {
+                *sums = sum(_mm256_add_ps(all[0][v], all[1][v]));
+            }
+            sums
         }
     };
 }
@@ -104,32 +113,19 @@ macro_rules! kernel {
             vectors: &Vectors,
             y: &mut [f32],
         ) {
+            let count = vectors.count();
             macro_rules! all {
                 ($type:ident) => {{
                     tile!(tile, $features, $dot, $dot_of_bytes, $type);
-                    let count = vectors.count();
-                    let mut first = 0;
-                    while first + MANY <= count {
-                        for (i, row) in rows.chunks_exact(row_bytes).enumerate() {
-                            let [sums] = tile::<1, MANY>([row], vectors, first);
-                            y[i * count + first..][..MANY].copy_from_slice(&sums);
+                    let rows = rows.chunks_exact(row_bytes);
+                    for (row, y) in rows.zip(y.chunks_exact_mut(count)) {
+                        let (some, rest) = y.as_chunks_mut::<MANY>();
+                        let done = some.len() * MANY;
+                        for (i, y) in some.iter_mut().enumerate() {
+                            *y = tile::<MANY>(row, vectors, i * MANY);
                         }
-                        first += MANY;
-                    }
-                    for v in first..count {
-                        let some = rows.chunks_exact(ROWS * row_bytes);
-                        let rest = some.remainder();
-                        let done = (rows.len() - rest.len()) / row_bytes;
-                        for (i, some) in some.enumerate() {
-                            let some = std::array::from_fn(|r| &some[r * row_bytes..][..row_bytes]);
-                            let sums = tile::<ROWS, 1>(some, vectors, v);
-                            for (r, [sum]) in sums.into_iter().enumerate() {
-                                y[(i * ROWS + r) * count + v] = sum;
-                            }
-                        }
-                        for (i, row) in rest.chunks_exact(row_bytes).enumerate() {
-                            let [[sum]] = tile::<1, 1>([row], vectors, v);
-                            y[(done + i) * count + v] = sum;
+                        for (i, y) in rest.iter_mut().enumerate() {
+                            [*y] = tile::<1>(row, vectors, done + i);
                         }
                     }
                 }};
@@ -184,6 +180,16 @@ fn dot_of_bytes(_: __m256i, codes: __m256i, q: __m256i) -> __m256i {
     let w = _mm256_xor_si256(codes, _mm256_set1_epi8(i8::MIN));
     let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(q, w));
     _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))
+}
+
+/// Asks memory for what follows the first `N` bytes of a block.
+#[target_feature(enable = "sse")]
+#[inline]
+fn look_ahead<const N: usize>(block: &[u8]) {
+    for line in (0..N).step_by(64) {
+        let at = block.as_ptr().wrapping_add(AHEAD + line);
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
 }
 
 /// 32 bytes.

@@ -7,16 +7,16 @@ use crate::attention::rows::softmax;
 use crate::rotary::flex::rotate_head;
 use crate::vector::vectorised;
 
-/// Positions that are there from the beginning.
-const ROOM: usize = 256;
+/// Positions whose scores are summed together.
+const WIDE: usize = 32;
 
-/// Keys and values of one head. A key is a column, so that the scores of neighbouring positions lie in one vector.
+/// Keys and values of one head. Keys lie in tiles of 32 positions, channel by channel, so that the scores of neighbouring positions are
+/// in one vector, and what is read lies in one piece.
 #[derive(Clone, Debug)]
 pub struct HeadCache {
     dim: usize,
     seen: usize,
-    room: usize,
-    /// `[dim, room]`
+    /// `[tiles, dim, 32]`
     keys: Vec<f32>,
     /// `[seen, dim]`
     values: Vec<f32>,
@@ -28,8 +28,7 @@ impl HeadCache {
         Self {
             dim,
             seen: 0,
-            room: ROOM,
-            keys: vec![0.0; dim * ROOM],
+            keys: Vec::new(),
             values: Vec::new(),
         }
     }
@@ -41,17 +40,13 @@ impl HeadCache {
 
     /// Adds the next position.
     pub fn push(&mut self, key: &[f32], value: &[f32]) {
-        if self.seen == self.room {
-            let mut keys = vec![0.0; 2 * self.keys.len()];
-            let rows = keys.chunks_exact_mut(2 * self.room);
-            for (to, from) in rows.zip(self.keys.chunks_exact(self.room)) {
-                to[..self.room].copy_from_slice(from);
-            }
-            self.keys = keys;
-            self.room *= 2;
+        let place = self.seen % WIDE;
+        if place == 0 {
+            self.keys.resize(self.keys.len() + self.dim * WIDE, 0.0);
         }
-        for (row, key) in self.keys.chunks_exact_mut(self.room).zip(key) {
-            row[self.seen] = *key;
+        let tile = self.seen / WIDE * self.dim * WIDE;
+        for (row, key) in self.keys[tile..].chunks_exact_mut(WIDE).zip(key) {
+            row[place] = *key;
         }
         self.values.extend_from_slice(value);
         self.seen += 1;
@@ -67,39 +62,27 @@ pub fn attend(
     weights: &mut Vec<f32>,
     y: &mut [f32],
 ) {
-    let (first, n) = (sees.start, sees.len());
+    let first = sees.start / WIDE * WIDE;
+    let n = sees.end - first;
     weights.clear();
     weights.resize(n.next_multiple_of(WIDE), 0.0);
-    let keys = (&cache.keys[..], cache.room);
-    multiply_keys(query, scores.scale as f32, keys, first, n, weights);
+    let keys = &cache.keys[first * cache.dim..];
+    multiply_keys(query, scores.scale as f32, keys, weights);
     weights.truncate(n);
-    softmax(weights, 0..n, scores.softcap.map(|cap| cap as f32));
+    let cap = scores.softcap.map(|cap| cap as f32);
+    softmax(weights, sees.start - first..n, cap);
     add_values(weights, &cache.values[first * cache.dim..], y);
 }
 
-/// Positions whose scores are summed together.
-const WIDE: usize = 32;
-
 vectorised! {
-    /// `scale · q · k` of `n` keys from `first` on.
-    fn multiply_keys(q: &[f32], scale: f32, keys: (&[f32], usize), first: usize, n: usize, out: &mut [f32]) {
-        let (keys, room) = keys;
-        for (i, out) in out.as_chunks_mut::<WIDE>().0.iter_mut().enumerate() {
-            let from = first + i * WIDE;
+    /// `scale · q · k` of the keys of tiles.
+    fn multiply_keys(q: &[f32], scale: f32, tiles: &[f32], out: &mut [f32]) {
+        let tiles = tiles.chunks_exact(q.len() * WIDE);
+        for (tile, out) in tiles.zip(out.as_chunks_mut::<WIDE>().0) {
             let mut sums = [0.0; WIDE];
-            if from + WIDE <= room {
-                for (row, q) in keys.chunks_exact(room).zip(q) {
-                    if let Some(row) = row[from..].first_chunk::<WIDE>() {
-                        for j in 0..WIDE {
-                            sums[j] = row[j].mul_add(*q, sums[j]);
-                        }
-                    }
-                }
-            } else {
-                for (row, q) in keys.chunks_exact(room).zip(q) {
-                    for (sum, k) in sums.iter_mut().zip(&row[from..first + n]) {
-                        *sum = k.mul_add(*q, *sum);
-                    }
+            for (row, q) in tile.as_chunks::<WIDE>().0.iter().zip(q) {
+                for j in 0..WIDE {
+                    sums[j] = row[j].mul_add(*q, sums[j]);
                 }
             }
             for j in 0..WIDE {

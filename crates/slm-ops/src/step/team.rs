@@ -77,7 +77,7 @@ impl Team<'_> {
         }
         shared
             .state
-            .store(piece % PIECE * PIECE | n as u64, Ordering::SeqCst);
+            .store((piece % PIECE * PIECE) | n as u64, Ordering::SeqCst);
         if shared.has_sleepers.load(Ordering::SeqCst) {
             self.helpers.iter().for_each(thread::Thread::unpark);
         }
