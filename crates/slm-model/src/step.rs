@@ -248,3 +248,88 @@ impl HostLinear {
             .map(move |first| first..n.min(first + per_task))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Decoder, Tokens};
+    use burn::tensor::Device;
+    use slm_recipe::Dtype;
+    use slm_testkit::{assert_close, golden_models, golden_name};
+
+    const PROMPT: usize = 9;
+
+    /// Logits after each token, read one by one by tensors.
+    fn by_tensors(decoder: &Decoder, ids: &[i32]) -> (KvCache, Vec<f32>) {
+        let (mut cache, mut all) = (KvCache::new(), Vec::new());
+        let mut prompt = KvCache::new();
+        for (from, time) in std::iter::once((0, PROMPT)).chain((PROMPT..ids.len()).map(|i| (i, 1)))
+        {
+            let positions = (from..from + time).map(|i| i as i32).collect();
+            let shape = [1, time];
+            let read = &ids[from..from + time];
+            let seen = from + time;
+            let tokens =
+                Tokens::with_sight(read, positions, shape, seen, decoder.device(), |_, _| 0);
+            let states = decoder.hidden(&tokens, Some(&mut cache), None);
+            if from == 0 {
+                prompt = cache.clone();
+                continue;
+            }
+            let logits = decoder.logits(states.reshape([1, decoder.config().hidden_size]));
+            all.extend(logits.into_data().try_into_vec::<f32>().unwrap());
+        }
+        (prompt, all)
+    }
+
+    /// All families that have steps: sliding windows, soft caps, multipliers, norms on queries and keys, joined projections.
+    #[test]
+    fn a_step_gives_what_tensors_give() {
+        let mut stepped = Vec::new();
+        for folder in golden_models(15) {
+            let name = golden_name(&folder);
+            let model = folder.join("model");
+            let decoder = Decoder::load(&model, &Device::flex(), Dtype::F32).unwrap();
+            let Some(host) = HostDecoder::of(&decoder) else {
+                continue;
+            };
+            let vocab = decoder.config().vocab_size as i32;
+            let ids: Vec<i32> = (0..PROMPT as i32 + 7)
+                .map(|i| (i * 31 + 5) % vocab)
+                .collect();
+            let (cache, want) = by_tensors(&decoder, &ids);
+            for threads in [1, 2] {
+                let mut step = Step::after(decoder.config(), &host, &cache);
+                let got: Vec<f32> = Team::with(threads, |team| {
+                    let read = ids[PROMPT..].iter();
+                    read.flat_map(|&id| step.read(id as u32, team)).collect()
+                });
+                assert_close(&name, &got, &want, 1e-5);
+            }
+            stepped.push(name);
+        }
+        for name in [
+            "llama",
+            "llama_bias",
+            "gemma2",
+            "gemma3",
+            "phi3_longrope",
+            "olmo2",
+            "granite",
+            "qwen3",
+        ] {
+            assert!(
+                stepped.iter().any(|stepped| stepped == name),
+                "{name} has no step"
+            );
+        }
+    }
+
+    #[test]
+    fn tasks_cover_all_rows() {
+        assert_eq!(rows_per_task(3, 100), 4);
+        assert_eq!(rows_per_task(576, 612), 72);
+        assert_eq!(rows_per_task(49_152, 2304), 116); // 256 KiB
+        assert!(1_000_000usize.div_ceil(rows_per_task(1_000_000, 1 << 20)) < 1 << 16);
+    }
+}
