@@ -108,7 +108,7 @@ fn small(bytes: &[u8], has_offset: bool, zero: i32, high: Option<usize>, block: 
 
 fn k_lines(bytes: &[u8], high: Option<&[u8]>, low: &[u8], block: &mut Block) {
     let (d, dmin) = (half(bytes, 0), half(bytes, 2));
-    let (scales, offsets) = six_bits(&bytes[4..16]);
+    let (scales, offsets) = bytes[4..].first_chunk().map_or(([0; 8], [0; 8]), six_bits);
     block.zero = 0;
     for k in 0..8 {
         block.scales[2 * k..][..2].fill(d * f32::from(scales[k]));
@@ -121,7 +121,8 @@ fn k_lines(bytes: &[u8], high: Option<&[u8]>, low: &[u8], block: &mut Block) {
 }
 
 /// Eight scales and eight offsets from 12 bytes; `codec/k_lines.rs` has their layout.
-pub(super) fn six_bits(packed: &[u8]) -> ([u8; 8], [u8; 8]) {
+#[inline(always)]
+pub(super) fn six_bits(packed: &[u8; 12]) -> ([u8; 8], [u8; 8]) {
     let word = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| packed[at + i]));
     let (first, second, shared) = (word(0), word(4), word(8));
     let upper = |word: u32| (word >> 6 & 0x0303_0303) << 4;

@@ -40,14 +40,12 @@ macro_rules! tile {
             // Two sums side by side, so that an addition does not wait for the one before.
             let mut all = [[_mm256_setzero_ps(); V]; 2];
             macro_rules! group {
-                ($b:expr, $lines:expr, $k:literal, $side:literal) => {
+                ($b:expr, $scales:expr, $k:literal, $side:literal) => {
                     if $k < N {
                         const K: usize = if $k < N { $k } else { 0 };
                         let codes = $type::codes::<K>(&row[$b]);
-                        let scales = $type::scales::<K>($lines);
                         for v in 0..V {
-                            let (groups, steps, _) = x[v];
-                            let group = &groups[$b][K];
+                            let group = &x[v].0[$b][K];
                             let start = match $type::ZERO_BITS {
                                 Some(bits) => shifted(load(&group.lanes), bits),
                                 None => _mm256_setzero_si256(),
@@ -57,7 +55,7 @@ macro_rules! tile {
                                 true => $dot_of_bytes(start, codes, q),
                                 false => $dot(start, codes, q),
                             };
-                            let scales = _mm256_mul_ps(scales, _mm256_set1_ps(steps[$b][K]));
+                            let scales = $type::scale::<K>(&$scales[v]);
                             let dots = _mm256_cvtepi32_ps(dots);
                             all[$side][v] = _mm256_fmadd_ps(dots, scales, all[$side][v]);
                         }
@@ -68,14 +66,18 @@ macro_rules! tile {
                 ($b:expr, $even:literal, $odd:literal) => {
                     look_ahead::<{ $type::BYTES }>(&row[$b]);
                     let lines = &$type::lines(&row[$b]);
-                    group!($b, lines, 0, $even);
-                    group!($b, lines, 1, $odd);
-                    group!($b, lines, 2, $even);
-                    group!($b, lines, 3, $odd);
-                    group!($b, lines, 4, $even);
-                    group!($b, lines, 5, $odd);
-                    group!($b, lines, 6, $even);
-                    group!($b, lines, 7, $odd);
+                    let mut scales = [$type::NO_SCALES; V];
+                    for (v, scales) in scales.iter_mut().enumerate() {
+                        *scales = $type::scales(lines, &x[v].1[$b]);
+                    }
+                    group!($b, scales, 0, $even);
+                    group!($b, scales, 1, $odd);
+                    group!($b, scales, 2, $even);
+                    group!($b, scales, 3, $odd);
+                    group!($b, scales, 4, $even);
+                    group!($b, scales, 5, $odd);
+                    group!($b, scales, 6, $even);
+                    group!($b, scales, 7, $odd);
                     if $type::HAS_OFFSETS {
                         for v in 0..V {
                             let sums = of_groups(&x[v].2[$b]);
@@ -232,6 +234,15 @@ fn load_half_at(bytes: &[u8], at: usize) -> __m128i {
 fn shifted(lanes: __m256i, bits: i32) -> __m256i {
     _mm256_sll_epi32(lanes, _mm_cvtsi32_si128(bits))
 }
+
+/// Nothing yet.
+const ZERO: __m256 = {
+    #[expect(unsafe_code, reason = "there is no constant of this type")]
+    // SAFETY: all bits may be zero.
+    unsafe {
+        std::mem::zeroed()
+    }
+};
 
 /// The F16 number at `at`, in every lane.
 #[target_feature(enable = "avx2,f16c")]

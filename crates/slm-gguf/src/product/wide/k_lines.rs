@@ -3,15 +3,15 @@
 use std::arch::x86_64::*;
 
 use super::super::scalar::six_bits;
-use super::{half_at, load_at};
+use super::{half_at, load_at, of_groups};
 
 /// Scales and offsets, a group in a lane.
 pub(super) type Lines = [__m256; 2];
 
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
-fn lines(block: &[u8]) -> Lines {
-    let (scales, offsets) = six_bits(&block[4..16]);
+fn lines(block: &[u8; 16]) -> Lines {
+    let (scales, offsets) = block[4..].first_chunk().map_or(([0; 8], [0; 8]), six_bits);
     [
         _mm256_mul_ps(half_at(block, 0), floats(scales)),
         _mm256_mul_ps(half_at(block, 2), floats(offsets)),
@@ -69,13 +69,22 @@ macro_rules! with_lines {
             #[target_feature(enable = "avx2,f16c")]
             #[inline]
             pub(in super::super) fn lines(block: &[u8; BYTES]) -> Lines {
-                super::lines(block)
+                super::lines(block.first_chunk().unwrap_or(&[0; 16]))
+            }
+
+            pub(in super::super) const NO_SCALES: __m256 = super::super::ZERO;
+
+            /// A group in a lane.
+            #[target_feature(enable = "avx2")]
+            #[inline]
+            pub(in super::super) fn scales(lines: &Lines, steps: &[f32; GROUPS]) -> __m256 {
+                _mm256_mul_ps(lines[0], of_groups(steps))
             }
 
             #[target_feature(enable = "avx2")]
             #[inline]
-            pub(in super::super) fn scales<const K: usize>(lines: &Lines) -> __m256 {
-                _mm256_permutevar8x32_ps(lines[0], _mm256_set1_epi32(K as i32))
+            pub(in super::super) fn scale<const K: usize>(scales: &__m256) -> __m256 {
+                _mm256_permutevar8x32_ps(*scales, _mm256_set1_epi32(K as i32))
             }
 
             #[target_feature(enable = "avx2")]

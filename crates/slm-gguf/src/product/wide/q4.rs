@@ -37,10 +37,18 @@ macro_rules! small {
                 [half_at(block, 0), offset]
             }
 
+            pub(in super::super) const NO_SCALES: __m256 = super::super::ZERO;
+
             #[target_feature(enable = "avx2")]
             #[inline]
-            pub(in super::super) fn scales<const K: usize>(lines: &[__m256; 2]) -> __m256 {
-                lines[0]
+            pub(in super::super) fn scales(lines: &[__m256; 2], steps: &[f32; GROUPS]) -> __m256 {
+                _mm256_mul_ps(lines[0], _mm256_set1_ps(steps[0]))
+            }
+
+            #[target_feature(enable = "avx2")]
+            #[inline]
+            pub(in super::super) fn scale<const K: usize>(scales: &__m256) -> __m256 {
+                *scales
             }
 
             #[target_feature(enable = "avx2")]

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{half_at, load_at, load_half_at};
+use super::{half_at, load_at, load_half_at, of_groups};
 
 pub(super) const BYTES: usize = 210;
 pub(super) const GROUPS: usize = 8;
@@ -22,11 +22,28 @@ pub(super) fn lines(block: &[u8; BYTES]) -> [__m256; 2] {
     })
 }
 
+pub(super) const NO_SCALES: [__m256; 2] = [super::ZERO; 2];
+
+/// A group of 16 in a lane.
 #[target_feature(enable = "avx2")]
 #[inline]
-pub(super) fn scales<const K: usize>(lines: &[__m256; 2]) -> __m256 {
+pub(super) fn scales(lines: &[__m256; 2], steps: &[f32; GROUPS]) -> [__m256; 2] {
+    let steps = of_groups(steps);
+    let twice = [
+        _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3),
+        _mm256_setr_epi32(4, 4, 5, 5, 6, 6, 7, 7),
+    ];
+    [
+        _mm256_mul_ps(lines[0], _mm256_permutevar8x32_ps(steps, twice[0])),
+        _mm256_mul_ps(lines[1], _mm256_permutevar8x32_ps(steps, twice[1])),
+    ]
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(super) fn scale<const K: usize>(scales: &[__m256; 2]) -> __m256 {
     let (a, b) = (2 * (K % 4) as i32, 2 * (K % 4) as i32 + 1);
-    _mm256_permutevar8x32_ps(lines[K / 4], _mm256_setr_epi32(a, a, a, a, b, b, b, b))
+    _mm256_permutevar8x32_ps(scales[K / 4], _mm256_setr_epi32(a, a, a, a, b, b, b, b))
 }
 
 #[target_feature(enable = "avx2")]

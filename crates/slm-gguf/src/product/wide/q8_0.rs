@@ -16,10 +16,18 @@ pub(super) fn lines(block: &[u8; BYTES]) -> __m256 {
     half_at(block, 0)
 }
 
+pub(super) const NO_SCALES: __m256 = super::ZERO;
+
 #[target_feature(enable = "avx2")]
 #[inline]
-pub(super) fn scales<const K: usize>(lines: &__m256) -> __m256 {
-    *lines
+pub(super) fn scales(lines: &__m256, steps: &[f32; GROUPS]) -> __m256 {
+    _mm256_mul_ps(*lines, _mm256_set1_ps(steps[0]))
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(super) fn scale<const K: usize>(scales: &__m256) -> __m256 {
+    *scales
 }
 
 #[target_feature(enable = "avx2")]
