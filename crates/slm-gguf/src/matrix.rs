@@ -102,6 +102,19 @@ impl BlockMatrix {
         }
     }
 
+    /// All rows of a matrix in F32 as they lie, where they lie as this processor reads them.
+    pub fn floats(&self) -> Option<&[f32]> {
+        if self.tensor_type != TensorType::F32 || cfg!(target_endian = "big") {
+            return None;
+        }
+        #[expect(unsafe_code, reason = "a copy would take as long as a product")]
+        // SAFETY: every four bytes are an f32.
+        match unsafe { self.bytes().align_to::<f32>() } {
+            ([], floats, []) => Some(floats),
+            _ => None,
+        }
+    }
+
     /// Some rows as f32, into as many values.
     ///
     /// # Panics
@@ -146,6 +159,17 @@ mod tests {
         turned.multiply(1, &Vectors::new(&[1.0; 32], 32), &mut y);
         assert_eq!(y, [127.0 * 32.0, 0.0]);
         assert_eq!(turned.size_bytes(), 3 * 34);
+        assert_eq!(turned.floats(), None);
+    }
+
+    #[test]
+    fn floats_lie_as_they_are() {
+        let bytes: Vec<u8> = [1.0f32, -2.5]
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect();
+        let matrix = BlockMatrix::new(TensorType::F32, [2, 1], bytes).unwrap();
+        assert!(matrix.floats().is_none_or(|floats| floats == [1.0, -2.5]));
     }
 
     #[test]

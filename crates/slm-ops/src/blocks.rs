@@ -177,9 +177,18 @@ fn turned(columns: &[f32], rows: usize) -> Vec<f32> {
     y
 }
 
-/// Turns a panel of rows into floats by all threads, and multiplies with it.
+/// Turns a panel of rows into floats by all threads, and multiplies with it; with floats that lie there, at once.
 fn by_panels(x: &Rows, matrix: &BlockMatrix, y: &mut [f32]) {
     let [out, n] = matrix.shape();
+    let mut multiply = |first: usize, rows: &[f32]| {
+        let weights = Matrix::new(rows, [rows.len() / n, n], n).transpose();
+        let place = (&mut y[first..], out);
+        let factors = (x.matrix(0..x.count), weights);
+        product(place, Before::Nothing, 1.0, factors, Threads::All);
+    };
+    if let Some(floats) = matrix.floats() {
+        return multiply(0, floats);
+    }
     let mut panel = vec![0.0; PANEL.min(out) * n];
     for first in (0..out).step_by(PANEL) {
         let rows = PANEL.min(out - first);
@@ -189,15 +198,7 @@ fn by_panels(x: &Rows, matrix: &BlockMatrix, y: &mut [f32]) {
             let first = first + 32 * i;
             matrix.dequantize(first..first + piece.len() / n, piece);
         });
-        let weights = Matrix::new(panel, [rows, n], n).transpose();
-        let place = (&mut y[first..], out);
-        product(
-            place,
-            Before::Nothing,
-            1.0,
-            (x.matrix(0..x.count), weights),
-            Threads::All,
-        );
+        multiply(first, panel);
     }
 }
 
@@ -225,6 +226,7 @@ mod tests {
             (TensorType::Q8_0, [700, 96], 0.05),
             (TensorType::Q4_K, [9, 512], 0.1),
             (TensorType::F16, [5, 40], 1e-4),
+            (TensorType::F32, [600, 33], 1e-4),
         ] {
             let weight = blocks(tensor_type, shape);
             for rows in [1, 5, 40] {

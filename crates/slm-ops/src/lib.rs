@@ -2,7 +2,7 @@
 //!
 //! Each file holds one operation: its mathematics with shapes, and the portable version made of burn's primitives,
 //! which is also the oracle of the fused version. Beside it, `fused.rs` has the backward pass and `flex.rs` the loops.
-//! Nothing here knows about models, recipes or files.
+//! `step.rs` has what a step of generation is made of on the processor. Nothing here knows about models, recipes or files.
 
 #![cfg_attr(
     feature = "libtorch",

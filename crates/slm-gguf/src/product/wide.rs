@@ -18,7 +18,7 @@ use q5::{q5_0, q5_1};
 /// Vectors that share what is read of a row.
 const MANY: usize = 4;
 
-/// Bytes that are asked of memory before they are needed: a page, within which a processor looks ahead by itself.
+/// How far ahead of what is read memory is asked, in bytes.
 const AHEAD: usize = 2048;
 
 /// `$tile` of a type: a row with some vectors. `$type` is a module that reads its blocks. A row is read from its beginning to its end,
