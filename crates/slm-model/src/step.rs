@@ -155,11 +155,15 @@ impl<'a> Step<'a> {
         let n = self.config.intermediate_size;
         let bytes = of_gate.matrix.row_bytes() + of_up.matrix.row_bytes();
         let outs = self.inner.each_mut().map(|out| &mut out[..]);
-        team.split(outs, rows_per_task(n, bytes), |first, [gates, ups, y]| {
-            of_gate.multiply(first, vector, gates);
-            of_up.multiply(first, vector, ups);
-            gate(gates, ups, activation, y);
-        });
+        team.split(
+            outs,
+            rows_per_task(n, bytes, team.threads()),
+            |first, [gates, ups, y]| {
+                of_gate.multiply(first, vector, gates);
+                of_up.multiply(first, vector, ups);
+                gate(gates, ups, activation, y);
+            },
+        );
         set(&mut self.vector, &self.inner[2], [&of_down.matrix]);
         products(
             std::slice::from_ref(of_down),
@@ -212,7 +216,7 @@ fn products(linears: &[HostLinear], vector: &Vectors, y: &mut [f32], team: &mut 
     let (mut pieces, mut of) = (Vec::new(), Vec::new());
     let mut from = 0;
     for linear in linears {
-        for rows in linear.tasks() {
+        for rows in linear.tasks(team.threads()) {
             pieces.push(from + rows.start..from + rows.end);
             of.push((linear, rows.start));
         }
@@ -225,23 +229,23 @@ fn products(linears: &[HostLinear], vector: &Vectors, y: &mut [f32], team: &mut 
 }
 
 fn product(matrix: &HostMatrix, vector: &Vectors, y: &mut [f32], team: &mut Team) {
-    let per_task = rows_per_task(y.len(), matrix.row_bytes());
+    let per_task = rows_per_task(y.len(), matrix.row_bytes(), team.threads());
     team.split([y], per_task, |first, [y]| {
         matrix.multiply(first, vector, y)
     });
 }
 
-/// At least an eighth of `n` rows, and as many as are not too long; in fours, as kernels take them.
-pub(crate) fn rows_per_task(n: usize, row_bytes: usize) -> usize {
-    let most = n.div_ceil(8);
+/// As many of `n` rows as are not too long, four tasks for each thread at least; in fours, as kernels take them.
+pub(crate) fn rows_per_task(n: usize, row_bytes: usize, threads: usize) -> usize {
+    let most = n.div_ceil(4 * threads);
     let rows = (TASK_BYTES / row_bytes.max(1)).clamp(1, most.max(1));
     // No more tasks than a team counts.
     rows.max(n >> 15).next_multiple_of(4)
 }
 
 impl HostLinear {
-    fn tasks(&self) -> impl Iterator<Item = Range<usize>> {
-        let per_task = rows_per_task(self.rows, self.matrix.row_bytes());
+    fn tasks(&self, threads: usize) -> impl Iterator<Item = Range<usize>> {
+        let per_task = rows_per_task(self.rows, self.matrix.row_bytes(), threads);
         let n = self.rows;
         (0..n)
             .step_by(per_task)
@@ -327,9 +331,9 @@ mod tests {
 
     #[test]
     fn tasks_cover_all_rows() {
-        assert_eq!(rows_per_task(3, 100), 4);
-        assert_eq!(rows_per_task(576, 612), 72);
-        assert_eq!(rows_per_task(49_152, 2304), 116); // 256 KiB
-        assert!(1_000_000usize.div_ceil(rows_per_task(1_000_000, 1 << 20)) < 1 << 16);
+        assert_eq!(rows_per_task(3, 100, 2), 4);
+        assert_eq!(rows_per_task(576, 612, 2), 72);
+        assert_eq!(rows_per_task(49_152, 2304, 2), 116); // 256 KiB
+        assert!(1_000_000usize.div_ceil(rows_per_task(1_000_000, 1 << 20, 2)) < 1 << 16);
     }
 }

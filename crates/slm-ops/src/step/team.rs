@@ -60,6 +60,11 @@ impl Team<'_> {
         })
     }
 
+    /// How many there are, the caller among them.
+    pub fn threads(&self) -> usize {
+        self.helpers.len() + 1
+    }
+
     /// `work(0)` to `work(n - 1)`, in no order. At most 65,535 tasks.
     pub fn run(&mut self, n: usize, work: &(dyn Fn(usize) + Sync)) {
         if self.helpers.is_empty() || n == 1 {
