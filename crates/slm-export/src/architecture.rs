@@ -117,7 +117,7 @@ pub(crate) fn to_halves(values: &[f32], head_dim: usize, columns: usize) -> Vec<
 }
 
 /// Where a row of HF's order stands in ggml's.
-fn paired_row(row: usize, head_dim: usize) -> usize {
+pub(crate) fn paired_row(row: usize, head_dim: usize) -> usize {
     let (head, channel) = (row / head_dim, row % head_dim);
     let half = head_dim / 2;
     head * head_dim + 2 * (channel % half) + channel / half

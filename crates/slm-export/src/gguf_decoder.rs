@@ -30,39 +30,66 @@ pub fn read_gguf(
     let config = read_config(&reader, path, trained)?;
     let architecture = config.family.gguf;
     let head_dim = config.head_dim;
-    let another = |what: String| ExportError::AnotherModel {
-        path: path.into(),
-        what,
-    };
-    let mut n_read = usize::from(has(&reader, ROPE_FREQS));
+    let mut n_read = n_read_before(&reader);
     let decoder = Decoder::from_tensors(
         config,
         |hf, shape| {
             n_read += 1;
-            let name = tensor_name(hf).ok_or_else(|| another(format!("no name for `{hf}`")))?;
-            let needed: Vec<u64> = shape.iter().map(|&dim| dim as u64).collect();
-            let found = reader.tensor(&name)?.shape();
-            if found != needed {
-                return Err(another(format!(
-                    "`{name}` has the shape {found:?}, needed {needed:?}"
-                )));
-            }
+            let name = tensor_of(&reader, path, hf, shape)?;
             let values = reader.dequantize(&name)?;
             let columns = if shape.len() == 1 { 1 } else { shape[1] };
-            Ok(match is_paired(architecture, hf) {
+            Ok::<_, ExportError>(match is_paired(architecture, hf) {
                 true => to_halves(&values, head_dim, columns),
                 false => values,
             })
         },
         device,
     )?;
-    if n_read == reader.tensors().len() {
-        return Ok(decoder);
+    ensure_all_read(&reader, path, n_read)?;
+    Ok(decoder)
+}
+
+/// The file's name of the tensor that HF calls `hf`, after a look at its shape.
+pub(crate) fn tensor_of(
+    reader: &Reader,
+    path: &Path,
+    hf: &str,
+    shape: &[usize],
+) -> Result<String, ExportError> {
+    let another = |what: String| ExportError::AnotherModel {
+        path: path.into(),
+        what,
+    };
+    let name = tensor_name(hf).ok_or_else(|| another(format!("no name for `{hf}`")))?;
+    let needed: Vec<u64> = shape.iter().map(|&dim| dim as u64).collect();
+    let found = reader.tensor(&name)?.shape();
+    if found != needed {
+        return Err(another(format!(
+            "`{name}` has the shape {found:?}, needed {needed:?}"
+        )));
     }
+    Ok(name)
+}
+
+/// Tensors that are read with the config.
+pub(crate) fn n_read_before(reader: &Reader) -> usize {
+    usize::from(has(reader, ROPE_FREQS))
+}
+
+/// Refuses a file with tensors that nothing read.
+pub(crate) fn ensure_all_read(
+    reader: &Reader,
+    path: &Path,
+    n_read: usize,
+) -> Result<(), ExportError> {
     let held = reader.tensors().len();
-    Err(another(format!(
-        "it holds {held} tensors, its metadata gives {n_read} of them a place"
-    )))
+    if n_read == held {
+        return Ok(());
+    }
+    Err(ExportError::AnotherModel {
+        path: path.into(),
+        what: format!("it holds {held} tensors, its metadata gives {n_read} of them a place"),
+    })
 }
 
 fn has(reader: &Reader, name: &str) -> bool {
@@ -70,7 +97,7 @@ fn has(reader: &Reader, name: &str) -> bool {
 }
 
 /// The config that the file's own metadata and tensors describe.
-fn read_config(
+pub(crate) fn read_config(
     reader: &Reader,
     path: &Path,
     trained: &DecoderConfig,

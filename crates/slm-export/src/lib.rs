@@ -14,6 +14,7 @@
 //! | `gguf_metadata.rs` | what the file says about the model |
 //! | `vocabulary.rs`, `tokenizer_json.rs`, `pre_tokenizer.rs` | what it says about the tokenizer |
 //! | `gguf_decoder.rs`, `gguf_tokenizer.rs` | the file read back into a decoder and a tokenizer |
+//! | `gguf_blocks.rs` | the file opened for inference, with its matrices in their blocks |
 //! | `comparison.rs`, `divergence.rs` | two models on the same prompts |
 //! | `gguf_comparison.rs`, `compressed_comparison.rs`, `rounding.rs` | a rounded file beside the trained model: its weights, its metadata, its answers |
 //! | `probe.rs`, `text_comparison.rs` | held-out rows; two tokenizers and templates on them |
@@ -35,6 +36,7 @@ mod error_correction;
 mod export;
 mod exported;
 mod folders;
+mod gguf_blocks;
 mod gguf_comparison;
 mod gguf_decoder;
 mod gguf_file;
@@ -60,6 +62,7 @@ pub use comparison::{Comparison, LOGIT_LIMIT, MEAN_KL_LIMIT, Trained, Worst};
 pub use error::ExportError;
 pub use export::{Request, export};
 pub use exported::{EXPORT_JSON, Exported, File};
+pub use gguf_blocks::open_gguf;
 pub use gguf_decoder::read_gguf;
 pub use gguf_tokenizer::read_gguf_tokenizer;
 pub use probe::{Probe, ProbePrompt};

@@ -30,6 +30,8 @@
 //! |---|---|
 //! | `tensor_type.rs` | what a tensor's elements are stored as, and how many bytes a block takes |
 //! | `codec.rs`, `codec/` | blocks to f32 and back, bit for bit what ggml computes; one file per type |
+//! | `product.rs`, `product/` | blocks multiplied with vectors, by the processor's instructions for bytes |
+//! | `matrix.rs` | a matrix that stays in its blocks |
 //! | `value.rs`, `value_bytes.rs`, `metadata.rs` | metadata values, their bytes, and the ordered table of them |
 //! | `keys.rs` | the names of the metadata keys, with their types |
 //! | `header.rs`, `tensor_info.rs`, `cursor.rs` | bytes to a checked header |
@@ -52,9 +54,11 @@ mod imatrix_file;
 pub mod keys;
 mod layout;
 mod mapping;
+mod matrix;
 mod metadata;
 mod mixture;
 mod pending_file;
+pub mod product;
 mod reader;
 mod tensor_info;
 mod tensor_role;
@@ -70,6 +74,7 @@ pub use file_type::FileType;
 pub use header::Header;
 pub use imatrix::{ColumnSums, ImportanceMatrix};
 pub use layout::TensorSpec;
+pub use matrix::BlockMatrix;
 pub use metadata::Metadata;
 pub use mixture::Mixture;
 pub use reader::Reader;

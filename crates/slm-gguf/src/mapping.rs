@@ -1,4 +1,4 @@
-//! A file in memory, without reading it first. The only unsafe code of this crate.
+//! A file in memory, without reading it first. Beside what products read, the only unsafe code of this crate.
 
 use std::path::Path;
 

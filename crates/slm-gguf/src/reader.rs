@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::header::Header;
-use crate::{GgufError, Metadata, TensorInfo, codec, mapping};
+use crate::{BlockMatrix, GgufError, Metadata, TensorInfo, codec, mapping};
 
 /// An open GGUF file. Its tensors are read from the disk when they are asked for.
 #[derive(Debug)]
 pub struct Reader {
-    file: memmap2::Mmap,
+    file: Arc<memmap2::Mmap>,
     header: Header,
     places: HashMap<String, usize>,
 }
@@ -32,7 +33,7 @@ impl Reader {
             .map(|(place, info)| (info.name().to_string(), place))
             .collect();
         Ok(Self {
-            file,
+            file: Arc::new(file),
             header,
             places,
         })
@@ -74,6 +75,19 @@ impl Reader {
         let Range { start, end } = self.tensor(name)?.bytes();
         // Checked against the length of the file, so both fit usize.
         Ok(&self.file[start as usize..end as usize])
+    }
+
+    /// A tensor as a matrix of its blocks, which stay in the file: what is not its last dimension is counted as rows.
+    ///
+    /// # Errors
+    /// [`GgufError::UnknownTensor`], and [`GgufError::NoCodec`] where the type cannot be turned into f32.
+    pub fn matrix(&self, name: &str) -> Result<BlockMatrix, GgufError> {
+        let info = self.tensor(name)?;
+        let Range { start, end } = info.bytes();
+        // Checked against the length of the file, so all of them fit usize.
+        let shape = [info.n_rows() as usize, info.row_len() as usize];
+        let bytes = start as usize..end as usize;
+        BlockMatrix::mapped(info.tensor_type(), shape, self.file.clone(), bytes)
     }
 
     /// A whole tensor as f32, row-major in [`TensorInfo::shape`].

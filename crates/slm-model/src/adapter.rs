@@ -380,7 +380,7 @@ fn peft_name(path: &str, part: &str) -> String {
 fn whole(weight: &Param) -> Result<Tensor<2>, ModelError> {
     match &weight.value {
         Weight::Float(weight) => Ok(weight.clone().inner()),
-        Weight::Quantized(_) => Err(ModelError::QuantizedPissa {
+        Weight::Quantized(_) | Weight::Blocks(_) => Err(ModelError::QuantizedPissa {
             name: weight.name.clone(),
         }),
     }

@@ -14,15 +14,15 @@ use crate::{DecoderConfig, KvCache, LayerKind, Param, Pass};
 /// Projections, norms on q and k, and the way back into the stream.
 #[derive(Clone, Debug)]
 pub(crate) struct Attention {
-    qkv: Qkv,
-    o: Linear,
-    q_norm: Option<Norm>,
-    k_norm: Option<Norm>,
+    pub(crate) qkv: Qkv,
+    pub(crate) o: Linear,
+    pub(crate) q_norm: Option<Norm>,
+    pub(crate) k_norm: Option<Norm>,
 }
 
 /// The projections to queries, keys and values.
 #[derive(Clone, Debug)]
-enum Qkv {
+pub(crate) enum Qkv {
     Split(Box<[Linear; 3]>),
     /// Rows of q, then of k, then of v.
     Joined(Box<Linear>),
@@ -54,7 +54,7 @@ impl Qkv {
         }
     }
 
-    fn linears(&self) -> &[Linear] {
+    pub(crate) fn linears(&self) -> &[Linear] {
         match self {
             Self::Split(parts) => &**parts,
             Self::Joined(linear) | Self::ByHead(linear) => std::slice::from_ref(linear),
@@ -227,7 +227,8 @@ impl Attention {
     }
 }
 
-fn scores(config: &DecoderConfig) -> Scores {
+/// How its scores are formed.
+pub(crate) fn scores(config: &DecoderConfig) -> Scores {
     Scores {
         scale: config.attention_scale,
         softcap: config.attention_softcap,

@@ -1,6 +1,7 @@
 //! Keys and values of the tokens that were already read.
 
 use burn::tensor::Tensor;
+use slm_ops::step::HeadCache;
 
 /// Keys and values per layer, with room for those to come.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,11 @@ impl KvCache {
     /// How many tokens each row has seen.
     pub fn seen(&self) -> usize {
         self.layers.first().map_or(0, |held| held.seen)
+    }
+
+    /// The only row's keys and values on the host: layer by layer, head by head.
+    pub(crate) fn heads(&self) -> Vec<Vec<HeadCache>> {
+        self.layers.iter().map(Held::heads).collect()
     }
 
     /// The same one row for `rows` rows that all continue it, with room for `more` tokens.
@@ -67,6 +73,27 @@ impl KvCache {
         append(&mut held.values, values, from);
         let seen = |x: &Tensor<4>| x.clone().narrow(2, 0, held.seen);
         (seen(&held.keys), seen(&held.values))
+    }
+}
+
+impl Held {
+    fn heads(&self) -> Vec<HeadCache> {
+        let [_, heads, _, dim] = self.keys.dims();
+        let values = |x: &Tensor<4>| {
+            let seen = x.clone().narrow(2, 0, self.seen).into_data();
+            seen.try_into_vec::<f32>().unwrap_or_default()
+        };
+        let (keys, values) = (values(&self.keys), values(&self.values));
+        let n = (self.seen * dim).max(1);
+        let each = keys.chunks(n).zip(values.chunks(n)).take(heads);
+        each.map(|(keys, values)| {
+            let mut cache = HeadCache::new(dim);
+            for (key, value) in keys.chunks(dim).zip(values.chunks(dim)) {
+                cache.push(key, value);
+            }
+            cache
+        })
+        .collect()
     }
 }
 

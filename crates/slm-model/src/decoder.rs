@@ -128,6 +128,29 @@ impl Decoder {
         Ok(Self::assemble(config, params, device))
     }
 
+    /// The same of weights in whatever form they are kept: matrices `[out, in]` whatever HF's files hold, vectors `[1, n]`.
+    ///
+    /// # Errors
+    /// Those of `weight`.
+    pub fn from_weights<E>(
+        config: DecoderConfig,
+        mut weight: impl FnMut(&str, &[usize]) -> Result<Weight, E>,
+        device: &Device,
+    ) -> Result<Self, E> {
+        let mut params = HashMap::new();
+        for spec in config.tensors() {
+            let param = Param {
+                value: weight(&spec.name, &spec.shape)?,
+                name: spec.name.clone(),
+                layout: spec.layout,
+                trainable: false,
+                original: None,
+            };
+            params.insert(spec.name, param);
+        }
+        Ok(Self::assemble(config, params, device))
+    }
+
     /// Puts the named tensors in their places; `params` holds every name of `config.tensors()`.
     fn assemble(
         config: DecoderConfig,
@@ -197,13 +220,30 @@ impl Decoder {
         }
     }
 
+    pub(crate) fn embedding(&self) -> &Param {
+        &self.embed
+    }
+
+    pub(crate) fn positions(&self) -> Option<&Param> {
+        self.positions.as_ref()
+    }
+
+    pub(crate) fn norm(&self) -> Option<&Norm> {
+        self.norm.as_ref()
+    }
+
+    /// The head's weight, where that is not the embedding.
+    pub(crate) fn own_head(&self) -> Option<&Param> {
+        self.head.as_ref()
+    }
+
     /// The embeddings of the tokens: `[batch, time, hidden]`.
     pub fn embed(&self, tokens: &Tokens) -> Tensor<3> {
         let [batch, time] = tokens.shape;
         let rows = self
             .embed
-            .tensor()
-            .select(0, tokens.ids.clone().flatten::<1>(0, 1));
+            .value
+            .select(tokens.ids.clone().flatten::<1>(0, 1));
         let rows = match self.config.embedding_scale {
             1.0 => rows,
             scale => rows.mul_scalar(scale),
@@ -213,7 +253,7 @@ impl Decoder {
             Some(learned) => {
                 let places = TensorData::new(tokens.positions.clone(), [batch * time]);
                 let places = Tensor::<1, Int>::from_data(places, &self.device);
-                rows.add(learned.tensor().select(0, places))
+                rows.add(learned.value.select(places))
             }
         };
         rows.reshape([batch, time, self.config.hidden_size])
@@ -264,7 +304,8 @@ impl Decoder {
 
     /// Logits of some states: `[rows, hidden]` to `[rows, vocab]`, f32.
     pub fn logits(&self, states: Tensor<2>) -> Tensor<2> {
-        self.config.head.logits(states, self.head())
+        let head = self.head.as_ref().unwrap_or(&self.embed);
+        self.config.head.logits_of(states, &head.value)
     }
 
     /// Every base weight under its HF name, in the order of a forward pass; a tied head appears once.
@@ -366,7 +407,7 @@ impl Decoder {
         let mut params = self.params().into_iter();
         params.find_map(|p| match &p.value {
             Weight::Quantized(codes) => Some(codes.scheme()),
-            Weight::Float(_) => None,
+            Weight::Float(_) | Weight::Blocks(_) => None,
         })
     }
 

@@ -3,6 +3,10 @@
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 
+use slm_ops::step::{Team, argmax};
+
+use crate::host::HostDecoder;
+use crate::step::Step;
 use crate::{Decoder, KvCache, Tokens, device, random};
 
 /// How tokens are chosen, and when to stop.
@@ -37,9 +41,30 @@ pub fn generate(
     on_token: &mut dyn FnMut(usize, u32) -> bool,
 ) -> Vec<Generated> {
     let decoder = decoder.inference();
-    let mut rows = Rows::new(prompts, sampling.seed);
-    let mut cache = KvCache::new();
-    let mut logits = rows.read_whole(&decoder, &mut cache);
+    let rows = Rows::new(prompts, sampling.seed);
+    // One row on the processor goes on in steps of its own.
+    let host = (prompts.len() == 1).then(|| HostDecoder::of(&decoder));
+    match host.flatten() {
+        Some(host) => Team::of_all(|team| {
+            let reader = Reader::Host(&host, team, None);
+            go_on(&decoder, rows, reader, sampling, on_token)
+        }),
+        None => {
+            let reader = Reader::Tensors(KvCache::new());
+            go_on(&decoder, rows, reader, sampling, on_token)
+        }
+    }
+}
+
+/// Reads prompts, and token after token.
+fn go_on<'a>(
+    decoder: &'a Decoder,
+    mut rows: Rows,
+    mut reader: Reader<'a, '_>,
+    sampling: &Sampling,
+    on_token: &mut dyn FnMut(usize, u32) -> bool,
+) -> Vec<Generated> {
+    let mut logits = reader.read_whole(&rows, decoder);
     for _ in 0..sampling.max_new_tokens {
         let chosen = rows.choose(logits, sampling);
         for (row, id) in chosen.into_iter().enumerate() {
@@ -60,11 +85,8 @@ pub fn generate(
         rows.note_read();
         let longest = rows.longest();
         logits = match decoder.config().keeps_keys(longest - 1, longest) {
-            true => rows.read_last(&decoder, &mut cache),
-            false => {
-                cache = KvCache::new();
-                rows.read_whole(&decoder, &mut cache)
-            }
+            true => reader.read_last(&rows, decoder),
+            false => reader.read_whole(&rows, decoder),
         };
     }
     rows.answers
@@ -72,6 +94,45 @@ pub fn generate(
         .zip(rows.stopped)
         .map(|(ids, stopped)| Generated { ids, stopped })
         .collect()
+}
+
+/// Logits of the next token of each row.
+enum Logits {
+    /// `[rows, vocab]`
+    Rows(Box<Tensor<2>>),
+    /// Of the only row, on the host.
+    Row(Vec<f32>),
+}
+
+/// Who reads tokens, and what is kept of those that were read.
+enum Reader<'a, 'team> {
+    Tensors(KvCache),
+    /// On the processor, a row by itself; the step begins after the prompt.
+    Host(&'a HostDecoder, &'a mut Team<'team>, Option<Box<Step<'a>>>),
+}
+
+impl<'a> Reader<'a, '_> {
+    /// Reads everything, into an empty cache.
+    fn read_whole(&mut self, rows: &Rows, decoder: &'a Decoder) -> Logits {
+        let mut read = KvCache::new();
+        let logits = rows.read_whole(decoder, &mut read);
+        match self {
+            Self::Tensors(cache) => *cache = read,
+            Self::Host(host, _, step) => {
+                *step = Some(Box::new(Step::after(decoder.config(), host, &read)))
+            }
+        }
+        Logits::Rows(Box::new(logits))
+    }
+
+    /// Reads the token just chosen of each row.
+    fn read_last(&mut self, rows: &Rows, decoder: &'a Decoder) -> Logits {
+        match self {
+            Self::Tensors(cache) => Logits::Rows(Box::new(rows.read_last(decoder, cache))),
+            Self::Host(_, team, Some(step)) => Logits::Row(step.read(rows.last[0] as u32, team)),
+            Self::Host(_, _, None) => self.read_whole(rows, decoder),
+        }
+    }
 }
 
 /// The state of a batch between steps.
@@ -103,7 +164,11 @@ impl Rows {
     }
 
     /// The next token of each row from its logits, `[rows, vocab]`. A GPU looks for the likeliest itself.
-    fn choose(&mut self, logits: Tensor<2>, sampling: &Sampling) -> Vec<u32> {
+    fn choose(&mut self, logits: Logits, sampling: &Sampling) -> Vec<u32> {
+        let logits = match logits {
+            Logits::Rows(logits) => *logits,
+            Logits::Row(logits) => return vec![choose(&logits, sampling, &mut self.draws[0])],
+        };
         if sampling.temperature <= 0.0 && device::is_gpu(&logits.device()) {
             return logits.argmax(1).into_data().iter::<u32>().collect();
         }
@@ -200,17 +265,6 @@ fn choose(logits: &[f32], sampling: &Sampling, draws: &mut ChaCha8Rng) -> u32 {
         draw < 0.0
     });
     chosen.or(weights.last()).map_or(best, |(id, _)| *id) as u32
-}
-
-/// The first of the largest values.
-fn argmax(values: &[f32]) -> usize {
-    let mut best = 0;
-    for (i, value) in values.iter().enumerate() {
-        if value > &values[best] {
-            best = i;
-        }
-    }
-    best
 }
 
 #[cfg(test)]

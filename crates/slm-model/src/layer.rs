@@ -34,13 +34,13 @@ impl Pass {
 /// Attention and feed-forward, each added to the stream, with the norms that the family has around them.
 #[derive(Clone, Debug)]
 pub struct Layer {
-    kind: LayerKind,
-    attention_in_norm: Option<Norm>,
-    attention: Attention,
-    attention_out_norm: Option<Norm>,
-    ff_in_norm: Option<Norm>,
-    ff: FeedForward,
-    ff_out_norm: Option<Norm>,
+    pub(crate) kind: LayerKind,
+    pub(crate) attention_in_norm: Option<Norm>,
+    pub(crate) attention: Attention,
+    pub(crate) attention_out_norm: Option<Norm>,
+    pub(crate) ff_in_norm: Option<Norm>,
+    pub(crate) ff: FeedForward,
+    pub(crate) ff_out_norm: Option<Norm>,
 }
 
 impl Layer {

@@ -10,7 +10,7 @@ use crate::weights::matrix;
 pub struct Param {
     /// HF name, such as `model.layers.0.self_attn.q_proj.weight`; for adapters the name that PEFT's file uses.
     pub name: String,
-    /// `[out, in]`; vectors are `[1, n]`. A linear layer's frozen matrix may be in codes.
+    /// `[out, in]`; vectors are `[1, n]`. A frozen matrix may be in codes or blocks.
     pub value: Weight,
     /// How the files hold it.
     pub layout: Layout,
@@ -122,7 +122,7 @@ impl Param {
         let nothing = Weight::Float(Tensor::empty([0, 0], &device));
         match std::mem::replace(&mut self.value, nothing) {
             Weight::Float(value) => value.inner(),
-            codes @ Weight::Quantized(_) => codes.tensor(),
+            codes @ (Weight::Quantized(_) | Weight::Blocks(_)) => codes.tensor(),
         }
     }
 

@@ -8,7 +8,7 @@ mod flex;
 pub(crate) mod fused;
 #[cfg(feature = "libtorch")]
 mod libtorch;
-mod rows;
+pub(crate) mod rows;
 mod sight;
 
 pub use sight::Sight;

@@ -134,7 +134,7 @@ pub(crate) fn columns_of_few(
 }
 
 vectorised! {
-    fn dots(x: (&[f32], usize), weight: (&[f32], usize), shape: [usize; 2], first: usize, columns: &mut [f32]) {
+    pub(crate) fn dots(x: (&[f32], usize), weight: (&[f32], usize), shape: [usize; 2], first: usize, columns: &mut [f32]) {
         let [rows, n] = shape;
         for (j, column) in columns.chunks_exact_mut(rows).enumerate() {
             let weight = row(weight, first + j, n);

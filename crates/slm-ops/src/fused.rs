@@ -60,7 +60,15 @@ pub(crate) fn is_gpu(device: &Device) -> bool {
 
 /// Whether `x` lies on Flex.
 pub(crate) fn is_flex<const D: usize>(x: &Tensor<D>) -> bool {
-    matches!(x.device().inner().as_dispatch(), DispatchDevice::Flex(_))
+    is_flex_device(&x.device())
+}
+
+/// Whether `device` is Flex.
+pub(crate) fn is_flex_device(device: &Device) -> bool {
+    matches!(
+        device.clone().inner().as_dispatch(),
+        DispatchDevice::Flex(_)
+    )
 }
 
 /// Hands an operation's inputs their gradients: those that want one and were given one.

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "libtorch")]
 pub(crate) mod cuda;
-mod flex;
+pub(crate) mod flex;
 pub(crate) mod fused;
 #[cfg(feature = "libtorch")]
 mod libtorch;

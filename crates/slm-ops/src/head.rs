@@ -7,8 +7,8 @@ pub(crate) mod portable;
 
 use burn::tensor::{DType, Tensor};
 
-use crate::dense_product;
 use crate::vector::{exp, largest_of, sum_of, vectorised};
+use crate::{Weight, dense_product};
 
 /// What a family does to its logits after the product with the head. Families without anything use the default.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,7 +33,27 @@ impl HeadShape {
     ///
     /// The product is in their dtype, everything after it in f32.
     pub fn logits(&self, states: Tensor<2>, head: Tensor<2>) -> Tensor<2> {
-        let mut logits = dense_product::product(states, head).cast(DType::F32);
+        self.finish(dense_product::product(states, head))
+    }
+
+    /// The same with a head as a decoder holds it.
+    pub fn logits_of(&self, states: Tensor<2>, head: &Weight) -> Tensor<2> {
+        self.finish(head.product(states))
+    }
+
+    /// What a row of the product with the head becomes, in place.
+    pub fn finish_row(&self, logits: &mut [f32]) {
+        if self.scale != 1.0 {
+            logits.iter_mut().for_each(|l| *l *= self.scale as f32);
+        }
+        if let Some(cap) = self.softcap {
+            cap_row(logits, cap as f32);
+        }
+    }
+
+    /// Logits of the product with the head.
+    fn finish(&self, product: Tensor<2>) -> Tensor<2> {
+        let mut logits = product.cast(DType::F32);
         if self.scale != 1.0 {
             logits = logits.mul_scalar(self.scale);
         }

@@ -2,7 +2,7 @@
 //!
 //! Each file holds one operation: its mathematics with shapes, and the portable version made of burn's primitives,
 //! which is also the oracle of the fused version. Beside it, `fused.rs` has the backward pass and `flex.rs` the loops.
-//! Nothing here knows about models, recipes or files.
+//! `step.rs` has what a step of generation is made of on the processor. Nothing here knows about models, recipes or files.
 
 #![cfg_attr(
     feature = "libtorch",
@@ -16,6 +16,7 @@ pub mod adamw;
 #[cfg(feature = "libtorch")]
 mod aten;
 pub mod attention;
+pub mod blocks;
 mod carried;
 #[cfg(feature = "libtorch")]
 pub mod cuda;
@@ -40,6 +41,7 @@ pub mod rms_norm;
 pub mod rotary;
 mod rows;
 pub mod self_attention;
+pub mod step;
 pub mod sums;
 #[cfg(feature = "libtorch")]
 mod torch;
@@ -52,6 +54,7 @@ pub use adamw::{AdamW, Weighted, adamw, adamw_each};
 #[cfg(feature = "libtorch")]
 pub use aten::skip_autograd;
 pub use attention::{Scores, Sight, attention};
+pub use blocks::Blocks;
 pub use carried::carried;
 pub use divergence::{Divergence, Rest, Teacher, TopTokens, linear_kl, linear_kl_sums};
 pub use feed_forward::{Linear, feed_forward};

@@ -96,7 +96,7 @@ fn frozen(weight: &Weight) -> Option<Frozen<Dispatch>> {
         Weight::Float(weight) if is_frozen(weight) => {
             Some(Frozen::Float(weight.clone().into_dispatch()))
         }
-        Weight::Float(_) => None,
+        Weight::Float(_) | Weight::Blocks(_) => None,
         Weight::Quantized(weight) => match weight.of_floats() {
             Some(codes) => Some(Frozen::Codes(codes)),
             None => weight.int8_matrix().map(Frozen::Int8),

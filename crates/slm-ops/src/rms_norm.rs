@@ -3,7 +3,7 @@
 mod before;
 #[cfg(feature = "libtorch")]
 mod cuda;
-mod flex;
+pub(crate) mod flex;
 pub(crate) mod fused;
 #[cfg(feature = "libtorch")]
 mod libtorch;
@@ -28,7 +28,7 @@ pub enum RmsWeight {
 
 impl RmsWeight {
     /// What is added to the weight.
-    fn offset(self) -> f64 {
+    pub(crate) fn offset(self) -> f64 {
         f64::from(u8::from(self == Self::ExactPlusOne))
     }
 }

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "libtorch")]
 mod cuda;
-mod flex;
+pub(crate) mod flex;
 pub(crate) mod fused;
 #[cfg(feature = "libtorch")]
 mod libtorch;
@@ -49,6 +49,13 @@ impl RotaryTable {
             cos: table(f32::cos),
             sin: table(f32::sin),
         }
+    }
+
+    /// Cosines and sines of one position, as the tables hold them.
+    pub fn of_position(position: usize, inv_freq: &[f32], scale: f32) -> [Vec<f32>; 2] {
+        let angles = inv_freq.iter().map(|f| position as f32 * f);
+        let table = |f: fn(f32) -> f32| angles.clone().map(|angle| f(angle) * scale).collect();
+        [table(f32::cos), table(f32::sin)]
     }
 
     /// Cosines and sines.

@@ -100,6 +100,13 @@ pub(crate) fn largest_of(x: &[f32]) -> f32 {
     lanes.fold(f32::NEG_INFINITY, |largest, x| larger(*x, largest))
 }
 
+vectorised! {
+    /// [`largest_of`], on its own.
+    pub(crate) fn largest(x: &[f32]) -> f32 {
+        largest_of(x)
+    }
+}
+
 /// `exp`, within 2 units in the last place; 0 below the smallest normal number, and at most 2.4e38.
 ///
 /// Cody and Waite's reduction to |r| ≤ ln 2 / 2, then the polynomial of Cephes' `expf`.

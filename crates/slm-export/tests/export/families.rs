@@ -1,7 +1,10 @@
 //! All files of all families answer as the trained model.
 
 use serde_json::{Value, json};
+use slm_export::{open_gguf, read_gguf};
 use slm_gguf::{Reader, TensorType};
+use slm_model::{Decoder, Tokens};
+use slm_testkit::relative_difference;
 
 use crate::bench::{Bench, TYPES, config, random};
 
@@ -54,6 +57,51 @@ fn every_type_of_every_family_answers_as_the_trained_model() {
             reader.tensor("output.weight").is_ok(),
             changes["tie_word_embeddings"] == false
         );
+    }
+}
+
+/// Logits of all positions of a row.
+fn logits(decoder: &Decoder, ids: &[i32]) -> Vec<f32> {
+    let positions: Vec<i32> = (0..ids.len() as i32).collect();
+    let segments = vec![1; ids.len()];
+    let shape = [1, ids.len()];
+    let tokens = Tokens::new(ids, &positions, &segments, shape, decoder.device());
+    let states = decoder.hidden(&tokens, None, None);
+    let states = states.reshape([ids.len(), decoder.config().hidden_size]);
+    decoder.logits(states).into_data().try_into_vec().unwrap()
+}
+
+/// Blocks that stay as they are give what they stand for: in floats exactly, beside codes of 8 bits within their rounding.
+#[test]
+fn an_opened_file_answers_as_one_that_is_read() {
+    let bench = Bench::new();
+    let ids: Vec<i32> = (0..40).map(|i| (i * 29 + 3) % 300).collect();
+    for (architecture, mut changes) in families() {
+        // Rows of 256: the types of such blocks do not fall back.
+        let wider =
+            json!({"hidden_size": 256, "intermediate_size": 512, "initializer_range": 0.05});
+        let map = changes.as_object_mut().unwrap();
+        map.extend(wider.as_object().unwrap().clone());
+        map.remove("head_dim");
+        let decoder = random(config(300, changes), 3);
+        bench.export(&decoder, &TYPES).0.unwrap();
+        for kind in TYPES {
+            let path = bench.out().join(format!("tiny-{}.gguf", kind.name()));
+            let what = format!("{architecture} {}", kind.name());
+            let read = read_gguf(&path, decoder.config(), decoder.device()).unwrap();
+            let opened = open_gguf(&path, decoder.config(), decoder.device()).unwrap();
+            let size = fs_err::metadata(&path).unwrap().len() as usize;
+            assert!(
+                opened.size_bytes() < size,
+                "{what} takes up more than its file"
+            );
+            let (got, want) = (logits(&opened, &ids), logits(&read, &ids));
+            let is_float = ["F32", "F16", "BF16"].contains(&kind.name());
+            // Weights this large multiply what is rounded; rows in a wrong order would give 1.
+            let within = if is_float { 1e-5 } else { 0.15 };
+            let off = relative_difference(&got, &want);
+            assert!(off < within, "{what} is off by {off}");
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::vector::{exp, largest_of, sum, vectorised};
 
 /// Turns scores into weights, 0 where nothing is seen; returns the logarithm of the sum of exponentials.
-pub(super) fn softmax(row: &mut [f32], seen: Range<usize>, cap: Option<f32>) -> f32 {
+pub(crate) fn softmax(row: &mut [f32], seen: Range<usize>, cap: Option<f32>) -> f32 {
     row[..seen.start].fill(0.0);
     row[seen.end..].fill(0.0);
     let row = &mut row[seen];

@@ -17,10 +17,7 @@ impl Passes for Flex {
         let shape = gate.shape();
         let (gate, up) = (Rows::of(gate), Rows::of(up));
         let mut y = vec![0.0; gate.count * gate.n];
-        let work = match activation {
-            Activation::GeluTanh => gelu_tanh_forward,
-            Activation::Silu | Activation::Gelu => silu_forward,
-        };
+        let work = forward_loop(activation);
         by_rows(&mut y, gate.n, |first, y| {
             work(gate.values(), up.values(), gate.n, first, y);
         });
@@ -49,6 +46,17 @@ impl Passes for Flex {
         [tensor(d_gate, shape.clone()), tensor(d_up, shape)]
     }
 }
+
+/// The loop of an activation, which [`Activation::has_loop_for`] says it has.
+pub(crate) fn forward_loop(activation: Activation) -> Loop {
+    match activation {
+        Activation::GeluTanh => gelu_tanh_forward,
+        Activation::Silu | Activation::Gelu => silu_forward,
+    }
+}
+
+/// Of gate and up, the length of their rows, the first row, and the result.
+type Loop = fn((&[f32], usize), (&[f32], usize), usize, usize, &mut [f32]);
 
 /// An activation and its slope.
 #[inline(always)]

@@ -81,7 +81,7 @@ fn weight_gradient(x: &Rows, dy: &Rows, roots: &[f32]) -> Vec<f32> {
 }
 
 vectorised! {
-    fn normalise(x: (&[f32], usize), first: usize, factors: &[f32], eps: f32, y: &mut [f32], roots: &mut [f32]) {
+    pub(crate) fn normalise(x: (&[f32], usize), first: usize, factors: &[f32], eps: f32, y: &mut [f32], roots: &mut [f32]) {
         let n = factors.len();
         for (i, (y, root)) in y.chunks_exact_mut(n).zip(roots).enumerate() {
             let x = row(x, first + i, n);

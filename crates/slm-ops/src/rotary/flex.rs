@@ -32,7 +32,7 @@ impl Passes for Flex {
 }
 
 vectorised! {
-    fn rotate_head(x: &[f32], cos: &[f32], sin: &[f32], sign: f32, y: &mut [f32]) {
+    pub(crate) fn rotate_head(x: &[f32], cos: &[f32], sin: &[f32], sign: f32, y: &mut [f32]) {
         let half = cos.len();
         let ((x1, x2), (y1, y2)) = (x.split_at(half), y.split_at_mut(half));
         let ((x2, rest), (y2, y_rest)) = (x2.split_at(half), y2.split_at_mut(half));
