@@ -63,6 +63,24 @@ pub enum ExportError {
         /// What differs.
         what: String,
     },
+    /// A GGUF file of an architecture that no family here has.
+    #[error("`{}` has the architecture `{found}`, which slm-tune cannot read (it reads {known})", path.display())]
+    UnknownArchitecture {
+        /// The file.
+        path: PathBuf,
+        /// The architecture.
+        found: String,
+        /// Those that are read.
+        known: String,
+    },
+    /// The tensors of a GGUF file are not those that its metadata describes.
+    #[error("`{}` is not whole: {what}", path.display())]
+    OddTensors {
+        /// The file.
+        path: PathBuf,
+        /// What is odd.
+        what: String,
+    },
     /// Written files answer differently from the model that was trained; they were removed again.
     #[error("{}", mismatch(failed))]
     Mismatch {
@@ -96,6 +114,10 @@ impl ExportError {
             }
             Self::Probe { .. } => {
                 Some("the run's data may have been prepared for another base".into())
+            }
+            Self::UnknownArchitecture { .. } => None,
+            Self::OddTensors { .. } => {
+                Some("the file may have been cut, or be of a newer llama.cpp".into())
             }
             Self::AnotherModel { .. } => {
                 Some("this is a fault of slm-tune: please report it".into())

@@ -12,10 +12,11 @@ use slm_run::{AtomicDir, AtomicFile, Emit, Event, RunError, sha256_file, write_f
 use slm_text::ChatTokenizer;
 
 use crate::folders::{self, Folder};
+use crate::gguf_comparison::read_same;
 use crate::gguf_file::GgufFile;
 use crate::gguf_metadata::model_metadata;
 use crate::vocabulary::set_vocabulary;
-use crate::{Comparison, ExportError, Trained, read_gguf};
+use crate::{Comparison, ExportError, Trained};
 
 /// The list of what was exported, written last.
 pub const EXPORT_JSON: &str = "export.json";
@@ -170,7 +171,7 @@ impl Walk<'_> {
             Some(trained.compare_gguf(file.path(), &file_name, weights.name())?)
         } else {
             let merged = trained.merged();
-            read_gguf(file.path(), merged.config(), merged.device())?;
+            read_same(file.path(), merged)?;
             None
         };
         if self.judge(comparison) {

@@ -9,6 +9,7 @@ use std::path::Path;
 use slm_gguf::Reader;
 use slm_model::{Decoder, Param};
 
+use crate::gguf_rope::rotates_alike;
 use crate::rounding::compare_weights;
 use crate::{Comparison, ExportError, Trained, read_gguf};
 
@@ -24,7 +25,7 @@ impl Trained {
         weights: &str,
     ) -> Result<Comparison, ExportError> {
         let merged = self.merged();
-        let exported = read_gguf(path, merged.config(), merged.device())?;
+        let exported = read_same(path, merged)?;
         let reader = Reader::open(path)?;
         let rounding = compare_weights(&reader, &exported, merged, &self.decoder().base());
         let rounding = rounding.map_err(|what| ExportError::AnotherModel {
@@ -46,6 +47,39 @@ impl Trained {
         comparison.ok = comparison.ok && comparison.faults.is_empty();
         Ok(comparison)
     }
+}
+
+/// Reads the file at `path`, which has to describe the model that was trained.
+///
+/// # Errors
+/// Those of [`read_gguf`], and [`ExportError::AnotherModel`] where dimensions or rotary factors differ.
+pub(crate) fn read_same(path: &Path, trained: &Decoder) -> Result<Decoder, ExportError> {
+    let found = read_gguf(path, trained.device())?;
+    let another = |what: String| {
+        Err(ExportError::AnotherModel {
+            path: path.into(),
+            what,
+        })
+    };
+    let of = |decoder: &Decoder| {
+        let config = decoder.config();
+        (
+            config.vocab_size,
+            config.hidden_size,
+            config.num_hidden_layers,
+        )
+    };
+    if of(&found) != of(trained) {
+        return another(format!(
+            "vocabulary, width and layers are {:?}, needed {:?}",
+            of(&found),
+            of(trained)
+        ));
+    }
+    if !rotates_alike(found.config(), trained.config()) {
+        return another("its layers rotate by other factors than those it was trained with".into());
+    }
+    Ok(found)
 }
 
 /// The model that `merged` is, with the weights of `exported`. Both have the same tensors.

@@ -8,10 +8,11 @@
 //! | `export.rs` | the walk: which files, in which order, and `export.json` |
 //! | `folders.rs` | `adapter/` (PEFT) and `merged/` (Hugging Face) |
 //! | `gguf_file.rs`, `blocks.rs` | a GGUF file: its tensors, their types, their order; their bytes, on all threads |
-//! | `architecture.rs` | llama.cpp's names for the tensors, and its order of query and key rows |
-//! | `gguf_metadata.rs` | what the file says about the model |
+//! | `architecture.rs`, `ggml_rows.rs` | llama.cpp's names for the tensors, and its order of their rows |
+//! | `gguf_limits.rs` | what llama.cpp computes in each architecture; all else is refused |
+//! | `gguf_metadata.rs`, `gguf_rope.rs` | what the file says about the model, and about its rotary encoding |
 //! | `vocabulary.rs`, `tokenizer_json.rs`, `pre_tokenizer.rs` | what it says about the tokenizer |
-//! | `gguf_decoder.rs` | the file read back into a decoder |
+//! | `gguf_config.rs`, `gguf_decoder.rs` | the file read back into a config and a decoder |
 //! | `comparison.rs`, `divergence.rs` | two models on the same prompts |
 //! | `gguf_comparison.rs`, `rounding.rs` | a GGUF file beside the trained model: its weights, its metadata, its answers |
 
@@ -22,10 +23,14 @@ mod divergence;
 mod error;
 mod export;
 mod folders;
+mod ggml_rows;
 mod gguf_comparison;
+mod gguf_config;
 mod gguf_decoder;
 mod gguf_file;
+mod gguf_limits;
 mod gguf_metadata;
+mod gguf_rope;
 mod pre_tokenizer;
 mod rounding;
 mod tokenizer_json;
@@ -34,5 +39,6 @@ mod vocabulary;
 pub use comparison::{Comparison, LOGIT_LIMIT, MEAN_KL_LIMIT, Trained};
 pub use error::ExportError;
 pub use export::{EXPORT_JSON, Exported, File, Request, export};
+pub use gguf_config::gguf_config;
 pub use gguf_decoder::read_gguf;
 pub use rounding::Rounding;

@@ -8,6 +8,7 @@ use slm_gguf::{Reader, TensorType};
 use slm_model::{Decoder, Param};
 
 use crate::architecture::tensor_name;
+use crate::ggml_rows::{PLUS_ONE_LOSS, Rows};
 
 /// What a weight may be off in any case: half of F16's smallest step, which the scales of blocks are in, times the levels
 /// of the finest block.
@@ -114,12 +115,12 @@ impl Sums {
     }
 
     /// RMS of the error, in what the type allows; NaN counts as infinite.
-    fn part_of_limit(self, tensor_type: TensorType) -> f64 {
+    fn part_of_limit(self, tensor_type: TensorType, rows: Rows) -> f64 {
         let rms = |sum: f64| (sum / self.n).sqrt();
-        let floor = if tensor_type == TensorType::F32 {
-            0.0
-        } else {
-            SMALLEST
+        let floor = match (tensor_type, rows) {
+            (TensorType::F32, Rows::PlusOne) => PLUS_ONE_LOSS,
+            (TensorType::F32, _) => 0.0,
+            _ => SMALLEST,
         };
         if self.error == 0.0 {
             return 0.0;
@@ -139,6 +140,7 @@ pub(crate) fn compare_weights(
     merged: &Decoder,
     base: &Decoder,
 ) -> Result<Rounding, String> {
+    let architecture = merged.config().family.gguf;
     let (stored, merged) = (stored.params(), merged.params());
     if let Some(missing) = missing(&merged, &stored) {
         return Err(format!("it has no `{missing}`"));
@@ -150,7 +152,8 @@ pub(crate) fn compare_weights(
     let (mut worst, mut worst_part) = (None, -1.0);
     let mut all = Vec::new();
     for param in merged {
-        let name = tensor_name(&param.name).unwrap_or_default();
+        let name = tensor_name(architecture, &param.name).unwrap_or_default();
+        let rows = Rows::of(architecture, &param.name);
         let info = reader.tensor(&name).map_err(|error| error.to_string())?;
         let weight = param.file_values();
         let of = |params: &[&Param]| find(params, &param.name).map(Param::file_values);
@@ -162,7 +165,7 @@ pub(crate) fn compare_weights(
             return Err(format!("`{name}` has {found} values, needed {needed}"));
         }
         let sums = Sums::of(&stored, &weight, &base);
-        let part = sums.part_of_limit(info.tensor_type());
+        let part = sums.part_of_limit(info.tensor_type(), rows);
         if part > worst_part {
             (worst, worst_part) = (Some((name, info.tensor_type(), sums)), part);
         }

@@ -1,7 +1,7 @@
 //! Models that others made, from `../shared`.
 
 use serde_json::{Value, json};
-use slm_export::{ExportError, Exported, Request, export};
+use slm_export::{ExportError, Exported, Request, export, read_gguf};
 use slm_gguf::{Array, Metadata, Reader};
 use slm_model::{Decoder, device};
 use slm_recipe::{Dtype, ExportSection};
@@ -35,6 +35,25 @@ fn fixtures_answer_as_the_trained_model() {
             assert!(comparison.ok, "{name}: {comparison:?}");
         }
     }
+}
+
+/// A file that llama.cpp's converter wrote, years ago: no rotary base, no number of tokens.
+#[test]
+fn a_file_of_llama_cpp_is_read_from_itself_alone() {
+    let Some(dir) = shared("models/llama2_tiny_random_gguf", 1) else {
+        return;
+    };
+    let path = dir.join("llama-2-tiny-random.gguf");
+    let device = device::open("cpu").unwrap();
+    let decoder = read_gguf(&path, &device).unwrap();
+    let config = decoder.config();
+    assert_eq!(config.family.model_type, "llama");
+    assert_eq!(
+        (config.vocab_size, config.hidden_size, config.head_dim),
+        (32_000, 8, 4)
+    );
+    assert_eq!((config.ropes[0].theta, config.ropes[0].dim), (10_000.0, 4));
+    assert!(!config.tie_word_embeddings);
 }
 
 /// The fixtures have 256 tokens and no tokenizer: a vocabulary of single characters.
