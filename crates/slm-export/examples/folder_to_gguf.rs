@@ -2,7 +2,8 @@
 //!
 //!     cargo run --release -p slm-export --example folder_to_gguf -- MODEL OUT [ADAPTER]
 //!
-//! MODEL is a folder of Hugging Face's with a tokenizer, ADAPTER one of PEFT's. OUT gets `model-F32.gguf`.
+//! MODEL is a folder of Hugging Face's with a tokenizer, ADAPTER one of PEFT's. OUT gets `model-F32.gguf`,
+//! with the adapter in it where there is one, and the adapter alone as `model-lora-F32.gguf`.
 //! tests/peers/llama_answers.py compares what llama.cpp answers with what Hugging Face's model does.
 
 #![expect(clippy::print_stderr, reason = "an example tells what it does")]
@@ -42,6 +43,7 @@ fn write() -> Result<(), Box<dyn Error>> {
     let section = ExportSection {
         peft_adapter: false,
         merged: false,
+        gguf_adapter: !adapter.is_empty(),
         gguf: vec![GgufType::F32],
         ..ExportSection::default()
     };

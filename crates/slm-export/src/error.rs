@@ -37,6 +37,12 @@ pub enum ExportError {
         /// What it is.
         what: String,
     },
+    /// The adapter has something that is no pair of matrices.
+    #[error("a GGUF adapter has no place for {what}")]
+    NotInGgufAdapter {
+        /// What it is.
+        what: String,
+    },
     /// A tokenizer that llama.cpp does not run.
     #[error("`tokenizer.json` has {found}, GGUF takes {needed}")]
     Tokenizer {
@@ -112,6 +118,10 @@ impl ExportError {
             Self::NotInGguf { .. } | Self::Tokenizer { .. } => {
                 Some("leave `export.gguf` empty and ship `merged/` instead".into())
             }
+            Self::NotInGgufAdapter { .. } => Some(
+                "set `export.gguf_adapter = false`, and ship `adapter/` or a whole GGUF file instead"
+                    .into(),
+            ),
             Self::Probe { .. } => {
                 Some("the run's data may have been prepared for another base".into())
             }

@@ -12,6 +12,7 @@ use slm_run::{AtomicDir, AtomicFile, Emit, Event, RunError, sha256_file, write_f
 use slm_text::ChatTokenizer;
 
 use crate::folders::{self, Folder};
+use crate::gguf_adapter::{read_gguf_adapter, write_gguf_adapter};
 use crate::gguf_comparison::read_same;
 use crate::gguf_file::GgufFile;
 use crate::gguf_metadata::model_metadata;
@@ -98,6 +99,9 @@ pub fn export(request: &Request<'_>, emit: Emit<'_>) -> Result<Exported, ExportE
         emit,
     };
     walk.folders()?;
+    if request.section.gguf_adapter && !request.decoder.lora_params().is_empty() {
+        walk.gguf_adapter()?;
+    }
     walk.merge();
     for &weights in &request.section.gguf {
         walk.gguf(weights)?;
@@ -158,6 +162,30 @@ impl Walk<'_> {
             self.comparisons
                 .push(self.trained.compare("merged weights", "F32", merged));
         }
+    }
+
+    /// The adapter alone, for a runtime that has the base already.
+    fn gguf_adapter(&mut self) -> Result<(), ExportError> {
+        let Request {
+            name,
+            out,
+            base_model,
+            ..
+        } = *self.request;
+        let file_name = format!("{name}-lora-F32.gguf");
+        let path = out.join(&file_name);
+        let file = AtomicFile::new(&path)?;
+        let trained = &self.trained;
+        write_gguf_adapter(trained.decoder(), name, base_model, file.path())?;
+        let reloaded = read_gguf_adapter(file.path(), &trained.decoder().base())?;
+        let is_measurable = trained.n_tokens() > 0;
+        let comparison = is_measurable.then(|| trained.compare(&file_name, "F32", &reloaded));
+        if self.judge(comparison) {
+            file.commit()?;
+            let size_bytes = self.list(&file_name)?;
+            (self.emit)(Event::Wrote { path, size_bytes });
+        }
+        Ok(())
     }
 
     fn gguf(&mut self, weights: GgufType) -> Result<(), ExportError> {

@@ -34,7 +34,7 @@ pub(crate) fn model_metadata(
 }
 
 /// Where the model comes from: its name, and its address where it is a hub's. A path on this machine stays here.
-fn set_base_model(metadata: &mut Metadata, base_model: &str) {
+pub(crate) fn set_base_model(metadata: &mut Metadata, base_model: &str) {
     use keys::general;
     let trimmed = base_model.trim_end_matches(['/', '\\']);
     let name = trimmed.rsplit(['/', '\\']).next().unwrap_or_default();

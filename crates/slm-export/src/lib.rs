@@ -13,6 +13,7 @@
 //! | `gguf_metadata.rs`, `gguf_rope.rs` | what the file says about the model, and about its rotary encoding |
 //! | `vocabulary.rs`, `tokenizer_json.rs`, `pre_tokenizer.rs` | what it says about the tokenizer |
 //! | `gguf_config.rs`, `gguf_decoder.rs` | the file read back into a config and a decoder |
+//! | `gguf_adapter.rs` | the adapter alone as a GGUF file, and back |
 //! | `comparison.rs`, `divergence.rs` | two models on the same prompts |
 //! | `gguf_comparison.rs`, `rounding.rs` | a GGUF file beside the trained model: its weights, its metadata, its answers |
 
@@ -24,6 +25,7 @@ mod error;
 mod export;
 mod folders;
 mod ggml_rows;
+mod gguf_adapter;
 mod gguf_comparison;
 mod gguf_config;
 mod gguf_decoder;
@@ -39,6 +41,7 @@ mod vocabulary;
 pub use comparison::{Comparison, LOGIT_LIMIT, MEAN_KL_LIMIT, Trained};
 pub use error::ExportError;
 pub use export::{EXPORT_JSON, Exported, File, Request, export};
+pub use gguf_adapter::read_gguf_adapter;
 pub use gguf_config::gguf_config;
 pub use gguf_decoder::read_gguf;
 pub use rounding::Rounding;

@@ -117,6 +117,12 @@ impl Combinations<'_> {
                 "`export.peft_adapter` needs an adapter, and `train.method = \"full\"` makes none";
             self.conflict(&["export.peft_adapter", "train.method"], reason);
         }
+        if export.gguf_adapter && self.recipe.train.method == Method::Full {
+            let reason =
+                "`export.gguf_adapter` needs an adapter, and `train.method = \"full\"` makes none";
+            self.conflict(&["export.gguf_adapter", "train.method"], reason);
+        }
+        let export = &self.recipe.export;
         let mut seen = BTreeSet::new();
         if let Some(twice) = export.gguf.iter().find(|kind| !seen.insert(kind.name())) {
             self.conflict(

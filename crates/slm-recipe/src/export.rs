@@ -11,6 +11,8 @@ pub struct ExportSection {
     pub peft_adapter: bool,
     /// The whole model in Hugging Face's format.
     pub merged: bool,
+    /// The adapter alone as a GGUF file, to be loaded beside the base's; `train.method = "lora"` only.
+    pub gguf_adapter: bool,
     /// One GGUF file for each of these types.
     pub gguf: Vec<GgufType>,
     /// How far the files may be from the trained model.
@@ -22,6 +24,7 @@ impl Default for ExportSection {
         Self {
             peft_adapter: true,
             merged: true,
+            gguf_adapter: false,
             gguf: Vec::new(),
             parity: ParitySection::default(),
         }

@@ -382,6 +382,10 @@ fn contradictions() {
             "r.toml:7:1 `export.peft_adapter` needs an adapter, and `train.method = \"full\"` makes none",
         ),
         (
+            "[train]\nmethod = \"full\"\n[export]\ngguf_adapter = true",
+            "r.toml:7:1 `export.gguf_adapter` needs an adapter, and `train.method = \"full\"` makes none",
+        ),
+        (
             "[export]\ngguf = [\"F16\", \"F16\"]",
             "r.toml:5:1 `export.gguf` has `F16` twice",
         ),

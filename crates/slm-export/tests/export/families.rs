@@ -5,7 +5,7 @@ use slm_gguf::{Reader, TensorType};
 
 use crate::bench::{Bench, TYPES, config, random};
 
-fn families() -> Vec<(&'static str, Value)> {
+pub(crate) fn families() -> Vec<(&'static str, Value)> {
     let mut all = llamas();
     all.extend(gemmas());
     all.extend(others());

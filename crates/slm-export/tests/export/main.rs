@@ -3,12 +3,14 @@
 //! | module | what |
 //! |---|---|
 //! | `families` | all files of all families answer as the trained model |
+//! | `adapters` | the adapter alone as a GGUF file |
 //! | `folders` | which files there are, and what is in them |
 //! | `refusals` | requests that cannot be met, and what is told |
 //! | `faults` | a file that is wrong in one place is found out |
 //! | `vocabulary` | what a GGUF says about the tokenizer |
 //! | `published` | models that others made, from `../shared` |
 
+mod adapters;
 mod bench;
 mod families;
 mod faults;
