@@ -6,7 +6,7 @@ use burn::tensor::DType;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use slm_gguf::FileType;
-use slm_model::{Decoder, ModelError, Param, save_adapter};
+use slm_model::{Activation, Decoder, ModelError, Param, save_adapter};
 use slm_recipe::{ExportSection, GgufType};
 use slm_run::{AtomicDir, AtomicFile, Emit, Event, RunError, sha256_file, write_file_atomic};
 use slm_text::ChatTokenizer;
@@ -227,6 +227,12 @@ impl Walk<'_> {
         // Both have llama.cpp's names; a test holds them to each other.
         let file_type: FileType = weights.name().parse()?;
         let mut metadata = model_metadata(config, n_params, file_type, name, base_model);
+        if config.activation == Activation::Gelu {
+            let text = format!(
+                "llama.cpp computes GELU by its approximation with tanh: answers to `{file_name}` may differ in the fourth digit"
+            );
+            (self.emit)(Event::Note { text });
+        }
         let file = GgufFile::plan(self.trained.merged(), &metadata, file_type)?;
         let n = file.fallen_back.len();
         if let Some((first, tensor_type)) = file.fallen_back.first() {
