@@ -54,7 +54,15 @@ SHORT = dict(
     config=dict(max_position_embeddings=2048, original_max_position_embeddings=512),
     rope={**FAMILIES["phi3_longrope"].rope, "original_max_position_embeddings": 512},
 )
-CASES = {name: (name, CHANGES.get(name, {})) for name in FAMILIES} | {"phi3_short": ("phi3_longrope", SHORT)}
+# The windows that llama.cpp takes where the file says none; the family itself has others, which the file says.
+BUILT_IN = dict(
+    config=dict(
+        query_pre_attn_scalar=16, num_hidden_layers=7, layer_types=[*["sliding_attention"] * 5, "full_attention", "sliding_attention"]
+    ),
+    old={**FAMILIES["gemma3"].old, "sliding_window_pattern": 6},
+)
+CASES = {name: (name, CHANGES.get(name, {})) for name in FAMILIES}
+CASES |= {"phi3_short": ("phi3_longrope", SHORT), "gemma3_built_in": ("gemma3", BUILT_IN)}
 REFUSED = {
     "mistral": "the sliding window",
     "phi3_partial": "the sliding window",
