@@ -11,7 +11,7 @@ use slm_model::DecoderConfig;
 
 use crate::ExportError;
 use crate::architecture::ARCHITECTURES;
-use crate::gguf_limits::{NO_ROPE_INTERVAL, built_in_windows, scale_scalar};
+use crate::gguf_built_in::{NO_ROPE_INTERVAL, built_in_windows, scale_scalar};
 use crate::gguf_rope::rope_scaling;
 
 /// The config of the model in an open file, from its own metadata and tensors; `path` is named in errors.

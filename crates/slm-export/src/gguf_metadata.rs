@@ -3,7 +3,7 @@
 use slm_gguf::{FileType, Metadata, keys};
 use slm_model::{DecoderConfig, NormKind};
 
-use crate::gguf_limits::built_in_windows;
+use crate::gguf_built_in::built_in_windows;
 use crate::gguf_rope::set_rope;
 
 /// The keys about the model; `name` is the run's, `base_model` a folder or a hub name.

@@ -9,7 +9,7 @@
 //! | `folders.rs` | `adapter/` (PEFT) and `merged/` (Hugging Face) |
 //! | `gguf_file.rs`, `blocks.rs` | a GGUF file: its tensors, their types, their order; their bytes, on all threads |
 //! | `architecture.rs`, `ggml_rows.rs` | llama.cpp's names for the tensors, and its order of their rows |
-//! | `gguf_limits.rs` | what llama.cpp computes in each architecture; all else is refused |
+//! | `gguf_built_in.rs`, `gguf_limits.rs` | what llama.cpp computes in each architecture; all else is refused |
 //! | `gguf_metadata.rs`, `gguf_rope.rs` | what the file says about the model, and about its rotary encoding |
 //! | `vocabulary.rs`, `tokenizer_json.rs`, `pre_tokenizer.rs` | what it says about the tokenizer |
 //! | `gguf_config.rs`, `gguf_decoder.rs` | the file read back into a config and a decoder |
@@ -26,6 +26,7 @@ mod export;
 mod folders;
 mod ggml_rows;
 mod gguf_adapter;
+mod gguf_built_in;
 mod gguf_comparison;
 mod gguf_config;
 mod gguf_decoder;

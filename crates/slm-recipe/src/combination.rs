@@ -66,6 +66,7 @@ pub(crate) fn contradictions(
     it.held_out_rows();
     it.tasks();
     it.export();
+    it.gguf_adapter();
     it.errors
 }
 
@@ -117,18 +118,34 @@ impl Combinations<'_> {
                 "`export.peft_adapter` needs an adapter, and `train.method = \"full\"` makes none";
             self.conflict(&["export.peft_adapter", "train.method"], reason);
         }
-        if export.gguf_adapter && self.recipe.train.method == Method::Full {
-            let reason =
-                "`export.gguf_adapter` needs an adapter, and `train.method = \"full\"` makes none";
-            self.conflict(&["export.gguf_adapter", "train.method"], reason);
-        }
-        let export = &self.recipe.export;
         let mut seen = BTreeSet::new();
         if let Some(twice) = export.gguf.iter().find(|kind| !seen.insert(kind.name())) {
             self.conflict(
                 &["export.gguf"],
                 format!("`export.gguf` has `{}` twice", twice.name()),
             );
+        }
+    }
+
+    /// What llama.cpp has no place for beside a base is told before hours of training.
+    fn gguf_adapter(&mut self) {
+        if !self.recipe.export.gguf_adapter {
+            return;
+        }
+        if self.recipe.train.method == Method::Full {
+            let reason =
+                "`export.gguf_adapter` needs an adapter, and `train.method = \"full\"` makes none";
+            self.conflict(&["export.gguf_adapter", "train.method"], reason);
+            return;
+        }
+        let lora = &self.recipe.lora;
+        let others = [
+            ("lora.use_dora", lora.use_dora),
+            ("lora.modules_to_save", !lora.modules_to_save.is_empty()),
+        ];
+        for (key, _) in others.into_iter().filter(|(_, is_set)| *is_set) {
+            let reason = format!("`export.gguf_adapter` has no place for what `{key}` trains");
+            self.conflict(&["export.gguf_adapter", key], reason);
         }
     }
 }

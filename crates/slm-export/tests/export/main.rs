@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | `families` | all files of all families answer as the trained model |
+//! | `converted` | tensors and keys are those of llama.cpp's own converters |
 //! | `adapters` | the adapter alone as a GGUF file |
 //! | `folders` | which files there are, and what is in them |
 //! | `refusals` | requests that cannot be met, and what is told |
@@ -12,6 +13,7 @@
 
 mod adapters;
 mod bench;
+mod converted;
 mod families;
 mod faults;
 mod folders;

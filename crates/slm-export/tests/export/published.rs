@@ -1,5 +1,7 @@
 //! Models that others made, from `../shared`.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use slm_export::{ExportError, Exported, Request, export, read_gguf};
 use slm_gguf::{Array, Metadata, Reader};
@@ -60,22 +62,7 @@ fn a_file_of_llama_cpp_is_read_from_itself_alone() {
 fn export_with_tiny_vocabulary(bench: &Bench, decoder: &Decoder) -> Result<Exported, ExportError> {
     let dir = bench.dir.path().join("small");
     fs_err::create_dir_all(&dir).unwrap();
-    // The printable half of GPT-2's alphabet, and what follows its other half.
-    let letters = ('!'..='~').chain('\u{100}'..).take(250);
-    let vocab: Value = letters
-        .enumerate()
-        .map(|(id, letter)| (letter.to_string(), json!(id)))
-        .collect::<serde_json::Map<_, _>>()
-        .into();
-    let tokenizer = json!({
-        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "post_processor": null, "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
-            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
-            "vocab": vocab, "merges": []},
-    });
-    fs_err::write(dir.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    write_tokenizer(&dir, 250);
     let section = ExportSection {
         gguf: TYPES.into(),
         ..ExportSection::default()
@@ -92,6 +79,26 @@ fn export_with_tiny_vocabulary(bench: &Bench, decoder: &Decoder) -> Result<Expor
         out: &bench.out(),
     };
     export(&request, &mut |_| {})
+}
+
+/// A tokenizer of `n_tokens` single characters.
+pub(crate) fn write_tokenizer(dir: &Path, n_tokens: usize) {
+    // The printable half of GPT-2's alphabet, and what follows its other half.
+    let letters = ('!'..='~').chain('\u{100}'..).take(n_tokens);
+    let vocab: Value = letters
+        .enumerate()
+        .map(|(id, letter)| (letter.to_string(), json!(id)))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        "post_processor": null, "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+            "vocab": vocab, "merges": []},
+    });
+    fs_err::write(dir.join("tokenizer.json"), tokenizer.to_string()).unwrap();
 }
 
 #[test]
