@@ -30,7 +30,7 @@ from report import Report
 
 LOGITS = 2e-5
 # Against transformers' GELU; and against ggml's, where another last bit may be rounded to another half.
-GELU_LOGITS, TABLE_LOGITS = 1e-3, 3e-4
+GELU_LOGITS, TABLE_LOGITS = 2e-3, 3e-4
 N_IDS = 40
 F32 = 0
 TEXTS = (
@@ -61,7 +61,28 @@ BUILT_IN = dict(
     ),
     old={**FAMILIES["gemma3"].old, "sliding_window_pattern": 6},
 )
+SCALINGS = dict(
+    linear=dict(rope_type="linear", factor=4.0),
+    yarn=dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=16),
+    llama3=FAMILIES["llama_llama3"].rope,
+    longrope={key: value for key, value in FAMILIES["phi3_longrope"].rope.items() if key != "partial_rotary_factor"},
+)
+SCALED = dict(
+    linear=("qwen2", "gemma", "gemma2", "smollm3", "granite", "olmo2", "gpt_neox"),
+    yarn=("mistral", "qwen2", "qwen3", "gemma2", "smollm3", "granite", "olmo2", "gpt_neox"),
+    llama3=("granite", "mistral"),
+    longrope=("granite",),
+)
+
+
+def scaled(name, scaling):
+    """A family with a scaling that is another's."""
+    change = CHANGES.get(name, {})
+    return {**change, "rope": {**FAMILIES[name].rope, **SCALINGS[scaling]}}
+
+
 CASES = {name: (name, CHANGES.get(name, {})) for name in FAMILIES}
+CASES |= {f"{name} {scaling}": (name, scaled(name, scaling)) for scaling, names in SCALED.items() for name in names}
 CASES |= {"phi3_short": ("phi3_longrope", SHORT), "gemma3_built_in": ("gemma3", BUILT_IN)}
 REFUSED = {
     "mistral": "the sliding window",
