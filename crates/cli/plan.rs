@@ -221,6 +221,7 @@ fn artifacts(recipe: &Recipe) -> Vec<String> {
     let adapter = export.peft_adapter && recipe.train.method == Method::Lora;
     let mut names = Vec::new();
     names.extend(adapter.then(|| "adapter".to_owned()));
+    names.extend(export.gguf_adapter.then(|| "GGUF adapter".to_owned()));
     names.extend(export.merged.then(|| "merged model".to_owned()));
     let schemes = export.compressed_tensors.iter();
     names.extend(schemes.map(|scheme| format!("{} for vLLM", scheme.name())));

@@ -50,7 +50,7 @@ def file_of(options, kind, folder):
 
 def compare(options, kind, file):
     sizes = [str(options.prompt), str(options.new)]
-    ours = [options.decode, file, options.shape, *sizes]
+    ours = [options.decode, file, *sizes]
     theirs = [sys.executable, __file__, "--peer", file, *sizes, str(options.threads)]
     pairs = []
     for _ in range(options.pairs):

@@ -25,12 +25,16 @@ def golden_models():
     return {name: GOLDENS / "data" / name / "model" for name in FAMILIES}
 
 
-def with_tokenizer(name, folder):
-    """A family's random model in f32 with the vocabulary of the shipped base, so that it can be trained."""
+def with_tokenizer(name, folder, config=None, **others):
+    """A family's random model in f32 with the vocabulary of the shipped base, so that it can be trained.
+
+    `config` replaces keys of the family's, `others` its other fields.
+    """
     shipped = json.loads((BASE / "config.json").read_text())
     keys = {key: shipped[key] for key in ("vocab_size", "eos_token_id", "pad_token_id")}
     family = FAMILIES[name]
-    models.write(dataclasses.replace(family, config={**family.config, **keys}), folder, torch.float32)
+    family = dataclasses.replace(family, config={**family.config, **(config or {}), **keys}, **others)
+    models.write(family, folder, torch.float32)
     for file in TOKENIZER:
         shutil.copy(BASE / file, folder)
     return folder

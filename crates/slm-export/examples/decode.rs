@@ -1,8 +1,8 @@
 //! Speed of a GGUF file on the processor: a prompt, then tokens one by one.
 //!
-//!     cargo run --release -p slm-export --example decode -- FILE CONFIG_FOLDER PROMPT_TOKENS NEW_TOKENS
+//!     cargo run --release -p slm-export --example decode -- FILE PROMPT_TOKENS NEW_TOKENS
 //!
-//! `CONFIG_FOLDER` holds the `config.json` of the model; `RAYON_NUM_THREADS` says how many threads. Prints a line of JSON;
+//! `RAYON_NUM_THREADS` says how many threads. Prints a line of JSON;
 //! tests/peers/llama_decode.py puts it beside llama.cpp's.
 
 #![expect(clippy::print_stdout, reason = "the figures are to be read")]
@@ -11,17 +11,16 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
-use slm_model::{DecoderConfig, Sampling, device, generate};
+use slm_model::{Sampling, device, generate};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [file, folder, prompt, new] = arguments.as_slice() else {
-        return Err("needs FILE CONFIG_FOLDER PROMPT_TOKENS NEW_TOKENS".into());
+    let [file, prompt, new] = arguments.as_slice() else {
+        return Err("needs FILE PROMPT_TOKENS NEW_TOKENS".into());
     };
     let (prompt, new): (u32, usize) = (prompt.parse()?, new.parse()?);
-    let config = DecoderConfig::read(Path::new(folder))?;
     let device = device::open("cpu")?;
-    let decoder = slm_export::open_gguf(Path::new(file), &config, &device)?;
+    let decoder = slm_export::open_gguf(Path::new(file), &device)?;
     let vocab = decoder.config().vocab_size as u32;
     let ids: Vec<u32> = (0..prompt).map(|i| (i * 7919 + 11) % vocab).collect();
     let sampling = Sampling {

@@ -1,58 +1,79 @@
-//! llama.cpp's names for what a decoder consists of, and its order of query and key rows.
+//! llama.cpp's names for what a decoder consists of.
 //!
 //! Names: `TENSOR_NAMES` in gguf-py's `constants.py`. Which architecture a family becomes: `conversion/` in llama.cpp.
 
-use slm_gguf::keys::architecture;
-use slm_model::{DecoderConfig, RopeScaling};
+use slm_gguf::keys::architecture::{
+    GEMMA, GEMMA2, GEMMA3, GPT2, GPTNEOX, GRANITE, LLAMA, OLMO2, PHI3, QWEN2, QWEN3, SMOLLM3,
+};
+use slm_model::DecoderConfig;
 
 use crate::ExportError;
 
-/// The parts of a layer, from HF's name to llama.cpp's.
-const LAYER_PARTS: [(&str, &str); 11] = [
+/// Each architecture with the `model_type` that a file of it is read as. Mistral's files say `llama`.
+pub(crate) const ARCHITECTURES: [(&str, &str); 12] = [
+    (LLAMA, "llama"),
+    (QWEN2, "qwen2"),
+    (QWEN3, "qwen3"),
+    (GEMMA, "gemma"),
+    (GEMMA2, "gemma2"),
+    (GEMMA3, "gemma3_text"),
+    (PHI3, "phi3"),
+    (SMOLLM3, "smollm3"),
+    (GRANITE, "granite"),
+    (OLMO2, "olmo2"),
+    (GPTNEOX, "gpt_neox"),
+    (GPT2, "gpt2"),
+];
+
+/// What belongs to no layer, from HF's name to llama.cpp's.
+const OUTER_PARTS: [(&str, &str); 9] = [
+    ("model.embed_tokens", "token_embd"),
+    ("model.norm", "output_norm"),
+    ("lm_head", "output"),
+    ("gpt_neox.embed_in", "token_embd"),
+    ("gpt_neox.final_layer_norm", "output_norm"),
+    ("embed_out", "output"),
+    ("transformer.wte", "token_embd"),
+    ("transformer.wpe", "position_embd"),
+    ("transformer.ln_f", "output_norm"),
+];
+
+/// What stands before a layer's number.
+const LAYERS: [&str; 3] = ["model.layers.", "gpt_neox.layers.", "transformer.h."];
+
+/// The norms of a layer where they stand after a half too, or only there.
+const OUT_NORMS: [(&str, &str); 3] = [
+    ("post_attention_layernorm", "post_attention_norm"),
+    ("pre_feedforward_layernorm", "ffn_norm"),
+    ("post_feedforward_layernorm", "post_ffw_norm"),
+];
+
+/// The parts of a layer.
+const LAYER_PARTS: [(&str, &str); 23] = [
     ("input_layernorm", "attn_norm"),
     ("self_attn.q_proj", "attn_q"),
     ("self_attn.k_proj", "attn_k"),
     ("self_attn.v_proj", "attn_v"),
+    ("self_attn.qkv_proj", "attn_qkv"),
     ("self_attn.o_proj", "attn_output"),
     ("self_attn.q_norm", "attn_q_norm"),
     ("self_attn.k_norm", "attn_k_norm"),
     ("post_attention_layernorm", "ffn_norm"),
     ("mlp.gate_proj", "ffn_gate"),
     ("mlp.up_proj", "ffn_up"),
+    ("mlp.gate_up_proj", "ffn_up"),
     ("mlp.down_proj", "ffn_down"),
+    ("attention.query_key_value", "attn_qkv"),
+    ("attention.dense", "attn_output"),
+    ("mlp.dense_h_to_4h", "ffn_up"),
+    ("mlp.dense_4h_to_h", "ffn_down"),
+    ("ln_1", "attn_norm"),
+    ("attn.c_attn", "attn_qkv"),
+    ("attn.c_proj", "attn_output"),
+    ("ln_2", "ffn_norm"),
+    ("mlp.c_fc", "ffn_up"),
+    ("mlp.c_proj", "ffn_down"),
 ];
-
-/// Refuses what the file cannot say, or llama.cpp's architecture has no tensor for.
-///
-/// # Errors
-/// A family whose tensors are not named here; a sliding window; a rope scaling that is neither linear nor llama3; biases in
-/// a Qwen model where Qwen's own have none.
-pub(crate) fn ensure_expressible(config: &DecoderConfig) -> Result<(), ExportError> {
-    let qwen = match config.family.gguf {
-        architecture::LLAMA => false,
-        architecture::QWEN2 | architecture::QWEN3 => true,
-        _ => return Err(not_in_gguf("the tensors", config)),
-    };
-    let scalings = config.ropes.iter().map(|rope| &rope.scaling);
-    let stretched = scalings.into_iter().any(|scaling| {
-        use RopeScaling::{Linear, Llama3, None};
-        !matches!(scaling, None | Linear { .. } | Llama3 { .. })
-    });
-    let extra = if config.layers.iter().any(|layer| layer.windowed) {
-        "the sliding window"
-    } else if stretched {
-        "the rope scaling"
-    } else if config.family.gguf == architecture::QWEN2 && config.o_bias {
-        "a bias on o_proj"
-    } else if config.family.gguf == architecture::QWEN3 && config.qkv_bias {
-        "biases in the attention"
-    } else if qwen && config.mlp_bias {
-        "biases in the feed-forward layers"
-    } else {
-        return Ok(());
-    };
-    Err(not_in_gguf(extra, config))
-}
 
 pub(crate) fn not_in_gguf(what: &str, config: &DecoderConfig) -> ExportError {
     ExportError::NotInGguf {
@@ -60,67 +81,24 @@ pub(crate) fn not_in_gguf(what: &str, config: &DecoderConfig) -> ExportError {
     }
 }
 
-/// llama.cpp's name of a tensor; `None` where it has none.
+/// llama.cpp's name of a tensor, named as by HF, in an architecture; `None` where it has none.
 ///
 /// `model.layers.3.self_attn.q_proj.weight` is `blk.3.attn_q.weight`.
-pub(crate) fn tensor_name(hf: &str) -> Option<String> {
-    let outer = match hf {
-        "model.embed_tokens.weight" => Some("token_embd.weight"),
-        "model.norm.weight" => Some("output_norm.weight"),
-        "lm_head.weight" => Some("output.weight"),
-        _ => None,
+pub(crate) fn tensor_name(architecture: &str, hf: &str) -> Option<String> {
+    let (module, kind) = hf.rsplit_once('.')?;
+    let find = |names: &[(&str, &'static str)], part: &str| {
+        let found = names.iter().find(|(hf, _)| *hf == part);
+        found.map(|(_, name)| *name)
     };
-    if let Some(name) = outer {
-        return Some(name.to_string());
+    if let Some(name) = find(&OUTER_PARTS, module) {
+        return Some(format!("{name}.{kind}"));
     }
-    let (layer, rest) = hf.strip_prefix("model.layers.")?.split_once('.')?;
-    let (part, kind) = rest.rsplit_once('.')?;
-    let (_, name) = LAYER_PARTS.iter().find(|(hf, _)| *hf == part)?;
+    let place = LAYERS.iter().find_map(|begin| module.strip_prefix(begin))?;
+    let (layer, part) = place.split_once('.')?;
+    let has_out_norms = [GEMMA2, GEMMA3, OLMO2].contains(&architecture);
+    let out_norm = find(&OUT_NORMS, part).filter(|_| has_out_norms);
+    let name = out_norm.or_else(|| find(&LAYER_PARTS, part))?;
     Some(format!("blk.{layer}.{name}.{kind}"))
-}
-
-/// Whether llama.cpp wants the rows of this tensor, named as by HF, in pairs.
-///
-/// Its `llama` architecture rotates neighbouring channels of a head, HF rotates the two halves; the Qwen architectures
-/// rotate halves too. Biases are one column of rows.
-pub(crate) fn is_paired(architecture: &str, hf: &str) -> bool {
-    let rows_of_heads = [
-        "q_proj.weight",
-        "q_proj.bias",
-        "k_proj.weight",
-        "k_proj.bias",
-    ];
-    architecture == architecture::LLAMA && rows_of_heads.iter().any(|end| hf.ends_with(end))
-}
-
-/// Rows of heads from HF's order to ggml's: row `j` of the first half and row `j` of the second become neighbours.
-///
-/// `values` is `[n_heads · head_dim, columns]`, row-major.
-pub(crate) fn to_pairs(values: &[f32], head_dim: usize, columns: usize) -> Vec<f32> {
-    let mut paired = vec![0.0; values.len()];
-    for (row, from) in values.chunks_exact(columns).enumerate() {
-        let to = paired_row(row, head_dim) * columns;
-        paired[to..to + columns].copy_from_slice(from);
-    }
-    paired
-}
-
-/// The reverse of [`to_pairs`].
-pub(crate) fn to_halves(values: &[f32], head_dim: usize, columns: usize) -> Vec<f32> {
-    let rows = values.len() / columns;
-    let mut halves = Vec::with_capacity(values.len());
-    for row in 0..rows {
-        let from = paired_row(row, head_dim) * columns;
-        halves.extend_from_slice(&values[from..from + columns]);
-    }
-    halves
-}
-
-/// Where a row of HF's order stands in ggml's.
-pub(crate) fn paired_row(row: usize, head_dim: usize) -> usize {
-    let (head, channel) = (row / head_dim, row % head_dim);
-    let half = head_dim / 2;
-    head * head_dim + 2 * (channel % half) + channel / half
 }
 
 #[cfg(test)]
@@ -130,62 +108,66 @@ mod tests {
     #[test]
     fn names_are_those_of_llama_cpp() {
         let cases = [
-            ("model.embed_tokens.weight", "token_embd.weight"),
-            ("lm_head.weight", "output.weight"),
-            ("model.norm.weight", "output_norm.weight"),
+            (LLAMA, "model.embed_tokens.weight", "token_embd.weight"),
+            (LLAMA, "lm_head.weight", "output.weight"),
+            (LLAMA, "model.norm.weight", "output_norm.weight"),
             (
+                LLAMA,
                 "model.layers.12.self_attn.o_proj.bias",
                 "blk.12.attn_output.bias",
             ),
             (
+                QWEN3,
                 "model.layers.0.self_attn.q_norm.weight",
                 "blk.0.attn_q_norm.weight",
             ),
             (
+                LLAMA,
                 "model.layers.0.post_attention_layernorm.weight",
                 "blk.0.ffn_norm.weight",
             ),
             (
-                "model.layers.3.mlp.down_proj.weight",
-                "blk.3.ffn_down.weight",
+                OLMO2,
+                "model.layers.0.post_attention_layernorm.weight",
+                "blk.0.post_attention_norm.weight",
+            ),
+            (
+                GEMMA2,
+                "model.layers.0.pre_feedforward_layernorm.weight",
+                "blk.0.ffn_norm.weight",
+            ),
+            (
+                PHI3,
+                "model.layers.3.mlp.gate_up_proj.weight",
+                "blk.3.ffn_up.weight",
+            ),
+            (
+                GPTNEOX,
+                "gpt_neox.layers.3.attention.query_key_value.bias",
+                "blk.3.attn_qkv.bias",
+            ),
+            (GPTNEOX, "embed_out.weight", "output.weight"),
+            (GPT2, "transformer.wpe.weight", "position_embd.weight"),
+            (
+                GPT2,
+                "transformer.h.1.mlp.c_proj.weight",
+                "blk.1.ffn_down.weight",
             ),
         ];
-        for (hf, gguf) in cases {
-            assert_eq!(tensor_name(hf).as_deref(), Some(gguf));
+        for (architecture, hf, gguf) in cases {
+            assert_eq!(tensor_name(architecture, hf).as_deref(), Some(gguf));
         }
-        assert_eq!(tensor_name("model.layers.0.self_attn.rotary.weight"), None);
+        for unknown in ["model.layers.0.self_attn.rotary.weight", "norm", ""] {
+            assert_eq!(tensor_name(LLAMA, unknown), None);
+        }
     }
 
     #[test]
-    fn two_heads_of_four_rows_are_paired_one_by_one() {
-        // Rows of two columns; row r is [r, r + 0.5]. The order is that of `LlamaModel.permute` with two heads.
-        let rows: Vec<f32> = (0..8).flat_map(|r| [r as f32, r as f32 + 0.5]).collect();
-        let first: Vec<f32> = to_pairs(&rows, 4, 2).into_iter().step_by(2).collect();
-        assert_eq!(first, [0.0, 2.0, 1.0, 3.0, 4.0, 6.0, 5.0, 7.0]);
-    }
-
-    #[test]
-    fn halves_undo_pairs() {
-        let values: Vec<f32> = (0..3 * 12 * 5).map(|v| v as f32).collect();
-        let paired = to_pairs(&values, 12, 5);
-        assert_ne!(paired, values);
-        assert_eq!(to_halves(&paired, 12, 5), values);
-    }
-
-    #[test]
-    fn only_the_llama_architecture_is_paired() {
-        assert!(is_paired("llama", "model.layers.0.self_attn.k_proj.bias"));
-        assert!(!is_paired(
-            "llama",
-            "model.layers.0.self_attn.v_proj.weight"
-        ));
-        assert!(!is_paired(
-            "llama",
-            "model.layers.0.self_attn.q_norm.weight"
-        ));
-        assert!(!is_paired(
-            "qwen2",
-            "model.layers.0.self_attn.q_proj.weight"
-        ));
+    fn every_family_has_an_architecture_that_is_read() {
+        for (architecture, model_type) in ARCHITECTURES {
+            let family = slm_model::Family::named(model_type).unwrap();
+            assert_eq!(family.gguf, architecture);
+        }
+        assert_eq!(slm_model::Family::named("mistral").unwrap().gguf, LLAMA);
     }
 }

@@ -8,10 +8,12 @@ use slm_recipe::{CompressedScheme, Dtype};
 use slm_text::ChatTokenizer;
 
 use crate::compressed_comparison::scheme_of;
+use crate::gguf_adapter::{is_gguf_adapter, read_gguf_adapter};
+use crate::gguf_comparison::read_same;
 use crate::seal::content_digest;
 use crate::task_parity::AnswerTasks;
 use crate::text_comparison::compare_texts;
-use crate::{Comparison, ExportError, Trained, read_gguf, read_gguf_tokenizer};
+use crate::{Comparison, ExportError, Trained, read_gguf_tokenizer};
 
 /// How much text the worst place is shown with, in tokens.
 const CONTEXT: usize = 12;
@@ -101,8 +103,15 @@ impl<'a> Certifier<'a> {
                 kind: scheme.map_or(Kind::Floats, Kind::Codes),
             });
         }
+        if is_gguf_adapter(path)? {
+            return Ok(Opened {
+                decoder: read_gguf_adapter(path, &self.trained.decoder().base())?,
+                tokenizer: None,
+                kind: Kind::Floats,
+            });
+        }
         Ok(Opened {
-            decoder: read_gguf(path, self.trained.merged().config(), device)?,
+            decoder: read_same(path, self.trained.merged())?,
             tokenizer: Some(read_gguf_tokenizer(path)?.at(self.tokenizer.now())),
             kind: Kind::Gguf(weights_of(path)?),
         })

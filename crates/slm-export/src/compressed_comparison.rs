@@ -10,7 +10,7 @@ use slm_model::{Decoder, DecoderConfig, Param};
 use slm_recipe::CompressedScheme;
 
 use crate::compression::linears;
-use crate::rounding::{Stored, compare_weights};
+use crate::rounding::{SMALLEST, Stored, compare_weights};
 use crate::{Comparison, ExportError, Trained};
 
 /// The largest RMS(stored − weight) / RMS(weight) of a matrix.
@@ -73,6 +73,7 @@ impl Trained {
                 tensor: param.name.clone(),
                 tensor_type: tensor_type.into(),
                 limit,
+                floor: if limit == 0.0 { 0.0 } else { SMALLEST },
             })
         };
         let rounding = compare_weights(stored_as, exported, merged, &self.decoder().base());

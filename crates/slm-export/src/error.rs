@@ -37,6 +37,12 @@ pub enum ExportError {
         /// What it is.
         what: String,
     },
+    /// The adapter has something that is no pair of matrices.
+    #[error("a GGUF adapter has no place for {what}")]
+    NotInGgufAdapter {
+        /// What it is.
+        what: String,
+    },
     /// A tokenizer that llama.cpp does not run.
     #[error("`tokenizer.json` has {found}, GGUF takes {needed}")]
     Tokenizer {
@@ -112,6 +118,24 @@ pub enum ExportError {
         /// What is wrong with it.
         what: String,
     },
+    /// A GGUF file of an architecture that no family here has.
+    #[error("`{}` has the architecture `{found}`, which slm-tune cannot read (it reads {known})", path.display())]
+    UnknownArchitecture {
+        /// The file.
+        path: PathBuf,
+        /// The architecture.
+        found: String,
+        /// Those that are read.
+        known: String,
+    },
+    /// The tensors of a GGUF file are not those that its metadata describes.
+    #[error("`{}` is not whole: {what}", path.display())]
+    OddTensors {
+        /// The file.
+        path: PathBuf,
+        /// What is odd.
+        what: String,
+    },
     /// Written files answer differently from the model that was trained; they have `refused` in their names.
     #[error("{}", mismatch(failed))]
     Mismatch {
@@ -150,6 +174,10 @@ impl ExportError {
                 "leave it out of `export.compressed_tensors`, or take \"W8A16\" or \"FP8\"".into(),
             ),
             Self::NotFinite { .. } => Some("the weights may have diverged in training".into()),
+            Self::NotInGgufAdapter { .. } => Some(
+                "set `export.gguf_adapter = false`, and ship `adapter/` or a whole GGUF file instead"
+                    .into(),
+            ),
             Self::Probe { .. } | Self::Row { .. } => {
                 Some("the run's data may have been prepared for another base".into())
             }
@@ -157,7 +185,10 @@ impl ExportError {
                 Some("convert the model again, from its folder in Hugging Face format".into())
             }
             Self::Certificate { .. } => Some("write it again with `slm-tune export RUN`".into()),
-            Self::Tasks { .. } => None,
+            Self::UnknownArchitecture { .. } | Self::Tasks { .. } => None,
+            Self::OddTensors { .. } => {
+                Some("the file may have been cut, or be of a newer llama.cpp".into())
+            }
             Self::AnotherModel { .. } => {
                 Some("this is a fault of slm-tune: please report it".into())
             }

@@ -5,13 +5,14 @@ mod calibrated;
 use std::path::Path;
 
 use slm_gguf::{FileType, Value};
-use slm_model::Decoder;
+use slm_model::{Activation, Decoder};
 use slm_recipe::{ExportSection, GgufType};
 use slm_run::{AtomicDir, AtomicFile, Emit, Event, RunError};
 use slm_text::ChatTokenizer;
 
 use crate::certifier::Certifier;
 use crate::exported::list;
+use crate::gguf_adapter::write_gguf_adapter;
 use crate::gguf_file::GgufFile;
 use crate::gguf_metadata::model_metadata;
 use crate::precision::in_f32;
@@ -118,6 +119,9 @@ impl Walk<'_, '_> {
             let dir = folders::adapter(self.trained, self.request.base_model, self.at(ADAPTER))?;
             self.keep_folder(dir, ADAPTER)?;
         }
+        if section.gguf_adapter && has_adapter {
+            self.gguf_adapter()?;
+        }
         if section.merged {
             let dir = folders::merged(self.trained, self.request, self.at(MERGED))?;
             self.keep_folder(dir, MERGED)?;
@@ -149,11 +153,26 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// The adapter alone, for a runtime that has the base already.
+    fn gguf_adapter(&mut self) -> Result<(), ExportError> {
+        let Request {
+            name, base_model, ..
+        } = *self.request;
+        let file_name = format!("{name}-lora-F32.gguf");
+        let file = AtomicFile::new(self.at(&file_name))?;
+        write_gguf_adapter(self.trained.decoder(), name, base_model, file.path())?;
+        self.keep_file(file, &file_name)
+    }
+
     fn gguf(&mut self, weights: GgufType) -> Result<(), ExportError> {
         let name = format!("{}-{}.gguf", self.request.name, weights.name());
         let file = AtomicFile::new(self.at(&name))?;
         self.write_gguf(weights, &name, file.path())?;
-        match self.judge(file.path(), &name)? {
+        self.keep_file(file, &name)
+    }
+
+    fn keep_file(&mut self, file: AtomicFile, name: &str) -> Result<(), ExportError> {
+        match self.judge(file.path(), name)? {
             None => file.commit()?,
             Some(refused) => file.under(&refused).commit()?,
         }
@@ -186,6 +205,12 @@ impl Walk<'_, '_> {
         let file_type: FileType = weights.name().parse()?;
         let mut metadata = model_metadata(config, n_params, file_type, name, base_model);
         metadata.insert(CERTIFICATE_KEY, Value::String(BLANK.into()));
+        if config.activation == Activation::Gelu {
+            let text = format!(
+                "llama.cpp computes GELU by its approximation with tanh: answers to `{file_name}` may differ in the fourth digit"
+            );
+            (self.emit)(Event::Note { text });
+        }
         let quantization = &self.quantization;
         if let Some(importance) = quantization
             .importance

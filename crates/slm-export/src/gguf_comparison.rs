@@ -6,11 +6,13 @@
 
 use std::path::Path;
 
-use slm_gguf::Reader;
+use slm_gguf::{Reader, TensorType};
 use slm_model::{Decoder, Param};
 
 use crate::architecture::tensor_name;
-use crate::rounding::{Stored, compare_weights, limit};
+use crate::ggml_rows::{PLUS_ONE_LOSS, Rows};
+use crate::gguf_rope::rotates_alike;
+use crate::rounding::{SMALLEST, Stored, compare_weights, limit};
 use crate::{Comparison, ExportError, Trained, read_gguf};
 
 impl Trained {
@@ -25,7 +27,7 @@ impl Trained {
         weights: &str,
     ) -> Result<Comparison, ExportError> {
         let merged = self.merged();
-        let exported = read_gguf(path, merged.config(), merged.device())?;
+        let exported = read_same(path, merged)?;
         self.compare_read_gguf(path, &exported, file, weights)
     }
 
@@ -39,13 +41,20 @@ impl Trained {
     ) -> Result<Comparison, ExportError> {
         let merged = self.merged();
         let reader = Reader::open(path)?;
+        let architecture = merged.config().family.gguf;
         let stored_as = |param: &Param| {
-            let tensor = tensor_name(&param.name).unwrap_or_default();
+            let tensor = tensor_name(architecture, &param.name).unwrap_or_default();
             let info = reader.tensor(&tensor).map_err(|error| error.to_string())?;
+            let tensor_type = info.tensor_type();
             Ok(Stored {
                 tensor,
-                tensor_type: info.tensor_type().to_string(),
-                limit: limit(info.tensor_type()),
+                tensor_type: tensor_type.to_string(),
+                limit: limit(tensor_type),
+                floor: match (tensor_type, Rows::of(architecture, &param.name)) {
+                    (TensorType::F32, Rows::PlusOne) => PLUS_ONE_LOSS,
+                    (TensorType::F32, _) => 0.0,
+                    _ => SMALLEST,
+                },
             })
         };
         let rounding = compare_weights(stored_as, exported, merged, &self.decoder().base());
@@ -68,6 +77,39 @@ impl Trained {
         comparison.ok = comparison.ok && comparison.faults.is_empty();
         Ok(comparison)
     }
+}
+
+/// Reads the file at `path`, which has to describe the model that was trained.
+///
+/// # Errors
+/// Those of [`read_gguf`], and [`ExportError::AnotherModel`] where dimensions or rotary factors differ.
+pub(crate) fn read_same(path: &Path, trained: &Decoder) -> Result<Decoder, ExportError> {
+    let found = read_gguf(path, trained.device())?;
+    let another = |what: String| {
+        Err(ExportError::AnotherModel {
+            path: path.into(),
+            what,
+        })
+    };
+    let of = |decoder: &Decoder| {
+        let config = decoder.config();
+        (
+            config.vocab_size,
+            config.hidden_size,
+            config.num_hidden_layers,
+        )
+    };
+    if of(&found) != of(trained) {
+        return another(format!(
+            "vocabulary, width and layers are {:?}, needed {:?}",
+            of(&found),
+            of(trained)
+        ));
+    }
+    if !rotates_alike(found.config(), trained.config()) {
+        return another("its layers rotate by other factors than those it was trained with".into());
+    }
+    Ok(found)
 }
 
 /// The model that `merged` is, with the weights of `exported`. Both have the same tensors.

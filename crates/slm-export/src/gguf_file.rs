@@ -6,14 +6,12 @@ use slm_gguf::{FileType, GgufError, Metadata, TensorSpec, TensorType, Writer};
 use slm_model::{Decoder, Param};
 
 use crate::ExportError;
-use crate::architecture::{ensure_expressible, is_paired, tensor_name, to_pairs};
+use crate::architecture::tensor_name;
 use crate::blocks::to_blocks;
-use crate::comparison::values;
-use crate::gguf_metadata::rope_factors;
+use crate::ggml_rows::Rows;
+use crate::gguf_limits::ensure_expressible;
+use crate::gguf_rope::rope_tensors;
 use crate::quantization::Quantization;
-
-/// The factors of a rotary encoding that is stretched unevenly (Llama 3), one for each pair of channels.
-pub(crate) const ROPE_FREQS: &str = "rope_freqs.weight";
 
 /// A tensor that will be written.
 struct Planned<'a> {
@@ -53,18 +51,21 @@ impl<'a> GgufFile<'a> {
         ensure_expressible(config)?;
         let mut tensors = Vec::new();
         // First, where llama.cpp's converter puts it.
-        if let Some(factors) = rope_factors(config)? {
+        for (name, factors) in rope_tensors(config) {
             tensors.push(Planned {
-                spec: TensorSpec::from_shape(ROPE_FREQS, &[factors.len()], TensorType::F32),
+                spec: TensorSpec::from_shape(name, &[factors.len()], TensorType::F32),
                 content: Content::Factors(factors),
             });
         }
         for param in decoder.params() {
-            let name = tensor_name(&param.name).ok_or_else(|| ExportError::NotInGguf {
+            let architecture = config.family.gguf;
+            let name = tensor_name(architecture, &param.name);
+            let name = name.ok_or_else(|| ExportError::NotInGguf {
                 what: format!("`{}`", param.name),
             })?;
+            let shape = Rows::of(architecture, &param.name).shape(&param.file_shape());
             tensors.push(Planned {
-                spec: TensorSpec::from_shape(name, &param.file_shape(), TensorType::F32),
+                spec: TensorSpec::from_shape(name, &shape, TensorType::F32),
                 content: Content::Param(param),
             });
         }
@@ -123,17 +124,8 @@ impl<'a> GgufFile<'a> {
     /// A weight's values in ggml's order of rows.
     fn rows(&self, param: &Param) -> Vec<f32> {
         let config = self.decoder.config();
-        let rows = values(param.tensor());
-        if !is_paired(config.family.gguf, &param.name) {
-            return rows;
-        }
-        // A bias is one column with a row for each channel.
-        let columns = if param.is_vector() {
-            1
-        } else {
-            param.value.dims()[1]
-        };
-        to_pairs(&rows, config.head_dim, columns)
+        let rows = Rows::of(config.family.gguf, &param.name);
+        rows.to_ggml(param.file_values(), &param.file_shape(), config.head_dim)
     }
 }
 

@@ -1,77 +1,10 @@
 //! What a GGUF file says about the model: keys and values as llama.cpp's converter writes them.
 
 use slm_gguf::{FileType, Metadata, keys};
-use slm_model::DecoderConfig;
+use slm_model::{DecoderConfig, NormKind};
 
-use crate::ExportError;
-use crate::architecture::not_in_gguf;
-
-/// Two factors that differ by less than this are one: they are quotients of f32 numbers.
-const FACTOR_TOLERANCE: f32 = 1e-5;
-
-/// How a rotary encoding is stretched, as a file says it.
-#[derive(Debug, PartialEq)]
-enum Stretch {
-    Not,
-    /// All frequencies divided by one factor.
-    Evenly(f32),
-    /// A factor for each pair of channels.
-    Unevenly(Vec<f32>),
-}
-
-/// Reads the stretch off the frequencies themselves, so that the file says what the decoder computes.
-fn stretch(config: &DecoderConfig) -> Stretch {
-    let Some(rope) = config.ropes.first() else {
-        return Stretch::Not;
-    };
-    let in_force = rope.inv_freq(1);
-    let mut factors: Vec<f32> = (in_force.iter().enumerate())
-        .map(|(i, in_force)| {
-            let exponent = (2 * i) as f32 / rope.dim as f32;
-            let plain = 1.0 / (rope.theta as f32).powf(exponent);
-            plain / in_force
-        })
-        .collect();
-    // Quotients such as 3.9999998 are what was divided by.
-    for factor in &mut factors {
-        let whole = factor.round();
-        if same(*factor, whole) {
-            *factor = whole;
-        }
-    }
-    match factors.first() {
-        None => Stretch::Not,
-        Some(&first) if factors.iter().any(|&f| !same(f, first)) => Stretch::Unevenly(factors),
-        Some(&first) if same(first, 1.0) => Stretch::Not,
-        Some(&first) => Stretch::Evenly(first),
-    }
-}
-
-fn same(a: f32, b: f32) -> bool {
-    (a - b).abs() <= FACTOR_TOLERANCE * b.abs()
-}
-
-/// What frequencies are divided by, where that is not one number for all of them.
-///
-/// # Errors
-/// [`ExportError::NotInGguf`] outside the `llama` architecture, the only one in which llama.cpp reads the tensor.
-pub(crate) fn rope_factors(config: &DecoderConfig) -> Result<Option<Vec<f32>>, ExportError> {
-    let Stretch::Unevenly(factors) = stretch(config) else {
-        return Ok(None);
-    };
-    if config.family.gguf != keys::architecture::LLAMA {
-        return Err(not_in_gguf("the rope scaling `llama3`", config));
-    }
-    Ok(Some(factors))
-}
-
-/// Whether `found` are the factors that the decoder divides its frequencies by.
-pub(crate) fn are_rope_factors(config: &DecoderConfig, found: &[f32]) -> bool {
-    let Stretch::Unevenly(factors) = stretch(config) else {
-        return false;
-    };
-    factors.len() == found.len() && factors.iter().zip(found).all(|(&a, &b)| same(b, a))
-}
+use crate::gguf_built_in::built_in_windows;
+use crate::gguf_rope::set_rope;
 
 /// The keys about the model; `name` is the run's, `base_model` a folder or a hub name.
 pub(crate) fn model_metadata(
@@ -90,7 +23,8 @@ pub(crate) fn model_metadata(
     metadata.set(&general::SIZE_LABEL, size_label(n_params));
     set_base_model(&mut metadata, base_model);
     set_dimensions(&mut metadata, config, architecture);
-    set_rope(&mut metadata, config, architecture);
+    set_functions(&mut metadata, config, architecture);
+    set_rope(&mut metadata, config);
     metadata.set(&general::FILE_TYPE, file_type.id());
     metadata.set(
         &general::QUANTIZATION_VERSION,
@@ -100,7 +34,7 @@ pub(crate) fn model_metadata(
 }
 
 /// Where the model comes from: its name, and its address where it is a hub's. A path on this machine stays here.
-fn set_base_model(metadata: &mut Metadata, base_model: &str) {
+pub(crate) fn set_base_model(metadata: &mut Metadata, base_model: &str) {
     use keys::general;
     let trimmed = base_model.trim_end_matches(['/', '\\']);
     let name = trimmed.rsplit(['/', '\\']).next().unwrap_or_default();
@@ -134,10 +68,11 @@ fn set_dimensions(metadata: &mut Metadata, config: &DecoderConfig, architecture:
     for (key, count) in counts {
         metadata.set(&key.of(architecture), count as u32);
     }
-    metadata.set(
-        &llm::LAYER_NORM_RMS_EPSILON.of(architecture),
-        config.norm_eps as f32,
-    );
+    let epsilon = match config.norm {
+        NormKind::Rms(_) => llm::LAYER_NORM_RMS_EPSILON,
+        NormKind::Layer => llm::LAYER_NORM_EPSILON,
+    };
+    metadata.set(&epsilon.of(architecture), config.norm_eps as f32);
     let is_explicit = config.raw.get("head_dim").is_some_and(|dim| !dim.is_null());
     if is_explicit || config.head_dim * config.num_attention_heads != config.hidden_size {
         metadata.set(&llm::KEY_LENGTH.of(architecture), head_dim);
@@ -145,22 +80,49 @@ fn set_dimensions(metadata: &mut Metadata, config: &DecoderConfig, architecture:
     }
 }
 
-/// A stretch for each pair of channels is no key but a tensor, see [`rope_factors`].
-fn set_rope(metadata: &mut Metadata, config: &DecoderConfig, architecture: &str) {
-    use keys::llm;
-    let Some(rope) = config.ropes.first() else {
-        return;
-    };
-    let (dim, theta) = (rope.dim as u32, rope.theta as f32);
-    metadata.set(&llm::ROPE_DIMENSION_COUNT.of(architecture), dim);
-    metadata.set(&llm::ROPE_FREQ_BASE.of(architecture), theta);
-    if let Stretch::Evenly(factor) = stretch(config) {
-        metadata.set(
-            &llm::ROPE_SCALING_TYPE.of(architecture),
-            "linear".to_string(),
-        );
-        metadata.set(&llm::ROPE_SCALING_FACTOR.of(architecture), factor);
+/// What Gemma 2 and 3, Granite and GPT-NeoX have beside the dimensions.
+fn set_functions(metadata: &mut Metadata, config: &DecoderConfig, architecture: &str) {
+    use keys::{architecture as name, llm};
+    if let Some(window) = config.sliding_window.filter(|_| is_windowed(config)) {
+        let windowed: Vec<bool> = config.layers.iter().map(|layer| layer.windowed).collect();
+        metadata.set(&llm::SLIDING_WINDOW.of(architecture), window as u32);
+        if windowed != built_in_windows(architecture, windowed.len()) {
+            metadata.set(&llm::SLIDING_WINDOW_PATTERN.of(architecture), windowed);
+        }
     }
+    let numbers = [
+        (llm::ATTN_LOGIT_SOFTCAPPING, config.attention_softcap),
+        (llm::FINAL_LOGIT_SOFTCAPPING, config.head.softcap),
+    ];
+    for (key, number) in numbers {
+        if let Some(number) = number {
+            metadata.set(&key.of(architecture), number as f32);
+        }
+    }
+    if architecture == name::GRANITE {
+        let scales = [
+            (llm::ATTENTION_SCALE, config.attention_scale),
+            (llm::EMBEDDING_SCALE, config.embedding_scale),
+            (llm::RESIDUAL_SCALE, config.residual_scale),
+            (llm::LOGIT_SCALE, 1.0 / config.head.scale),
+        ];
+        for (key, scale) in scales {
+            metadata.set(&key.of(architecture), scale as f32);
+        }
+    }
+    if architecture == name::GPTNEOX {
+        metadata.set(
+            &llm::USE_PARALLEL_RESIDUAL.of(architecture),
+            config.parallel_residual,
+        );
+    }
+}
+
+/// Whether the architecture has windows. A window of another is as wide as the context, or the model was refused.
+fn is_windowed(config: &DecoderConfig) -> bool {
+    use keys::architecture::{GEMMA2, GEMMA3};
+    let any = config.layers.iter().any(|layer| layer.windowed);
+    config.family.gguf == GEMMA2 || (config.family.gguf == GEMMA3 && any)
 }
 
 /// The size class in two digits or more: `260K`, `3.1M`, `135M` (gguf-py's `size_label`).
@@ -178,14 +140,14 @@ fn size_label(n_params: usize) -> String {
 mod tests {
     use std::path::Path;
 
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
-    fn config(rope_scaling: Value) -> DecoderConfig {
+    fn config() -> DecoderConfig {
         let raw = json!({
             "model_type": "llama", "vocab_size": 8, "hidden_size": 32, "intermediate_size": 12, "num_hidden_layers": 1,
-            "num_attention_heads": 2, "max_position_embeddings": 64, "rope_theta": 10000.0, "rope_scaling": rope_scaling,
+            "num_attention_heads": 2, "max_position_embeddings": 64, "rope_theta": 10000.0,
             "rms_norm_eps": 1e-5, "hidden_act": "silu", "tie_word_embeddings": true,
         });
         DecoderConfig::from_json(raw, Path::new("config.json")).unwrap()
@@ -197,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_keys_are_those_of_llama_cpp() {
-        let metadata = metadata(&config(Value::Null));
+        let metadata = metadata(&config());
         let text: Vec<String> = metadata
             .iter()
             .map(|(key, value)| format!("{key} = {value:?}"))
@@ -228,29 +190,31 @@ mod tests {
     }
 
     #[test]
-    fn an_even_stretch_is_a_key() {
-        let config = config(json!({"rope_type": "linear", "factor": 3.0}));
-        let metadata = metadata(&config);
-        let factor = metadata.value("llama.rope.scaling.factor");
-        assert_eq!(factor, Some(&slm_gguf::Value::F32(3.0)));
-        assert_eq!(rope_factors(&config).unwrap(), None);
-    }
-
-    #[test]
-    fn an_uneven_stretch_is_a_tensor() {
-        // Pair i has the wavelength 2π · 10000^(i/8): 6.3, 19.9, 62.8, 199, ..; 64/4 = 16 and 64/1 = 64 are the bounds.
-        let config = config(json!({
-            "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-            "original_max_position_embeddings": 64,
-        }));
-        let factors = rope_factors(&config).unwrap().unwrap();
-        assert_eq!((factors[0], factors[3], factors[7]), (1.0, 8.0, 8.0));
-        // smooth = (64 / 19.869 - 1) / 3 = 0.74035; 1 / ((1 - smooth) / 8 + smooth) = 1.29401
-        assert!((factors[1] - 1.294_01).abs() < 1e-4, "{factors:?}");
-        assert!(are_rope_factors(&config, &factors));
-        assert!(!are_rope_factors(&config, &[1.0; 8]));
-        let metadata = metadata(&config);
-        assert_eq!(metadata.value("llama.rope.scaling.type"), None);
+    fn a_gemma_says_its_windows_and_caps() {
+        let config = |pattern: [&str; 2]| {
+            let raw = json!({
+                "model_type": "gemma2", "vocab_size": 8, "hidden_size": 32, "intermediate_size": 12, "num_hidden_layers": 2,
+                "num_attention_heads": 2, "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 8,
+                "attn_logit_softcapping": 5.0, "final_logit_softcapping": 3.0,
+                "layer_types": pattern.map(|kind| format!("{kind}_attention")),
+            });
+            DecoderConfig::from_json(raw, Path::new("config.json")).unwrap()
+        };
+        let built_in = metadata(&config(["sliding", "full"]));
+        let f32 = |key: &str| match built_in.value(&format!("gemma2.{key}")) {
+            Some(slm_gguf::Value::F32(value)) => *value,
+            other => panic!("{key}: {other:?}"),
+        };
+        assert_eq!(f32("attn_logit_softcapping"), 5.0);
+        assert_eq!(f32("final_logit_softcapping"), 3.0);
+        let pattern = keys::llm::SLIDING_WINDOW_PATTERN.of("gemma2");
+        assert_eq!(built_in.get(&pattern).unwrap(), None);
+        let other = metadata(&config(["full", "sliding"]));
+        assert_eq!(other.get(&pattern).unwrap(), Some(vec![false, true]));
+        assert_eq!(
+            other.get(&keys::llm::SLIDING_WINDOW.of("gemma2")).unwrap(),
+            Some(8)
+        );
     }
 
     #[test]

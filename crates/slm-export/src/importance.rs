@@ -48,7 +48,7 @@ impl Importance {
         let mut matrix = ImportanceMatrix::new(dataset, chunk_size);
         let mut observation = Observation::new(decoder, &calibration.rows);
         let mut add = |path: &str, x: &Tensor<2>| {
-            let tensor = tensor_name(&format!("{path}.weight"));
+            let tensor = tensor_name(decoder.config().family.gguf, &format!("{path}.weight"));
             let tensor =
                 tensor.ok_or_else(|| not_in_gguf(&format!("`{path}`"), decoder.config()))?;
             let squares = values(x.clone().powi_scalar(2).sum_dim(0));

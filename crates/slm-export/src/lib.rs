@@ -10,11 +10,13 @@
 //! | `gguf_file.rs`, `blocks.rs` | a GGUF file: its tensors, their types, their order; their bytes, on all threads |
 //! | `quantization.rs`, `importance.rs`, `calibration.rs` | the recipe's own types; how much columns matter, on which rows |
 //! | `compression.rs`, `error_correction.rs` | linear layers in codes for vLLM; integers that make up for each other's errors |
-//! | `architecture.rs` | llama.cpp's names for the tensors, and its order of query and key rows |
-//! | `gguf_metadata.rs` | what the file says about the model |
+//! | `architecture.rs`, `ggml_rows.rs` | llama.cpp's names for the tensors, and its order of their rows |
+//! | `gguf_built_in.rs`, `gguf_limits.rs` | what llama.cpp computes in each architecture; all else is refused |
+//! | `gguf_metadata.rs`, `gguf_rope.rs` | what the file says about the model, and about its rotary encoding |
 //! | `vocabulary.rs`, `tokenizer_json.rs`, `pre_tokenizer.rs` | what it says about the tokenizer |
-//! | `gguf_decoder.rs`, `gguf_tokenizer.rs` | the file read back into a decoder and a tokenizer |
+//! | `gguf_config.rs`, `gguf_decoder.rs`, `gguf_tokenizer.rs` | the file read back into a config, a decoder and a tokenizer |
 //! | `gguf_blocks.rs` | the file opened for inference, with its matrices in their blocks |
+//! | `gguf_adapter.rs` | the adapter alone as a GGUF file, and back |
 //! | `comparison.rs`, `divergence.rs` | two models on the same prompts |
 //! | `gguf_comparison.rs`, `compressed_comparison.rs`, `rounding.rs` | a rounded file beside the trained model: its weights, its metadata, its answers |
 //! | `probe.rs`, `text_comparison.rs` | held-out rows; two tokenizers and templates on them |
@@ -36,11 +38,17 @@ mod error_correction;
 mod export;
 mod exported;
 mod folders;
+mod ggml_rows;
+mod gguf_adapter;
 mod gguf_blocks;
+mod gguf_built_in;
 mod gguf_comparison;
+mod gguf_config;
 mod gguf_decoder;
 mod gguf_file;
+mod gguf_limits;
 mod gguf_metadata;
+mod gguf_rope;
 mod gguf_tokenizer;
 mod importance;
 mod pre_tokenizer;
@@ -62,7 +70,9 @@ pub use comparison::{Comparison, LOGIT_LIMIT, MEAN_KL_LIMIT, Trained, Worst};
 pub use error::ExportError;
 pub use export::{Request, export};
 pub use exported::{EXPORT_JSON, Exported, File};
+pub use gguf_adapter::read_gguf_adapter;
 pub use gguf_blocks::open_gguf;
+pub use gguf_config::gguf_config;
 pub use gguf_decoder::read_gguf;
 pub use gguf_tokenizer::read_gguf_tokenizer;
 pub use probe::{Probe, ProbePrompt};

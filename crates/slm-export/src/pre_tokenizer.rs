@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// Llama 3: digits up to three at a time. From Llama 3's `tokenizer.json`.
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// Phi-4-mini: as OpenAI's o200k. From the comment in llama.cpp's `llama-vocab.cpp`.
+const GPT4O: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// Mistral from Nemo on. From the same place.
+const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// What llama.cpp cuts by, one after the other, where no name says better.
 const DEFAULT: [&str; 4] = [
@@ -29,6 +33,8 @@ pub(crate) fn pre_tokenizer(tokenizer_json: &Value) -> Option<&'static str> {
             QWEN2 if !ignores_merges => Some("qwen2"),
             LLAMA3 if ignores_merges => Some("llama-bpe"),
             LLAMA3 => Some("smaug-bpe"),
+            GPT4O if !ignores_merges => Some("gpt-4o"),
+            TEKKEN if ignores_merges => Some("tekken"),
             _ => None,
         },
         _ => None,
@@ -122,6 +128,8 @@ mod tests {
         assert_eq!(pre_tokenizer(&split(QWEN2, false)), Some("qwen2"));
         assert_eq!(pre_tokenizer(&split(LLAMA3, true)), Some("llama-bpe"));
         assert_eq!(pre_tokenizer(&split(LLAMA3, false)), Some("smaug-bpe"));
+        assert_eq!(pre_tokenizer(&split(GPT4O, false)), Some("gpt-4o"));
+        assert_eq!(pre_tokenizer(&split(TEKKEN, true)), Some("tekken"));
         assert_eq!(pre_tokenizer(&split(r"\p{L}+", false)), None);
     }
 

@@ -50,7 +50,7 @@ impl Quantization {
             .params()
             .into_iter()
             .filter_map(|param| {
-                let name = tensor_name(&param.name)?;
+                let name = tensor_name(decoder.config().family.gguf, &param.name)?;
                 let spec = TensorSpec::from_shape(name, &param.file_shape(), TensorType::F32);
                 may_be_quantized(&spec).then_some(spec.name)
             })

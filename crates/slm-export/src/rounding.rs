@@ -9,7 +9,7 @@ use slm_model::{Decoder, Param};
 
 /// What a weight may be off in any case: half of F16's smallest step, which the scales of blocks are in, times the levels
 /// of the finest block.
-const SMALLEST: f64 = 128.0 / (1u64 << 25) as f64;
+pub(crate) const SMALLEST: f64 = 128.0 / (1u64 << 25) as f64;
 
 /// How sure the adapter's share must be: this many standard deviations of rounding fit between 1 and 0 or 2, twice.
 const SHARE_DEVIATIONS: f64 = 6.0;
@@ -112,9 +112,8 @@ impl Sums {
     }
 
     /// RMS of the error, in what the type allows; NaN counts as infinite.
-    fn part_of_limit(self, limit: f64) -> f64 {
+    fn part_of_limit(self, limit: f64, floor: f64) -> f64 {
         let rms = |sum: f64| (sum / self.n).sqrt();
-        let floor = if limit == 0.0 { 0.0 } else { SMALLEST };
         if self.error == 0.0 {
             return 0.0;
         }
@@ -123,11 +122,14 @@ impl Sums {
     }
 }
 
-/// A tensor's name in a file, what it is stored as there, and how far that allows it to be off: RMS(stored − weight) / RMS(weight).
+/// A tensor's name in a file, what it is stored as there, and how far that allows it to be off.
 pub(crate) struct Stored {
     pub(crate) tensor: String,
     pub(crate) tensor_type: String,
+    /// RMS(stored − weight) / RMS(weight).
     pub(crate) limit: f64,
+    /// RMS(stored − weight) that is allowed besides.
+    pub(crate) floor: f64,
 }
 
 /// Compares every tensor of `stored`, which was read from a file, with the one of the same name in `merged`; `stored_as` says
@@ -166,7 +168,7 @@ pub(crate) fn compare_weights(
             ));
         }
         let sums = Sums::of(&stored, &weight, &base);
-        let part = sums.part_of_limit(as_stored.limit);
+        let part = sums.part_of_limit(as_stored.limit, as_stored.floor);
         if part > worst_part {
             (worst, worst_part) = (Some((as_stored, sums)), part);
         }

@@ -33,6 +33,7 @@ pub(crate) fn set_vocabulary(
     let vocabulary = Vocabulary { tokenizer, parts };
     if vocabulary.parts.is_byte_level() {
         let pre = vocabulary.pre_tokenizer(emit);
+        vocabulary.tell_of_normalizer(emit);
         metadata.set(&key::MODEL, "gpt2".to_string());
         metadata.set(&key::PRE, pre.to_string());
         vocabulary.set_tokens(metadata, vocab_size, false);
@@ -104,6 +105,17 @@ impl Vocabulary<'_> {
             emit(Event::Warning { text: text.into() });
             "default"
         })
+    }
+
+    /// llama.cpp takes the bytes of a text as they are.
+    fn tell_of_normalizer(&self, emit: Emit<'_>) {
+        let normalizer = &self.parts.json["normalizer"];
+        if let Some(kind) = normalizer["type"].as_str() {
+            let text = format!(
+                "`tokenizer.json` normalizes text ({kind}), llama.cpp does not: text of another form may become other tokens there"
+            );
+            emit(Event::Note { text });
+        }
     }
 
     fn joined_merges(&self) -> Vec<String> {

@@ -61,6 +61,24 @@ pub mod architecture {
     pub const QWEN2: &str = "qwen2";
     /// Qwen3, dense.
     pub const QWEN3: &str = "qwen3";
+    /// Gemma 1.
+    pub const GEMMA: &str = "gemma";
+    /// Gemma 2.
+    pub const GEMMA2: &str = "gemma2";
+    /// Gemma 3, the text model.
+    pub const GEMMA3: &str = "gemma3";
+    /// Phi-3 and Phi-4-mini.
+    pub const PHI3: &str = "phi3";
+    /// SmolLM3. Query and key rows are permuted.
+    pub const SMOLLM3: &str = "smollm3";
+    /// Granite, dense. Query and key rows are permuted.
+    pub const GRANITE: &str = "granite";
+    /// OLMo 2.
+    pub const OLMO2: &str = "olmo2";
+    /// GPT-NeoX and Pythia.
+    pub const GPTNEOX: &str = "gptneox";
+    /// GPT-2.
+    pub const GPT2: &str = "gpt2";
 }
 
 /// `general.*`: what the file is and where it comes from.
@@ -145,6 +163,21 @@ pub mod llm {
     /// `intermediate_size`.
     pub const FEED_FORWARD_LENGTH: ArchitectureKey<u32> =
         ArchitectureKey::new("feed_forward_length");
+    /// Whether both halves of a layer read the same stream.
+    pub const USE_PARALLEL_RESIDUAL: ArchitectureKey<bool> =
+        ArchitectureKey::new("use_parallel_residual");
+    /// What logits are divided by; Granite's `logits_scaling`.
+    pub const LOGIT_SCALE: ArchitectureKey<f32> = ArchitectureKey::new("logit_scale");
+    /// What embeddings are multiplied by; Granite's `embedding_multiplier`.
+    pub const EMBEDDING_SCALE: ArchitectureKey<f32> = ArchitectureKey::new("embedding_scale");
+    /// What each half is multiplied by; Granite's `residual_multiplier`.
+    pub const RESIDUAL_SCALE: ArchitectureKey<f32> = ArchitectureKey::new("residual_scale");
+    /// The bound of the scores; 50 where missing.
+    pub const ATTN_LOGIT_SOFTCAPPING: ArchitectureKey<f32> =
+        ArchitectureKey::new("attn_logit_softcapping");
+    /// The bound of the logits; 30 where missing from a Gemma 2, none where missing from a Gemma 3.
+    pub const FINAL_LOGIT_SOFTCAPPING: ArchitectureKey<f32> =
+        ArchitectureKey::new("final_logit_softcapping");
     /// How rows were reordered in conversion, where they were.
     pub const TENSOR_DATA_LAYOUT: ArchitectureKey<String> =
         ArchitectureKey::new("tensor_data_layout");
@@ -156,6 +189,11 @@ pub mod llm {
     /// `rms_norm_eps`.
     pub const LAYER_NORM_RMS_EPSILON: ArchitectureKey<f32> =
         ArchitectureKey::new("attention.layer_norm_rms_epsilon");
+    /// `layer_norm_eps` or `layer_norm_epsilon`, of norms by mean and variance.
+    pub const LAYER_NORM_EPSILON: ArchitectureKey<f32> =
+        ArchitectureKey::new("attention.layer_norm_epsilon");
+    /// What scores are multiplied by; Granite's `attention_multiplier`.
+    pub const ATTENTION_SCALE: ArchitectureKey<f32> = ArchitectureKey::new("attention.scale");
     /// Channels of a key head; `head_dim`; `hidden_size / num_attention_heads` where missing.
     pub const KEY_LENGTH: ArchitectureKey<u32> = ArchitectureKey::new("attention.key_length");
     /// Channels of a value head; as [`KEY_LENGTH`].
@@ -163,18 +201,35 @@ pub mod llm {
     /// Keys that a query sees; `sliding_window`.
     pub const SLIDING_WINDOW: ArchitectureKey<u32> =
         ArchitectureKey::new("attention.sliding_window");
+    /// For each layer, whether it sees the window only; where missing, each architecture has its own.
+    pub const SLIDING_WINDOW_PATTERN: ArchitectureKey<Vec<bool>> =
+        ArchitectureKey::new("attention.sliding_window_pattern");
 
     /// Channels of a head that are rotated.
     pub const ROPE_DIMENSION_COUNT: ArchitectureKey<u32> =
         ArchitectureKey::new("rope.dimension_count");
     /// `rope_theta`; 10000 where missing.
     pub const ROPE_FREQ_BASE: ArchitectureKey<f32> = ArchitectureKey::new("rope.freq_base");
-    /// `none`, `linear` or `yarn`. Llama 3's scaling is a tensor instead, `rope_freqs.weight`.
+    /// The base in layers that see a window only; Gemma 3's `rope_local_base_freq`; 10000 where missing.
+    pub const ROPE_FREQ_BASE_SWA: ArchitectureKey<f32> = ArchitectureKey::new("rope.freq_base_swa");
+    /// `none`, `linear`, `yarn` or `longrope`. Llama 3's scaling is a tensor instead, `rope_freqs.weight`.
     pub const ROPE_SCALING_TYPE: ArchitectureKey<String> =
         ArchitectureKey::new("rope.scaling.type");
     /// How far the context was stretched.
     pub const ROPE_SCALING_FACTOR: ArchitectureKey<f32> =
         ArchitectureKey::new("rope.scaling.factor");
+    /// What cosines and sines are multiplied by, beside what yarn multiplies them by anyway; 1 where missing.
+    pub const ROPE_SCALING_ATTN_FACTOR: ArchitectureKey<f32> =
+        ArchitectureKey::new("rope.scaling.attn_factor");
+    /// `attention_factor` of yarn, as llama.cpp's converter writes it; llama.cpp does not read it for these architectures.
+    pub const ROPE_SCALING_YARN_ATTN_FACTOR: ArchitectureKey<f32> =
+        ArchitectureKey::new("rope.scaling.yarn_attn_factor");
+    /// `beta_fast` of yarn, likewise.
+    pub const ROPE_SCALING_YARN_BETA_FAST: ArchitectureKey<f32> =
+        ArchitectureKey::new("rope.scaling.yarn_beta_fast");
+    /// `beta_slow` of yarn, likewise.
+    pub const ROPE_SCALING_YARN_BETA_SLOW: ArchitectureKey<f32> =
+        ArchitectureKey::new("rope.scaling.yarn_beta_slow");
     /// Context length before it was stretched.
     pub const ROPE_SCALING_ORIGINAL_CONTEXT_LENGTH: ArchitectureKey<u32> =
         ArchitectureKey::new("rope.scaling.original_context_length");
@@ -225,6 +280,20 @@ pub mod tokenizer {
     pub const HUGGINGFACE_JSON: Key<String> = Key::new("tokenizer.huggingface.json");
     /// The chat template, in Jinja.
     pub const CHAT_TEMPLATE: Key<String> = Key::new("tokenizer.chat_template");
+}
+
+/// `adapter.*`: what a file that is no model adds to one.
+pub mod adapter {
+    use super::Key;
+
+    /// The value of [`general::TYPE`](super::general::TYPE).
+    pub const GENERAL_TYPE: &str = "adapter";
+    /// How it is added: [`LORA`].
+    pub const TYPE: Key<String> = Key::new("adapter.type");
+    /// The value of [`TYPE`] for a product of two matrices.
+    pub const LORA: &str = "lora";
+    /// The product is multiplied by this, divided by its rank.
+    pub const LORA_ALPHA: Key<f32> = Key::new("adapter.lora.alpha");
 }
 
 /// `imatrix.*`: what an importance matrix was collected on; `LLM_KV_IMATRIX_*` in llama.cpp.

@@ -250,6 +250,15 @@ field_type!(
     }
 );
 field_type!(
+    Vec<bool>,
+    "array of bool",
+    |values| Value::Array(Array::Bool(values)),
+    |value| match value {
+        Value::Array(Array::Bool(values)) => Some(values.clone()),
+        _ => None,
+    }
+);
+field_type!(
     Vec<i32>,
     "array of int32",
     |values| Value::Array(Array::I32(values)),

@@ -476,6 +476,11 @@ impl Decoder {
     }
 
     /// The linear layers of all layers, in the order of a forward pass.
+    pub(crate) fn linears(&self) -> impl Iterator<Item = &Linear> {
+        self.layers.iter().flat_map(Layer::linears)
+    }
+
+    /// The same, to be changed.
     pub(crate) fn linears_mut(&mut self) -> impl Iterator<Item = &mut Linear> {
         self.layers.iter_mut().flat_map(Layer::linears_mut)
     }

@@ -65,6 +65,7 @@ pub(crate) fn contradictions(
     it.held_out_rows();
     it.tasks();
     it.export();
+    it.gguf_adapter();
     it.errors
 }
 

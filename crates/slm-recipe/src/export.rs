@@ -14,6 +14,8 @@ pub struct ExportSection {
     /// Largest file of weights in the folder of the whole model, in GB; larger models have several.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub max_shard_gb: f64,
+    /// The adapter alone as a GGUF file, to be loaded beside the base's; `train.method = "lora"` only.
+    pub gguf_adapter: bool,
     /// One GGUF file for each of these types.
     pub gguf: Vec<GgufType>,
     /// What quantized GGUF files store some tensors as, whatever their type: `REGEX=TYPE`, llama.cpp's `--tensor-type`. The
@@ -36,6 +38,7 @@ impl Default for ExportSection {
             peft_adapter: true,
             merged: true,
             max_shard_gb: 5.0,
+            gguf_adapter: false,
             gguf: Vec::new(),
             tensor_types: Vec::new(),
             imatrix: None,

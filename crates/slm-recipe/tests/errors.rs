@@ -382,6 +382,18 @@ fn contradictions() {
             "r.toml:7:1 `export.peft_adapter` needs an adapter, and `train.method = \"full\"` makes none",
         ),
         (
+            "[train]\nmethod = \"full\"\n[export]\ngguf_adapter = true",
+            "r.toml:7:1 `export.gguf_adapter` needs an adapter, and `train.method = \"full\"` makes none",
+        ),
+        (
+            "[lora]\nuse_dora = true\n[export]\ngguf_adapter = true",
+            "r.toml:7:1 `export.gguf_adapter` has no place for what `lora.use_dora` trains",
+        ),
+        (
+            "[lora]\nmodules_to_save = [\"lm_head\"]\n[export]\ngguf_adapter = true",
+            "r.toml:7:1 `export.gguf_adapter` has no place for what `lora.modules_to_save` trains",
+        ),
+        (
             "[export]\ngguf = [\"F16\", \"F16\"]",
             "r.toml:5:1 `export.gguf` has `F16` twice",
         ),

@@ -221,6 +221,7 @@ fn every_kind_of_recipe_loads_again_as_it_was() {
         },
         export: ExportSection {
             peft_adapter: false,
+            gguf_adapter: false,
             gguf: vec![GgufType::BF16, GgufType::Q8_0],
             tensor_types: vec!["attn_v=Q8_0".into()],
             imatrix: Some("rows".into()),

@@ -39,6 +39,7 @@ pub(crate) struct Bench {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) tokenizer: ChatTokenizer,
     pub(crate) parity: ParitySection,
+    pub(crate) gguf_adapter: bool,
 }
 
 impl Bench {
@@ -57,6 +58,7 @@ impl Bench {
             dir,
             tokenizer,
             parity: ParitySection::default(),
+            gguf_adapter: false,
         }
     }
 
@@ -101,6 +103,7 @@ impl Bench {
         let section = ExportSection {
             gguf: gguf.to_vec(),
             parity: self.parity.clone(),
+            gguf_adapter: self.gguf_adapter,
             ..ExportSection::default()
         };
         self.export_all(decoder, &section, tasks)
@@ -179,8 +182,8 @@ pub(crate) fn random(config: DecoderConfig, seed: u64) -> Decoder {
 }
 
 /// With an adapter that changes something.
-pub(crate) fn with_adapter(mut decoder: Decoder) -> Decoder {
-    let spec = LoraSpec::from(&LoraSection {
+pub(crate) fn with_adapter(decoder: Decoder) -> Decoder {
+    let section = LoraSection {
         r: 4,
         lora_alpha: 8.0,
         lora_dropout: 0.0,
@@ -190,8 +193,13 @@ pub(crate) fn with_adapter(mut decoder: Decoder) -> Decoder {
                 .into(),
         ),
         ..LoraSection::default()
-    });
-    decoder.attach_lora(&spec, 5).unwrap();
+    };
+    with_lora(decoder, &section)
+}
+
+/// With the adapter that a recipe asks for, changed as by training.
+pub(crate) fn with_lora(mut decoder: Decoder, section: &LoraSection) -> Decoder {
+    decoder.attach_lora(&LoraSpec::from(section), 5).unwrap();
     for (n, param) in decoder.trainable_mut().into_iter().enumerate() {
         let dims = param.value.dims();
         let values: Vec<f32> = (0..dims[0] * dims[1])

@@ -8,26 +8,111 @@ use slm_testkit::relative_difference;
 
 use crate::bench::{Bench, TYPES, config, random};
 
-fn families() -> Vec<(&'static str, Value)> {
+pub(crate) fn families() -> Vec<(&'static str, Value)> {
+    let mut all = llamas();
+    all.extend(gemmas());
+    all.extend(others());
+    all
+}
+
+/// What llama.cpp converts like Llama, and Qwen.
+fn llamas() -> Vec<(&'static str, Value)> {
+    let llama3 = json!({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 64});
+    let yarn = json!({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32, "attention_factor": 1.3});
     vec![
         ("llama", json!({})),
         (
             "llama",
             json!({
                 "tie_word_embeddings": false, "head_dim": 24, "num_key_value_heads": 1, "attention_bias": true, "mlp_bias": true,
-                "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-                    "original_max_position_embeddings": 64},
+                "rope_scaling": llama3,
             }),
         ),
         (
             "llama",
             json!({"rope_scaling": {"rope_type": "linear", "factor": 4.0}, "num_key_value_heads": 4}),
         ),
-        ("llama", json!({"model_type": "mistral", "rope_theta": 5e5})),
+        ("llama", json!({"rope_scaling": yarn})),
+        (
+            "llama",
+            json!({"model_type": "mistral", "rope_theta": 5e5, "sliding_window": 4096}),
+        ),
         ("qwen2", json!({"model_type": "qwen2", "rope_theta": 1e6})),
         (
             "qwen3",
             json!({"model_type": "qwen3", "head_dim": 32, "tie_word_embeddings": false}),
+        ),
+        (
+            "smollm3",
+            json!({"model_type": "smollm3", "num_hidden_layers": 4}),
+        ),
+        (
+            "granite",
+            json!({
+                "model_type": "granite", "attention_multiplier": 0.0625, "embedding_multiplier": 3.0,
+                "residual_multiplier": 0.22, "logits_scaling": 8.0, "attention_bias": true, "rope_scaling": llama3,
+            }),
+        ),
+    ]
+}
+
+fn gemmas() -> Vec<(&'static str, Value)> {
+    let scaling = json!({"rope_type": "linear", "factor": 8.0});
+    let of = |model_type: &str, more: Value| {
+        let mut all =
+            json!({"model_type": model_type, "head_dim": 24, "hidden_act": "gelu_pytorch_tanh"});
+        let map = all.as_object_mut().unwrap();
+        map.extend(more.as_object().unwrap().clone());
+        all
+    };
+    vec![
+        ("gemma", of("gemma", json!({}))),
+        (
+            "gemma2",
+            of(
+                "gemma2",
+                json!({"query_pre_attn_scalar": 24, "attn_logit_softcapping": 5.0, "final_logit_softcapping": 6.0,
+                    "sliding_window": 3}),
+            ),
+        ),
+        (
+            "gemma3",
+            of(
+                "gemma3_text",
+                json!({"query_pre_attn_scalar": 24, "rope_theta": 1e6, "rope_scaling": scaling, "sliding_window": 3,
+                    "layer_types": ["sliding_attention", "full_attention"], "tie_word_embeddings": false}),
+            ),
+        ),
+    ]
+}
+
+fn others() -> Vec<(&'static str, Value)> {
+    let factors = |by: f64| (0..6).map(|i| 1.0 + by * f64::from(i)).collect::<Vec<_>>();
+    let longrope =
+        json!({"rope_type": "longrope", "short_factor": factors(0.1), "long_factor": factors(0.5)});
+    let neox = |is_parallel: bool| {
+        json!({"model_type": "gpt_neox", "num_key_value_heads": null, "rms_norm_eps": null, "hidden_act": "gelu",
+            "rotary_pct": 0.25, "use_parallel_residual": is_parallel, "tie_word_embeddings": false})
+    };
+    vec![
+        (
+            "phi3",
+            json!({"model_type": "phi3", "partial_rotary_factor": 0.75, "original_max_position_embeddings": 8,
+                "rope_scaling": longrope}),
+        ),
+        (
+            "olmo2",
+            json!({"model_type": "olmo2", "tie_word_embeddings": false}),
+        ),
+        ("gptneox", neox(true)),
+        ("gptneox", neox(false)),
+        (
+            "gpt2",
+            json!({"model_type": "gpt2", "n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 64, "n_inner": 96,
+                "hidden_size": null, "num_hidden_layers": null, "num_attention_heads": null, "num_key_value_heads": null,
+                "max_position_embeddings": null, "intermediate_size": null, "rms_norm_eps": null, "rope_theta": null,
+                "hidden_act": null}),
         ),
     ]
 }
@@ -88,8 +173,8 @@ fn an_opened_file_answers_as_one_that_is_read() {
         for kind in TYPES {
             let path = bench.out().join(format!("tiny-{}.gguf", kind.name()));
             let what = format!("{architecture} {}", kind.name());
-            let read = read_gguf(&path, decoder.config(), decoder.device()).unwrap();
-            let opened = open_gguf(&path, decoder.config(), decoder.device()).unwrap();
+            let read = read_gguf(&path, decoder.device()).unwrap();
+            let opened = open_gguf(&path, decoder.device()).unwrap();
             let size = fs_err::metadata(&path).unwrap().len() as usize;
             assert!(
                 opened.size_bytes() < size,

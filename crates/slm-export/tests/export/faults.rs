@@ -148,6 +148,26 @@ fn other_rotary_factors_are_found() {
 }
 
 #[test]
+fn a_norm_without_the_one_and_other_windows_are_found() {
+    let gemma = json!({"model_type": "gemma2", "head_dim": 64, "query_pre_attn_scalar": 64, "sliding_window": 3,
+        "hidden_act": "gelu_pytorch_tanh", "attn_logit_softcapping": 5.0, "final_logit_softcapping": 6.0});
+    let files = Files::new(&wide(gemma));
+    files.all_refuse("a norm as HF has it", &|_, tensors| {
+        let norm = find(tensors, "blk.1.post_attention_norm.weight");
+        norm.iter_mut().for_each(|weight| *weight -= 1.0);
+    });
+    for (key, value) in [
+        ("gemma2.attention.sliding_window", Value::U32(9)),
+        ("gemma2.final_logit_softcapping", Value::F32(60.0)),
+    ] {
+        files.all_refuse(key, &|metadata, _| {
+            assert!(metadata.value(key).is_some());
+            metadata.insert(key, value.clone());
+        });
+    }
+}
+
+#[test]
 fn an_adapter_that_is_merged_twice_or_not_at_all_is_found() {
     let decoder = with_adapter(wide(json!({})));
     let files = Files::new(&decoder);

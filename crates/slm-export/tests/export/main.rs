@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `compressed` | folders for vLLM |
 //! | `families` | all files of all families answer as the trained model |
+//! | `converted` | tensors and keys are those of llama.cpp's own converters |
+//! | `adapters` | the adapter alone as a GGUF file |
 //! | `folders` | which files there are, and what is in them |
 //! | `importance` | quantized files that follow what matters, and types that the recipe sets |
 //! | `refusals` | requests that cannot be met, and what is told |
@@ -12,9 +14,11 @@
 //! | `vocabulary` | what a GGUF says about the tokenizer |
 //! | `published` | models that others made, from `../shared` |
 
+mod adapters;
 mod bench;
 mod certificates;
 mod compressed;
+mod converted;
 mod families;
 mod faults;
 mod folders;

@@ -1,7 +1,9 @@
 //! Models that others made, from `../shared`.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
-use slm_export::{ExportError, Exported, Probe, ProbePrompt, Request, export};
+use slm_export::{ExportError, Exported, Probe, ProbePrompt, Request, export, read_gguf};
 use slm_gguf::{Array, Metadata, Reader};
 use slm_model::{Decoder, device};
 use slm_recipe::{Dtype, ExportSection};
@@ -37,26 +39,30 @@ fn fixtures_answer_as_the_trained_model() {
     }
 }
 
+/// A file that llama.cpp's converter wrote, years ago: no rotary base, no number of tokens.
+#[test]
+fn a_file_of_llama_cpp_is_read_from_itself_alone() {
+    let Some(dir) = shared("models/llama2_tiny_random_gguf", 1) else {
+        return;
+    };
+    let path = dir.join("llama-2-tiny-random.gguf");
+    let device = device::open("cpu").unwrap();
+    let decoder = read_gguf(&path, &device).unwrap();
+    let config = decoder.config();
+    assert_eq!(config.family.model_type, "llama");
+    assert_eq!(
+        (config.vocab_size, config.hidden_size, config.head_dim),
+        (32_000, 8, 4)
+    );
+    assert_eq!((config.ropes[0].theta, config.ropes[0].dim), (10_000.0, 4));
+    assert!(!config.tie_word_embeddings);
+}
+
 /// The fixtures have 256 tokens and no tokenizer: a vocabulary of single characters.
 fn export_with_tiny_vocabulary(bench: &Bench, decoder: &Decoder) -> Result<Exported, ExportError> {
     let dir = bench.dir.path().join("small");
     fs_err::create_dir_all(&dir).unwrap();
-    // The printable half of GPT-2's alphabet, and what follows its other half.
-    let letters = ('!'..='~').chain('\u{100}'..).take(250);
-    let vocab: Value = letters
-        .enumerate()
-        .map(|(id, letter)| (letter.to_string(), json!(id)))
-        .collect::<serde_json::Map<_, _>>()
-        .into();
-    let tokenizer = json!({
-        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "post_processor": null, "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
-            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
-            "vocab": vocab, "merges": []},
-    });
-    fs_err::write(dir.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    write_tokenizer(&dir, 250);
     // Which names the special tokens, beside the tokenizer as beside the merged model.
     let config = decoder.config().raw.to_string();
     fs_err::write(dir.join("config.json"), config).unwrap();
@@ -77,6 +83,26 @@ fn export_with_tiny_vocabulary(bench: &Bench, decoder: &Decoder) -> Result<Expor
         out: &bench.out(),
     };
     export(&request, None, &mut |_| {})
+}
+
+/// A tokenizer of `n_tokens` single characters.
+pub(crate) fn write_tokenizer(dir: &Path, n_tokens: usize) {
+    // The printable half of GPT-2's alphabet, and what follows its other half.
+    let letters = ('!'..='~').chain('\u{100}'..).take(n_tokens);
+    let vocab: Value = letters
+        .enumerate()
+        .map(|(id, letter)| (letter.to_string(), json!(id)))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        "post_processor": null, "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+            "vocab": vocab, "merges": []},
+    });
+    fs_err::write(dir.join("tokenizer.json"), tokenizer.to_string()).unwrap();
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use burn::tensor::{Tensor, TensorData};
 use serde_json::{Value, json};
-use slm_export::{Certified, Request, export};
+use slm_export::{Certified, Request, export, read_gguf};
+use slm_gguf::{Metadata, TensorSpec, Writer, keys};
+use slm_model::device;
 use slm_recipe::{ExportSection, GgufType};
 use slm_run::Event;
 
@@ -96,6 +98,35 @@ fn wrong_requests_are_refused() {
     );
     assert!(error.hint().unwrap().contains("`merged/`"));
     assert_eq!(left_over(&bench.out()), Vec::<String>::new());
+}
+
+#[test]
+fn a_file_that_is_no_decoder_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("other.gguf");
+    let write = |metadata: &Metadata, specs: Vec<TensorSpec>| {
+        let mut writer = Writer::create(&path, metadata, specs.clone()).unwrap();
+        for spec in specs {
+            let n = spec.dims.iter().product::<u64>() as usize;
+            writer.write_f32(&spec.name, &vec![0.0; n]).unwrap();
+        }
+        writer.finish().unwrap();
+        let device = device::open("cpu").unwrap();
+        read_gguf(&path, &device).unwrap_err().to_string()
+    };
+    let mut metadata = Metadata::new();
+    metadata.set(&keys::general::ARCHITECTURE, "mamba".to_string());
+    assert_eq!(
+        write(&metadata, Vec::new()),
+        format!(
+            "`{}` has the architecture `mamba`, which slm-tune cannot read (it reads llama, qwen2, qwen3, gemma, gemma2, \
+             gemma3, phi3, smollm3, granite, olmo2, gptneox, gpt2)",
+            path.display()
+        )
+    );
+    metadata.set(&keys::general::ARCHITECTURE, "gpt2".to_string());
+    let error = write(&metadata, Vec::new());
+    assert!(error.contains("token_embd.weight"), "{error}");
 }
 
 #[test]

@@ -71,3 +71,18 @@ fn an_unknown_pre_tokenizer_is_told() {
         |event: &Event| matches!(event, Event::Warning { text } if text.contains("`default`"));
     assert!(events.iter().any(warned), "{events:?}");
 }
+
+#[test]
+fn a_normalizer_that_llama_cpp_has_not_is_told() {
+    let mut bench = Bench::new();
+    let path = bench.dir.path().join("tokenizer.json");
+    let text = fs_err::read_to_string(&path).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    json["normalizer"] = json!({"type": "NFC"});
+    fs_err::write(&path, json.to_string()).unwrap();
+    bench.tokenizer = ChatTokenizer::load(bench.dir.path(), "auto").unwrap();
+    let (exported, events) = bench.export(&random(config(300, json!({})), 1), &[GgufType::F32]);
+    exported.unwrap();
+    let told = |event: &Event| matches!(event, Event::Note { text } if text.contains("(NFC)"));
+    assert!(events.iter().any(told), "{events:?}");
+}

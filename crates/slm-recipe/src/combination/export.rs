@@ -39,6 +39,28 @@ impl Combinations<'_> {
         }
     }
 
+    /// What llama.cpp has no place for beside a base is told before hours of training.
+    pub(super) fn gguf_adapter(&mut self) {
+        if !self.recipe.export.gguf_adapter {
+            return;
+        }
+        if self.recipe.train.method == Method::Full {
+            let reason =
+                "`export.gguf_adapter` needs an adapter, and `train.method = \"full\"` makes none";
+            self.conflict(&["export.gguf_adapter", "train.method"], reason);
+            return;
+        }
+        let lora = &self.recipe.lora;
+        let others = [
+            ("lora.use_dora", lora.use_dora),
+            ("lora.modules_to_save", !lora.modules_to_save.is_empty()),
+        ];
+        for (key, _) in others.into_iter().filter(|(_, is_set)| *is_set) {
+            let reason = format!("`export.gguf_adapter` has no place for what `{key}` trains");
+            self.conflict(&["export.gguf_adapter", key], reason);
+        }
+    }
+
     fn type_rules(&mut self) {
         for (index, rule) in self.recipe.export.tensor_types.iter().enumerate() {
             let Err(error) = rule.parse::<TypeRule>() else {
