@@ -56,13 +56,13 @@ pub(crate) enum Verb {
     Train(TrainArguments),
     /// Continue an interrupted run
     Resume(RunArguments),
-    /// Measure a run, or the base model of a recipe, on the recipe's tasks
+    /// Measure a run, a GGUF file, or the base model of a recipe, on the recipe's tasks
     Eval(EvalArguments),
     /// Write the artifacts of a run again
     Export(RunArguments),
     /// Check an exported file against its certificate and the run that it came from
     Verify(VerifyArguments),
-    /// Talk to a run or to a model in a folder
+    /// Talk to a run, a GGUF file, or a model in a folder
     Chat(ChatArguments),
     /// Answer one prompt, from an argument or from stdin
     Generate(GenerateArguments),
@@ -242,8 +242,11 @@ pub(crate) struct RunArguments {
 
 #[derive(Args, Debug)]
 pub(crate) struct EvalArguments {
-    /// A run directory, or a recipe whose base is to be measured
+    /// A run directory, a GGUF file, or a recipe whose base is to be measured
     pub(crate) target: PathBuf,
+    /// The recipe whose tasks a GGUF file answers; by default that of the run that it lies in
+    #[arg(long)]
+    pub(crate) recipe: Option<PathBuf>,
     /// Keys that replace those of the recipe, such as `eval.max_samples=100`
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
@@ -270,7 +273,7 @@ pub(crate) struct VerifyArguments {
 
 #[derive(Args, Debug)]
 pub(crate) struct ChatArguments {
-    /// A run directory, or a folder with a model in Hugging Face format
+    /// A run directory, a GGUF file, or a folder with a model in Hugging Face format
     pub(crate) model: PathBuf,
     /// A system message for the whole conversation
     #[arg(long)]
@@ -281,7 +284,7 @@ pub(crate) struct ChatArguments {
 
 #[derive(Args, Debug)]
 pub(crate) struct GenerateArguments {
-    /// A run directory, or a folder with a model in Hugging Face format
+    /// A run directory, a GGUF file, or a folder with a model in Hugging Face format
     pub(crate) model: PathBuf,
     /// The prompt; read from stdin if it is not given
     #[arg(long, short)]
@@ -298,7 +301,7 @@ pub(crate) struct GenerateArguments {
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("tokens").required(true))]
 pub(crate) struct LogitsArguments {
-    /// A folder with a model in Hugging Face format, or a hub name
+    /// A folder with a model in Hugging Face format, a GGUF file, or a hub name
     pub(crate) model: String,
     /// An adapter to put on it: a folder in PEFT's format
     #[arg(long)]

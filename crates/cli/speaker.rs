@@ -1,15 +1,18 @@
-//! A model that answers: a run's tuned model, or any model in a folder.
+//! A model that answers: a run's tuned model, a GGUF file, or any model in a folder.
 
 use std::{io::Write, path::Path};
 
 use anyhow::{Context, Result};
+use slm_export::{open_gguf, read_gguf_tokenizer};
 use slm_model::{
     Decoder, Generated, QuantScheme, Sampling, device, generate, locate, quant_scheme,
 };
 use slm_recipe::{Dtype, Recipe};
 use slm_text::{ChatTokenizer, Message};
 
-use crate::{args::SamplingArguments, failure::refuse, mask, walk::recipe_of};
+use crate::{
+    args::SamplingArguments, commands::verify::run_of, failure::refuse, mask, walk::recipe_of,
+};
 
 /// A decoder with its tokenizer, and how a text is put to it.
 pub(crate) struct Speaker {
@@ -40,6 +43,9 @@ impl Speaker {
         if path.join("run.json").exists() {
             return Self::of_run(path, arguments, offline);
         }
+        if is_gguf(path) {
+            return Self::of_file(path, arguments);
+        }
         if !path.join("config.json").exists() {
             let what = if path.exists() {
                 "is neither a run nor a model"
@@ -48,7 +54,7 @@ impl Speaker {
             };
             return Err(refuse(
                 format!("`{}` {what}", path.display()),
-                "give a run directory (`slm-tune runs ls`), or a folder with `config.json`, `tokenizer.json` and `model.safetensors`",
+                "give a run directory (`slm-tune runs ls`), a GGUF file, or a folder with `config.json`, `tokenizer.json` and `model.safetensors`",
             ));
         }
         let tokenizer = ChatTokenizer::load(path, "auto")?;
@@ -59,6 +65,22 @@ impl Speaker {
             Manner::Plain
         };
         Ok(Self::new(tokenizer, decoder, manner, arguments))
+    }
+
+    /// A GGUF file by itself, asked as the run that it lies in asks.
+    fn of_file(path: &Path, arguments: &SamplingArguments) -> Result<Self> {
+        let tokenizer = read_gguf_tokenizer(path)?;
+        let decoder = open_gguf(path, &device::open(&arguments.device)?)?;
+        let recipe = run_of(path).map(|run| recipe_of(&run, &[])).transpose()?;
+        let manner = match &recipe {
+            Some(recipe) => manner_of(recipe, &tokenizer),
+            None if tokenizer.has_template() => Manner::Chat,
+            None => Manner::Plain,
+        };
+        let source = recipe.and_then(|recipe| recipe.data.train.into_iter().next());
+        let system = source.and_then(|source| source.system);
+        let speaker = Self::new(tokenizer, decoder, manner, arguments);
+        Ok(Self { system, ..speaker })
     }
 
     fn of_run(run: &Path, arguments: &SamplingArguments, offline: bool) -> Result<Self> {
@@ -204,6 +226,13 @@ impl Speaker {
             None => Ok((text, answers.into_iter().next().unwrap_or_default())),
         }
     }
+}
+
+/// Whether a path is that of a GGUF file.
+pub(crate) fn is_gguf(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("gguf"))
+        && path.is_file()
 }
 
 fn load(

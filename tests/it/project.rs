@@ -19,9 +19,10 @@ fn help_names_every_verb_and_exit_code() {
       bench        Measure how fast a recipe trains on this machine, and where the time goes
       train        Run a recipe from raw rows to exported files and a report
       resume       Continue an interrupted run
-      eval         Measure a run, or the base model of a recipe, on the recipe's tasks
+      eval         Measure a run, a GGUF file, or the base model of a recipe, on the recipe's tasks
       export       Write the artifacts of a run again
-      chat         Talk to a run or to a model in a folder
+      verify       Check an exported file against its certificate and the run that it came from
+      chat         Talk to a run, a GGUF file, or a model in a folder
       generate     Answer one prompt, from an argument or from stdin
       logits       Print what a model says of given tokens, and write its logits
       runs         List and show runs

@@ -59,6 +59,14 @@ impl Sandbox {
         fs_err::write(path, content).unwrap();
     }
 
+    /// The tensors of a safetensors file: its bytes behind the header, which holds the hash of a certificate.
+    pub(crate) fn tensors(&self, name: &str) -> Vec<u8> {
+        let bytes = fs_err::read(self.path(name)).unwrap();
+        let (length, rest) = bytes.split_at(8);
+        let header = u64::from_le_bytes(length.try_into().unwrap());
+        rest[header as usize..].to_vec()
+    }
+
     pub(crate) fn read(&self, name: &str) -> String {
         fs_err::read_to_string(self.path(name)).unwrap()
     }

@@ -4,23 +4,31 @@ use std::{io::Write, path::Path};
 
 use anyhow::{Context, Result};
 use serde_json::json;
+use slm_export::{open_gguf, read_gguf_tokenizer};
 use slm_model::{Decoder, device, locate, sequence_logits, write_values};
 use slm_text::ChatTokenizer;
 
 use crate::{
-    args::LogitsArguments, failure::refuse, table::Table, terminal::Terminal, tokens::visible,
+    args::LogitsArguments, failure::refuse, speaker::is_gguf, table::Table, terminal::Terminal,
+    tokens::visible,
 };
 
 /// Tokens that are listed for the last position.
 const LISTED: usize = 10;
 
 pub(crate) fn run(arguments: LogitsArguments, terminal: &mut Terminal) -> Result<()> {
-    let folder = locate(&arguments.model, None, terminal.offline)?;
-    let tokenizer = tokenizer(&folder, &arguments)?;
-    let ids = ids(&arguments, tokenizer.as_ref())?;
     let device = device::open(&arguments.device)?;
-    let mut decoder = Decoder::load(&folder, &device, arguments.dtype.into())
-        .with_context(|| format!("failed to load `{}`", arguments.model))?;
+    let file = Path::new(&arguments.model);
+    let (tokenizer, mut decoder) = if is_gguf(file) {
+        (Some(read_gguf_tokenizer(file)?), open_gguf(file, &device)?)
+    } else {
+        let folder = locate(&arguments.model, None, terminal.offline)?;
+        let tokenizer = tokenizer(&folder, &arguments)?;
+        let decoder = Decoder::load(&folder, &device, arguments.dtype.into())
+            .with_context(|| format!("failed to load `{}`", arguments.model))?;
+        (tokenizer, decoder)
+    };
+    let ids = ids(&arguments, tokenizer.as_ref())?;
     if let Some(adapter) = &arguments.adapter {
         decoder
             .load_adapter(adapter)

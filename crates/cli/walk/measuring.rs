@@ -44,7 +44,7 @@ impl Walk {
             let tuned = student.decoder.inference();
             measure(
                 &tuned,
-                base,
+                &base.tokenizer,
                 &recipe,
                 tasks,
                 &written.path().join(TUNED),
@@ -57,7 +57,7 @@ impl Walk {
                 };
                 measure(
                     &decoder,
-                    base,
+                    &base.tokenizer,
                     &recipe,
                     tasks,
                     &written.path().join(BASE),
@@ -115,7 +115,7 @@ pub(crate) fn tasks(
 /// One model on all tasks; every answer is kept under `folder`. Products are taken in floats, as they are of what is shipped.
 pub(crate) fn measure(
     decoder: &Decoder,
-    base: &Base,
+    tokenizer: &ChatTokenizer,
     recipe: &Recipe,
     tasks: &[Task],
     folder: &Path,
@@ -123,7 +123,7 @@ pub(crate) fn measure(
 ) -> Result<Vec<TaskReport>> {
     let evaluator = Evaluator {
         decoder: &decoder.in_floats(),
-        tokenizer: &base.tokenizer,
+        tokenizer,
         eos: recipe.data.train_on_eos,
         seed: recipe.seed,
     };

@@ -7,8 +7,8 @@ use anyhow::Result;
 use serde_json::json;
 use slm_data::{HeldOut, Prompt, Shards};
 use slm_export::{
-    CALIBRATION_ROWS, Certified, Check, Comparison, Exported, Probe, ProbePrompt, Request, export,
-    recertify,
+    CALIBRATION_ROWS, CERTIFICATE_JSON, Certified, Check, Comparison, Exported, Probe, ProbePrompt,
+    Request, export, recertify,
 };
 use slm_recipe::ExportSection;
 use slm_run::{RunError, sha256_file, sha256_json};
@@ -20,6 +20,9 @@ use crate::base::Base;
 
 /// Rows on which every file is compared with the trained model.
 const PROBES: usize = 16;
+
+/// What lies beside the files to ship, and is about them.
+const COMPANIONS: [&str; 3] = ["Modelfile", "README.md", CERTIFICATE_JSON];
 
 /// A file or folder to ship.
 pub(crate) struct Artifact {
@@ -116,6 +119,9 @@ impl Walk {
         let mut artifacts: Vec<Artifact> = Vec::new();
         for file in &exported.files {
             let name = file.path.split('/').next().unwrap_or_default();
+            if COMPANIONS.contains(&name) {
+                continue;
+            }
             let path = self.run.path("export").join(name);
             match artifacts.last_mut() {
                 Some(last) if last.path == path => last.size_bytes += file.size_bytes,

@@ -96,7 +96,7 @@ impl<'a> Certifier<'a> {
         }
         if path.is_dir() {
             let decoder = Decoder::load(path, device, Dtype::F32)?;
-            let scheme = scheme_of(decoder.config(), path)?;
+            let scheme = scheme_of(path)?;
             return Ok(Opened {
                 decoder,
                 tokenizer: Some(ChatTokenizer::load(path, "auto")?.at(self.tokenizer.now())),

@@ -6,8 +6,10 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use slm_model::{Decoder, DecoderConfig, Param};
+use serde_json::Value;
+use slm_model::{Decoder, Param};
 use slm_recipe::CompressedScheme;
+use slm_run::RunError;
 
 use crate::compression::linears;
 use crate::rounding::{SMALLEST, Stored, compare_weights};
@@ -29,12 +31,13 @@ fn limit(scheme: CompressedScheme) -> f64 {
 /// The scheme of a folder in codes; `None` for one in floats.
 ///
 /// # Errors
-/// [`ExportError::AnotherModel`] for codes of another kind.
-pub(crate) fn scheme_of(
-    config: &DecoderConfig,
-    path: &Path,
-) -> Result<Option<CompressedScheme>, ExportError> {
-    let quantization = &config.raw["quantization_config"];
+/// [`ExportError::AnotherModel`] for codes of another kind, [`ExportError::Run`] for the disk.
+pub(crate) fn scheme_of(path: &Path) -> Result<Option<CompressedScheme>, ExportError> {
+    let config = path.join("config.json");
+    let bytes = fs_err::read(&config).map_err(|error| RunError::io(&config, error))?;
+    // It was parsed when the model was read, which takes what it says about codes out.
+    let config: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let quantization = &config["quantization_config"];
     if quantization.is_null() {
         return Ok(None);
     }

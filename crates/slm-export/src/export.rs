@@ -7,14 +7,16 @@ use std::path::Path;
 use slm_gguf::{FileType, Value};
 use slm_model::{Activation, Decoder};
 use slm_recipe::{ExportSection, GgufType};
-use slm_run::{AtomicDir, AtomicFile, Emit, Event, RunError};
+use slm_run::{AtomicDir, AtomicFile, Emit, Event, RunError, write_file_atomic};
 use slm_text::ChatTokenizer;
 
+use crate::card::card;
 use crate::certifier::Certifier;
 use crate::exported::list;
 use crate::gguf_adapter::write_gguf_adapter;
 use crate::gguf_file::GgufFile;
 use crate::gguf_metadata::model_metadata;
+use crate::modelfile::modelfile;
 use crate::precision::in_f32;
 use crate::quantization::Quantization;
 use crate::seal::{BLANK, CERTIFICATE_KEY, seals};
@@ -29,6 +31,11 @@ use crate::{
 const ADAPTER: &str = "adapter";
 /// The whole model's folder.
 const MERGED: &str = "merged";
+
+/// What Ollama makes a model of.
+const MODELFILE: &str = "Modelfile";
+/// The model card.
+const CARD: &str = "README.md";
 
 /// What to export, and where.
 #[derive(Clone, Copy)]
@@ -116,7 +123,7 @@ impl Walk<'_, '_> {
         let section = self.request.section;
         let has_adapter = !self.request.decoder.lora_params().is_empty();
         if section.peft_adapter && has_adapter {
-            let dir = folders::adapter(self.trained, self.request.base_model, self.at(ADAPTER))?;
+            let dir = folders::adapter(self.trained, self.request, self.at(ADAPTER))?;
             self.keep_folder(dir, ADAPTER)?;
         }
         if section.gguf_adapter && has_adapter {
@@ -278,6 +285,19 @@ impl Walk<'_, '_> {
                 }
             }
         }
+        let ggufs = self.kept.iter().filter(|name| name.ends_with(".gguf"));
+        let mut whole = ggufs.filter(|name| !is_beside(name));
+        let mut companions = Vec::new();
+        if let Some(file) = whole.next() {
+            let text = modelfile(file, self.request.tokenizer);
+            write_file_atomic(out.join(MODELFILE), text.as_bytes())?;
+            companions.push(MODELFILE);
+        }
+        if is_certified {
+            let text = card(self.request, &self.comparisons);
+            write_file_atomic(out.join(CARD), text.as_bytes())?;
+            companions.extend([CARD, CERTIFICATE_JSON]);
+        }
         for artifact in &self.kept {
             let of = list(out, artifact)?;
             let size_bytes = of.iter().map(|file| file.size_bytes).sum();
@@ -285,8 +305,8 @@ impl Walk<'_, '_> {
             (self.emit)(Event::Wrote { path, size_bytes });
             files.extend(of);
         }
-        if is_certified {
-            files.extend(list(out, CERTIFICATE_JSON)?);
+        for companion in companions {
+            files.extend(list(out, companion)?);
         }
         let comparisons = self.comparisons;
         let exported = Exported {
@@ -302,6 +322,11 @@ impl Walk<'_, '_> {
             false => Err(ExportError::Mismatch { failed }),
         }
     }
+}
+
+/// Whether a GGUF file is no model: an adapter, an importance matrix.
+fn is_beside(name: &str) -> bool {
+    name.ends_with("-lora-F32.gguf") || name.ends_with(".imatrix.gguf")
 }
 
 /// `run-Q2_K.gguf` is kept as `run-Q2_K.refused.gguf`, `merged` as `merged.refused`.

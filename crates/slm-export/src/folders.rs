@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use slm_model::{save_adapter, save_compressed, save_pretrained};
 use slm_run::{AtomicDir, RunError};
 
+use crate::card::folder_card;
 use crate::compression::Compression;
 use crate::seal::{BLANK, CERTIFICATE_KEY};
 use crate::{ExportError, Request, Trained};
@@ -18,11 +19,13 @@ const METADATA: [(&str, &str); 1] = [(CERTIFICATE_KEY, BLANK)];
 /// It cannot be written.
 pub(crate) fn adapter(
     trained: &Trained,
-    base_model: &str,
+    request: &Request<'_>,
     path: PathBuf,
 ) -> Result<AtomicDir, ExportError> {
     let dir = AtomicDir::new(path)?;
-    save_adapter(trained.decoder(), base_model, dir.path(), &METADATA)?;
+    save_adapter(trained.decoder(), request.base_model, dir.path(), &METADATA)?;
+    let card = folder_card(request, "peft");
+    write(&dir.path().join("README.md"), card.as_bytes())?;
     Ok(dir)
 }
 
@@ -64,6 +67,8 @@ fn write_companions(request: &Request<'_>, dir: &Path) -> Result<(), ExportError
     for file in request.tokenizer.files() {
         write(&dir.join(&file.name), &file.bytes)?;
     }
+    let card = folder_card(request, "transformers");
+    write(&dir.join("README.md"), card.as_bytes())?;
     let generation = request.base_dir.join("generation_config.json");
     if generation.is_file() {
         let bytes = fs_err::read(&generation).map_err(|error| RunError::io(&generation, error))?;

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `export.rs`, `export/`, `exported.rs` | the walk: which files, in which order; their list, `export.json` |
 //! | `folders.rs`, `precision.rs` | `adapter/` (PEFT) and `merged/` (Hugging Face); the model in f32 that all are made of |
+//! | `card.rs`, `modelfile.rs` | `README.md` for the hub, `Modelfile` for Ollama |
 //! | `gguf_file.rs`, `blocks.rs` | a GGUF file: its tensors, their types, their order; their bytes, on all threads |
 //! | `quantization.rs`, `importance.rs`, `calibration.rs` | the recipe's own types; how much columns matter, on which rows |
 //! | `compression.rs`, `error_correction.rs` | linear layers in codes for vLLM; integers that make up for each other's errors |
@@ -27,6 +28,7 @@
 mod architecture;
 mod blocks;
 mod calibration;
+mod card;
 mod certificate;
 mod certifier;
 mod comparison;
@@ -51,6 +53,7 @@ mod gguf_metadata;
 mod gguf_rope;
 mod gguf_tokenizer;
 mod importance;
+mod modelfile;
 mod pre_tokenizer;
 mod precision;
 mod probe;

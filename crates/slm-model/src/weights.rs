@@ -1,6 +1,7 @@
 //! The weights of a model folder in and out: one file, or shards with an index.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -256,11 +257,36 @@ pub(crate) fn write_tensors(
         views.insert(tensor.name.clone(), view);
     }
     let metadata = std::iter::once(&("format", "pt")).chain(metadata);
-    let metadata: HashMap<_, _> = metadata
+    let metadata: BTreeMap<_, _> = metadata
         .map(|(key, value)| (key.to_string(), value.to_string()))
         .collect();
-    safetensors::serialize_to_file(&views, Some(metadata), path).map_err(|error| match error {
+    let unordered = Some(HashMap::from_iter(metadata.clone()));
+    safetensors::serialize_to_file(&views, unordered, path).map_err(|error| match error {
         safetensors::SafeTensorError::IoError(error) => ModelError::Io(error),
         error => failed(error),
-    })
+    })?;
+    Ok(order_metadata(path, &metadata)?)
+}
+
+/// Puts the metadata of a file that was just written into the order of its keys: the library writes a hash map, and equal runs
+/// have to write equal files. Another order has the same length.
+fn order_metadata(path: &Path, metadata: &BTreeMap<String, String>) -> std::io::Result<()> {
+    let ordered = serde_json::to_string(&serde_json::json!({"__metadata__": metadata}))?;
+    let mut options = fs_err::OpenOptions::new();
+    let mut file = options.read(true).write(true).open(path)?;
+    // Behind the length of the header; the last brace is not the header's.
+    let ordered = &ordered.as_bytes()[..ordered.len() - 1];
+    file.seek(SeekFrom::Start(8))?;
+    let mut written = vec![0; ordered.len()];
+    file.read_exact(&mut written)?;
+    let sorted = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        bytes.sort_unstable();
+        bytes
+    };
+    if sorted(&written) == sorted(ordered) {
+        file.seek(SeekFrom::Start(8))?;
+        file.write_all(ordered)?;
+    }
+    Ok(())
 }

@@ -14,7 +14,7 @@ use slm_text::{ChatTokenizer, Message};
 
 use crate::bench::{Bench, config, random, with_adapter};
 
-const TEMPLATE: &str = "{% for m in messages %}{{ '<s>' + m.role + ': ' + m.content + '</s>' }}{% endfor %}\
+const TEMPLATE: &str = "{{ bos_token }}{% for m in messages %}{{ '<s>' + m.role + ': ' + m.content + '</s>' }}{% endfor %}\
     {% if add_generation_prompt %}{{ '<s>assistant: ' }}{% endif %}";
 
 /// A bench whose tokenizer has a chat template, puts BOS before a text, and held-out conversations.
@@ -26,6 +26,7 @@ fn chatting() -> (Bench, Vec<Probe>) {
     let mut config: serde_json::Value =
         serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
     config["add_bos_token"] = true.into();
+    config["bos_token"] = config["pad_token"].clone();
     config["tokenizer_class"] = "LlamaTokenizer".into();
     fs_err::write(&path, config.to_string()).unwrap();
     let tokenizer = ChatTokenizer::load(dir, "auto").unwrap();
@@ -196,7 +197,7 @@ fn a_fault_in_the_tokenizer_or_the_template_is_found() {
             "a double BOS",
             set(
                 "tokenizer.chat_template",
-                template(&format!("<s>{TEMPLATE}")),
+                template(&format!("{{{{ bos_token }}}}{TEMPLATE}")),
             ),
             "1 of 3 prompts are rendered alike and 1 become the same tokens",
         ),

@@ -86,6 +86,7 @@ fn a_folder_is_a_model_with_its_config() {
     let files = exported.files.iter().map(|file| file.path.as_str());
     let files: Vec<_> = files.filter(|path| path.starts_with("W4A16/")).collect();
     let expected = [
+        "W4A16/README.md",
         "W4A16/config.json",
         "W4A16/generation_config.json",
         "W4A16/model.safetensors",

@@ -20,14 +20,18 @@ fn an_adapter_is_exported_beside_the_merged_model() {
         .map(|file| file.path.as_str())
         .collect();
     let expected = [
+        "adapter/README.md",
         "adapter/adapter_config.json",
         "adapter/adapter_model.safetensors",
+        "merged/README.md",
         "merged/config.json",
         "merged/generation_config.json",
         "merged/model.safetensors",
         "merged/tokenizer.json",
         "merged/tokenizer_config.json",
         "tiny-F32.gguf",
+        "Modelfile",
+        "README.md",
         "certificate.json",
     ];
     assert_eq!(paths, expected);
@@ -55,7 +59,7 @@ fn an_adapter_is_exported_beside_the_merged_model() {
     let list = fs_err::read_to_string(bench.out().join("export.json")).unwrap();
     let list: Value = serde_json::from_str(&list).unwrap();
     assert_eq!(list["files"].as_array().unwrap().len(), expected.len());
-    assert_eq!(list["files"][7]["sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(list["files"][9]["sha256"].as_str().unwrap().len(), 64);
     assert_eq!(left_over(&bench.out()), Vec::<String>::new());
 
     // What the adapter adds is in the files: the base alone answers otherwise.
@@ -77,7 +81,7 @@ fn a_fully_trained_model_has_no_adapter_folder() {
             .unwrap()
             .files
             .iter()
-            .all(|file| file.path.starts_with("merged/") || file.path == "certificate.json")
+            .all(|file| file.path.starts_with("merged/") || !file.path.contains('/'))
     );
     assert!(!bench.out().join("adapter").exists());
 }

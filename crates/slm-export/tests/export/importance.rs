@@ -65,7 +65,16 @@ fn what_matters_is_measured_on_the_rows() {
     let (exported, _) = bench.export_as(&decoder, &section(&[GgufType::Q4_0], Some("rows")));
     let exported = exported.unwrap();
     let paths: Vec<_> = exported.files.iter().map(|f| f.path.as_str()).collect();
-    assert_eq!(paths, ["tiny.imatrix.gguf", "tiny-Q4_0.gguf"]);
+    assert_eq!(
+        paths,
+        [
+            "tiny.imatrix.gguf",
+            "tiny-Q4_0.gguf",
+            "Modelfile",
+            "README.md",
+            "certificate.json"
+        ]
+    );
 
     let matrix = ImportanceMatrix::read(bench.out().join("tiny.imatrix.gguf")).unwrap();
     assert_eq!(
