@@ -175,6 +175,13 @@ fn an_opened_file_answers_as_one_that_is_read() {
                 *value = 64.into();
             }
         }
+        // Heads are four times as wide as those that the factors are for.
+        for key in ["short_factor", "long_factor"] {
+            let factors = map.get_mut("rope_scaling").and_then(|it| it.get_mut(key));
+            if let Some(Value::Array(factors)) = factors {
+                *factors = [&factors[..]; 4].concat();
+            }
+        }
         let decoder = random(config(300, changes), 3);
         bench.export(&decoder, &TYPES).0.unwrap();
         for kind in TYPES {
