@@ -166,7 +166,12 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<String
         return Some((STAGE, it.hint()));
     }
     if let Some(it) = cause.downcast_ref::<ExportError>() {
-        return Some((if it.is_mismatch() { MISMATCH } else { STAGE }, it.hint()));
+        let code = match it {
+            it if it.is_mismatch() => MISMATCH,
+            it if it.is_unreadable() => INPUT,
+            _ => STAGE,
+        };
+        return Some((code, it.hint()));
     }
     if let Some(it) = cause.downcast_ref::<RunError>() {
         let is_typed = matches!(it, RunError::Missing { .. } | RunError::NotARun { .. });

@@ -33,7 +33,9 @@ pub(crate) fn card(request: &Request<'_>, comparisons: &[Comparison]) -> String 
         let ratio = row
             .perplexity_ratio
             .map_or("".into(), |ratio| format!("x {ratio:.4}"));
-        let tasks = row.tasks.iter().map(|task| {
+        // The first metric of each task is the one that it is named by.
+        let firsts = row.tasks.chunk_by(|a, b| a.task == b.task);
+        let tasks = firsts.filter_map(|metrics| metrics.first()).map(|task| {
             format!(
                 "{} {} {:.3}, was {:.3}",
                 task.task, task.metric, task.exported, task.trained

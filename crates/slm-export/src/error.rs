@@ -110,6 +110,14 @@ pub enum ExportError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A file that a certificate says nothing about.
+    #[error("`{}` is none of the files that `{}` is about, or was changed", path.display(), certificate.display())]
+    NotCertified {
+        /// The file.
+        path: PathBuf,
+        /// The certificate.
+        certificate: PathBuf,
+    },
     /// A list or certificate that is none.
     #[error("`{}` is not readable: {what}", path.display())]
     Certificate {
@@ -184,6 +192,9 @@ impl ExportError {
             Self::UnreadableTokenizer { .. } => {
                 Some("convert the model again, from its folder in Hugging Face format".into())
             }
+            Self::NotCertified { .. } => {
+                Some("do not ship it; `slm-tune export RUN` writes file and certificate again".into())
+            }
             Self::Certificate { .. } => Some("write it again with `slm-tune export RUN`".into()),
             Self::UnknownArchitecture { .. } | Self::Tasks { .. } => None,
             Self::OddTensors { .. } => {
@@ -198,7 +209,26 @@ impl ExportError {
 
     /// Whether a file was written that is not the model that was trained.
     pub fn is_mismatch(&self) -> bool {
-        matches!(self, Self::Mismatch { .. } | Self::AnotherModel { .. })
+        use ExportError::{AnotherModel, Mismatch, NotCertified};
+        matches!(
+            self,
+            Mismatch { .. } | AnotherModel { .. } | NotCertified { .. }
+        )
+    }
+
+    /// Whether a file that was given cannot be read.
+    pub fn is_unreadable(&self) -> bool {
+        use ExportError::{
+            Certificate, Gguf, OddTensors, UnknownArchitecture, UnreadableTokenizer,
+        };
+        matches!(
+            self,
+            Gguf(GgufError::Open { .. } | GgufError::Read { .. })
+                | OddTensors { .. }
+                | UnknownArchitecture { .. }
+                | UnreadableTokenizer { .. }
+                | Certificate { .. }
+        )
     }
 }
 

@@ -15,7 +15,7 @@ use crate::gguf_rope::n_rope_tensors;
 /// Opens the GGUF file at `path` as a frozen decoder that keeps the file's blocks.
 ///
 /// On the `cpu` device matrices are read where the file is mapped, but for those whose rows have another order there, which are
-/// copied, block by block; vectors, what HF keeps transposed, and everything on another device, become f32. The rest is as in
+/// copied, block by block; vectors, and everything on another device, become f32. The rest is as in
 /// [`read_gguf`](crate::read_gguf).
 ///
 /// # Errors
@@ -32,7 +32,10 @@ pub fn open_gguf(path: &Path, device: &Device) -> Result<Decoder, ExportError> {
             let rows = Rows::of(architecture, hf);
             let name = tensor_of(&reader, path, (architecture, hf), &rows.shape(shape))?;
             match (rows, shape) {
-                (Rows::Same, [_, _]) => Ok(Weight::of_blocks(reader.matrix(&name)?, device)),
+                // What HF keeps transposed lies in the file as it is multiplied.
+                (Rows::Same | Rows::Transposed, [_, _]) => {
+                    Ok(Weight::of_blocks(reader.matrix(&name)?, device))
+                }
                 (Rows::Pairs | Rows::Parts, &[n_rows, _]) => {
                     let matrix = reader.matrix(&name)?;
                     let matrix = matrix.reordered(|row| rows.place(row, n_rows, head_dim));

@@ -73,9 +73,9 @@ impl Certified {
         let by_content = |entry: &&Comparison| entry.content_sha256 == digest;
         let entry = certificate.files.iter().find(by_content);
         let entry = entry.or_else(|| certificate.entry(&name)).cloned();
-        let entry = entry.ok_or_else(|| ExportError::Certificate {
-            path: certificate_path.into(),
-            what: format!("it says nothing about `{name}`"),
+        let entry = entry.ok_or_else(|| ExportError::NotCertified {
+            path: path.into(),
+            certificate: certificate_path.into(),
         })?;
         let mut checks = vec![Check::equal("content", &entry.content_sha256, &digest)];
         let seals = seals(path)?;

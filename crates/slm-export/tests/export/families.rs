@@ -165,8 +165,10 @@ fn an_opened_file_answers_as_one_that_is_read() {
     let ids: Vec<i32> = (0..40).map(|i| (i * 29 + 3) % 300).collect();
     for (architecture, mut changes) in families() {
         // Rows of 256: the types of such blocks do not fall back.
-        let wider =
-            json!({"hidden_size": 256, "intermediate_size": 512, "initializer_range": 0.05});
+        let wider = match architecture {
+            "gpt2" => json!({"n_embd": 256, "n_inner": 512, "initializer_range": 0.05}),
+            _ => json!({"hidden_size": 256, "intermediate_size": 512, "initializer_range": 0.05}),
+        };
         let map = changes.as_object_mut().unwrap();
         map.extend(wider.as_object().unwrap().clone());
         // Four heads of 64; a config that does not say so means it.
