@@ -162,7 +162,7 @@ mod tests {
         );
         let text = modelfile("run-Q4_K_M.gguf", &tokenizer(CHATML));
         assert!(text.contains("FROM ./run-Q4_K_M.gguf\nTEMPLATE \"\"\"{{ range .Messages }}"));
-        assert!(text.contains("PARAMETER stop \"</s>\"\n"), "{text}");
+        assert!(text.contains("PARAMETER stop \"<|im_end|>\"\n"), "{text}");
     }
 
     #[test]
