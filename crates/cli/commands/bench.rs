@@ -25,7 +25,6 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
     let mut decoder = workload.decoder()?;
     let load_s = started.elapsed().as_secs_f64();
     let loaded_peak_bytes = peak_memory_bytes();
-    let matmul_flops = matmul_flops(decoder.device(), workload.recipe.model.dtype);
     device::reset_peak_memory(decoder.device());
 
     let mut trainer = workload.trainer(&mut decoder)?;
@@ -35,20 +34,10 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
     let pages = Option::zip(fresh_pages(), pages).map(|(after, before)| after - before);
     let places = steps.iter().map(|step| step.places).max();
     let (recipe, parameters) = (&workload.recipe, workload.config.n_params());
-    let training = (!steps.is_empty())
-        .then(|| -> Result<TrainingSpeed> {
-            let by_part = steps_by_part(arguments.steps);
-            let by_part = measure_steps(&mut trainer, &mut decoder, by_part, true)?;
-            let method = recipe.train.method;
-            Ok(TrainingSpeed::of(
-                steps,
-                by_part,
-                method,
-                parameters,
-                matmul_flops,
-            ))
-        })
-        .transpose()?;
+    let by_part = match steps.len() {
+        0 => Vec::new(),
+        n => measure_steps(&mut trainer, &mut decoder, steps_by_part(n), true)?,
+    };
     let expected = places.map(|places| {
         let micro_batch = places.div_ceil(workload.shape.micro_batches);
         let place = Place::of(decoder.device());
@@ -69,6 +58,12 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
             new_tokens,
         ));
     }
+    let peak_bytes = peak_memory_bytes();
+    // Last, for its matrices are no part of what training needs.
+    let matmul_flops = matmul_flops(decoder.device(), recipe.model.dtype);
+    let method = recipe.train.method;
+    let training = (!steps.is_empty())
+        .then(|| TrainingSpeed::of(steps, by_part, method, parameters, matmul_flops));
     let speed = Speed {
         device: device::name(decoder.device()),
         dtype: recipe.model.dtype,
@@ -84,7 +79,7 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
         generation,
         loaded_peak_bytes,
         fresh_pages: pages,
-        peak_bytes: peak_memory_bytes(),
+        peak_bytes,
         device_peak,
         expected_bytes: expected.map(|expected| expected.total_bytes()),
         expected,
