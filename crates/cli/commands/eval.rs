@@ -1,9 +1,12 @@
 //! `slm-tune eval`: a run, a GGUF file, or the base of a recipe, on the recipe's tasks.
 
+use std::path::Path;
+
 use anyhow::Result;
 use slm_export::{open_gguf, read_gguf_tokenizer};
-use slm_model::device;
+use slm_model::{Decoder, device};
 use slm_recipe::Recipe;
+use slm_text::ChatTokenizer;
 
 use crate::{
     args::EvalArguments,
@@ -23,29 +26,44 @@ pub(crate) fn run(arguments: EvalArguments, terminal: &mut Terminal) -> Result<(
     if arguments.target.is_dir() {
         return of_run(&arguments, terminal);
     }
-    if speaker::is_gguf(&arguments.target) {
-        return of_file(&arguments, terminal);
-    }
-    let recipe = Recipe::load(&arguments.target, &arguments.overrides)?;
+    let file = Some(arguments.target.as_path()).filter(|target| speaker::is_gguf(target));
+    let recipe = match file {
+        Some(file) => recipe_for(file, &arguments)?,
+        None => Recipe::load(&arguments.target, &arguments.overrides)?,
+    };
     let mut reporter = Reporter::new(terminal, arguments.output.json);
     let preview = Preview::of(&recipe, terminal.offline, &mut reporter)?;
-    let (base, shards) = (&preview.base, &preview.shards);
-    let decoder = base.decoder(&recipe)?;
-    let tasks = tasks(&recipe, shards, &base.tokenizer)?;
+    let base = &preview.base;
+    let tasks = tasks(&recipe, &preview.shards, &base.tokenizer)?;
     let mut emit = |event| reporter.show(event);
-    let reports = measure(
-        &decoder,
-        &base.tokenizer,
-        &recipe,
-        &tasks,
-        &preview.path("base"),
-        &mut emit,
-    )?;
+    let mut answer = |who: &str, decoder: &Decoder, tokenizer: &ChatTokenizer| {
+        let folder = preview.path(who);
+        measure(decoder, tokenizer, &recipe, &tasks, &folder, &mut emit)
+    };
+    let reports = match file {
+        Some(file) => {
+            let decoder = open_gguf(file, &device::open(&recipe.model.device)?)?;
+            answer("file", &decoder, &read_gguf_tokenizer(file)?)?
+        }
+        None => answer("base", &base.decoder(&recipe)?, &base.tokenizer)?,
+    };
     drop(reporter);
     if arguments.output.json {
         return terminal.json(&reports);
     }
     summary::write_reports(&reports, &mut terminal.out)
+}
+
+/// The recipe whose tasks a GGUF file answers: the one that is named, or that of the run that it lies in.
+fn recipe_for(file: &Path, arguments: &EvalArguments) -> Result<Recipe> {
+    match (&arguments.recipe, run_of(file)) {
+        (Some(recipe), _) => Ok(Recipe::load(recipe, &arguments.overrides)?),
+        (None, Some(run)) => Ok(recipe_of(&run, &arguments.overrides)?),
+        (None, None) => Err(refuse(
+            format!("`{}` lies in no run, so there are no tasks", file.display()),
+            "name a recipe that has some: `--recipe RECIPE`",
+        )),
+    }
 }
 
 fn of_run(arguments: &EvalArguments, terminal: &mut Terminal) -> Result<()> {
@@ -68,32 +86,4 @@ fn of_run(arguments: &EvalArguments, terminal: &mut Terminal) -> Result<()> {
         return terminal.json(&summary::json_of(&results));
     }
     summary::write_results(&results, &mut terminal.out)
-}
-
-/// A GGUF file on the tasks of the run that it lies in, or of another recipe.
-fn of_file(arguments: &EvalArguments, terminal: &mut Terminal) -> Result<()> {
-    let file = &arguments.target;
-    let recipe = match (&arguments.recipe, run_of(file)) {
-        (Some(recipe), _) => Recipe::load(recipe, &arguments.overrides)?,
-        (None, Some(run)) => recipe_of(&run, &arguments.overrides)?,
-        (None, None) => {
-            return Err(refuse(
-                format!("`{}` lies in no run, so there are no tasks", file.display()),
-                "name a recipe that has some: `--recipe RECIPE`",
-            ));
-        }
-    };
-    let mut reporter = Reporter::new(terminal, arguments.output.json);
-    let preview = Preview::of(&recipe, terminal.offline, &mut reporter)?;
-    let tasks = tasks(&recipe, &preview.shards, &preview.base.tokenizer)?;
-    let tokenizer = read_gguf_tokenizer(file)?;
-    let decoder = open_gguf(file, &device::open(&recipe.model.device)?)?;
-    let mut emit = |event| reporter.show(event);
-    let answers = preview.path("file");
-    let reports = measure(&decoder, &tokenizer, &recipe, &tasks, &answers, &mut emit)?;
-    drop(reporter);
-    if arguments.output.json {
-        return terminal.json(&reports);
-    }
-    summary::write_reports(&reports, &mut terminal.out)
 }

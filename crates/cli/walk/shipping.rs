@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::json;
 use slm_data::{HeldOut, Prompt, Shards};
 use slm_export::{
-    CALIBRATION_ROWS, CERTIFICATE_JSON, Certified, Check, Comparison, Exported, Probe, ProbePrompt,
+    CALIBRATION_ROWS, COMPANIONS, Certified, Check, Comparison, Exported, Probe, ProbePrompt,
     Request, export, recertify,
 };
 use slm_recipe::ExportSection;
@@ -20,9 +20,6 @@ use crate::base::Base;
 
 /// Rows on which every file is compared with the trained model.
 const PROBES: usize = 16;
-
-/// What lies beside the files to ship, and is about them.
-const COMPANIONS: [&str; 3] = ["Modelfile", "README.md", CERTIFICATE_JSON];
 
 /// A file or folder to ship.
 pub(crate) struct Artifact {

@@ -1,5 +1,6 @@
 //! Model cards: a `README.md` in each folder and one for all files, with the metadata that the Hugging Face hub reads.
 
+use crate::gguf_metadata::is_hub_name;
 use crate::{CERTIFICATE_JSON, Comparison, Request};
 
 /// The card of a folder. `library` runs it: `peft` or `transformers`.
@@ -61,10 +62,7 @@ pub(crate) fn card(request: &Request<'_>, comparisons: &[Comparison]) -> String 
 
 fn front_matter(request: &Request<'_>, library: &str) -> String {
     // A folder of this machine means nothing elsewhere.
-    let is_hub_name = request.base_model.split('/').count() == 2
-        && !request.base_model.starts_with(['.', '/', '~'])
-        && !std::path::Path::new(request.base_model).exists();
-    let base = match is_hub_name {
+    let base = match is_hub_name(request.base_model) {
         true => format!("base_model: {}\n", request.base_model),
         false => String::new(),
     };

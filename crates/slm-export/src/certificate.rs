@@ -76,22 +76,15 @@ impl Certificate {
         self.files.iter().find(|entry| entry.file == file)
     }
 
-    /// The bytes of the file, and their hash.
-    pub(crate) fn sealed(&self) -> (Vec<u8>, String) {
-        // Figures that are no numbers become null, strings and numbers always have a JSON form.
-        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
-        bytes.push(b'\n');
-        let hash = sha256_bytes(&bytes);
-        (bytes, hash)
-    }
-
     /// Writes it; the hash of the file.
     ///
     /// # Errors
     /// The folder cannot be written.
     pub(crate) fn write(&self, folder: &Path) -> Result<String, ExportError> {
-        let (bytes, hash) = self.sealed();
+        // Figures that are no numbers become null, strings and numbers always have a JSON form.
+        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
+        bytes.push(b'\n');
         write_file_atomic(folder.join(CERTIFICATE_JSON), &bytes)?;
-        Ok(hash)
+        Ok(sha256_bytes(&bytes))
     }
 }

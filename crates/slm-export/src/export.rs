@@ -3,6 +3,8 @@
 mod calibrated;
 mod ending;
 
+pub use ending::COMPANIONS;
+
 use std::path::Path;
 
 use slm_gguf::{FileType, Value};

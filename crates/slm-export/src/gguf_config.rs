@@ -103,10 +103,9 @@ impl File<'_> {
         }))
     }
 
-    fn gpt_neox(&self) -> Result<Value, ExportError> {
-        let dimensions = self.dimensions()?;
-        let is_parallel = llm::USE_PARALLEL_RESIDUAL.of(self.architecture);
-        let mut raw = self.rotary(&dimensions)?;
+    /// What most families call alike, rotary encoding included.
+    fn shape(&self, dimensions: &Dimensions) -> Result<Value, ExportError> {
+        let mut raw = self.rotary(dimensions)?;
         extend(
             &mut raw,
             json!({
@@ -116,9 +115,21 @@ impl File<'_> {
                 "num_hidden_layers": dimensions.n_layers,
                 "num_attention_heads": dimensions.n_heads,
                 "max_position_embeddings": dimensions.context,
+                "tie_word_embeddings": !self.has("output.weight"),
+            }),
+        );
+        Ok(raw)
+    }
+
+    fn gpt_neox(&self) -> Result<Value, ExportError> {
+        let dimensions = self.dimensions()?;
+        let is_parallel = llm::USE_PARALLEL_RESIDUAL.of(self.architecture);
+        let mut raw = self.shape(&dimensions)?;
+        extend(
+            &mut raw,
+            json!({
                 "layer_norm_eps": self.metadata.require(&llm::LAYER_NORM_EPSILON.of(self.architecture))?,
                 "use_parallel_residual": self.metadata.require(&is_parallel)?,
-                "tie_word_embeddings": !self.has("output.weight"),
             }),
         );
         Ok(raw)
@@ -126,7 +137,7 @@ impl File<'_> {
 
     fn llama_like(&self) -> Result<Value, ExportError> {
         let dimensions = self.dimensions()?;
-        let mut raw = self.rotary(&dimensions)?;
+        let mut raw = self.shape(&dimensions)?;
         // Qwen2 has biases on q, k and v whatever this says.
         let attention_bias = match self.architecture {
             architecture::QWEN2 => self.has("blk.0.attn_output.bias"),
@@ -135,18 +146,11 @@ impl File<'_> {
         extend(
             &mut raw,
             json!({
-                "vocab_size": dimensions.vocab_size,
-                "hidden_size": dimensions.hidden_size,
-                "intermediate_size": dimensions.intermediate_size,
-                "num_hidden_layers": dimensions.n_layers,
-                "num_attention_heads": dimensions.n_heads,
                 "num_key_value_heads": dimensions.n_kv_heads,
                 "head_dim": dimensions.head_dim,
-                "max_position_embeddings": dimensions.context,
                 "rms_norm_eps": self.metadata.require(&llm::LAYER_NORM_RMS_EPSILON.of(self.architecture))?,
                 "attention_bias": attention_bias,
                 "mlp_bias": self.has("blk.0.ffn_up.bias"),
-                "tie_word_embeddings": !self.has("output.weight"),
             }),
         );
         let own = match self.architecture {

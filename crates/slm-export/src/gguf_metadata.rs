@@ -43,14 +43,18 @@ pub(crate) fn set_base_model(metadata: &mut Metadata, base_model: &str) {
     }
     metadata.set(&general::BASE_MODEL_COUNT, 1);
     metadata.set(&general::base_model(0, "name"), name.to_string());
-    let is_hub_name = base_model.split('/').count() == 2
-        && !base_model.starts_with(['.', '/', '~'])
-        && !std::path::Path::new(base_model).exists();
-    if let (true, Some((owner, _))) = (is_hub_name, base_model.split_once('/')) {
+    if let (true, Some((owner, _))) = (is_hub_name(base_model), base_model.split_once('/')) {
         let address = format!("https://huggingface.co/{base_model}");
         metadata.set(&general::base_model(0, "organization"), owner.to_string());
         metadata.set(&general::base_model(0, "repo_url"), address);
     }
+}
+
+/// Whether a base is called by a hub's `owner/name`, and not by a folder of this machine.
+pub(crate) fn is_hub_name(base_model: &str) -> bool {
+    base_model.split('/').count() == 2
+        && !base_model.starts_with(['.', '/', '~'])
+        && !std::path::Path::new(base_model).exists()
 }
 
 fn set_dimensions(metadata: &mut Metadata, config: &DecoderConfig, architecture: &str) {

@@ -71,7 +71,7 @@ pub use certificate::{CERTIFICATE_JSON, Certificate};
 pub use certifier::Certifier;
 pub use comparison::{Comparison, LOGIT_LIMIT, MEAN_KL_LIMIT, Trained, Worst};
 pub use error::ExportError;
-pub use export::{Request, export};
+pub use export::{COMPANIONS, Request, export};
 pub use exported::{EXPORT_JSON, Exported, File};
 pub use gguf_adapter::read_gguf_adapter;
 pub use gguf_blocks::open_gguf;

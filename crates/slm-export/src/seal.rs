@@ -31,7 +31,8 @@ pub(crate) fn find(path: &Path) -> Result<Option<Seal>, ExportError> {
     let mut limited = Read::by_ref(&mut file).take(HEADER_BYTES);
     limited.read_to_end(&mut header).map_err(failed)?;
     let key = CERTIFICATE_KEY.as_bytes();
-    let Some(at) = position(&header, key) else {
+    let mut windows = header.windows(key.len());
+    let Some(at) = windows.position(|bytes| bytes == key) else {
         return Ok(None);
     };
     let from = at + key.len();
@@ -81,8 +82,7 @@ pub(crate) fn blank_digest(path: &Path) -> Result<String, ExportError> {
     let Some(seal) = find(path)? else {
         return Ok(slm_run::sha256_file(path)?);
     };
-    let digest = slm_run::sha256_file_with(path, seal.at, BLANK.as_bytes())?;
-    Ok(digest)
+    Ok(slm_run::sha256_file_with(path, seal.at, BLANK.as_bytes())?)
 }
 
 /// [`blank_digest`] of a file, or of all files of a folder with their names, in the order of these.
@@ -117,18 +117,6 @@ pub(crate) fn seals(path: &Path) -> Result<Vec<Seal>, ExportError> {
     };
     let found = files.iter().filter(|file| is_container(file));
     found.filter_map(|file| find(file).transpose()).collect()
-}
-
-fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    let first = *wanted.first()?;
-    let mut from = 0;
-    loop {
-        from += bytes[from..].iter().position(|&byte| byte == first)?;
-        if bytes[from..].starts_with(wanted) {
-            return Some(from);
-        }
-        from += 1;
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ const MODELFILE: &str = "Modelfile";
 /// The model card.
 const CARD: &str = "README.md";
 
+/// What lies beside the files to ship, and is about them.
+pub const COMPANIONS: [&str; 3] = [MODELFILE, CARD, CERTIFICATE_JSON];
+
 impl Walk<'_, '_> {
     pub(super) fn finish(self) -> Result<Exported, ExportError> {
         let Request {
