@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::EvalError;
-use crate::metrics::{Method, Metric, MetricName, Series};
-use crate::statistics::{Agreement, Interval, bootstrap, mcnemar_exact, newcombe};
+use crate::metric::{Metric, MetricName};
 use crate::task_report::TaskReport;
+use slm_metrics::statistics::{Agreement, Interval, bootstrap, mcnemar_exact, newcombe};
+use slm_metrics::{Method, Series};
 
 /// One metric of one task, before and after.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

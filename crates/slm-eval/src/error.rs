@@ -6,7 +6,7 @@ use slm_run::RunError;
 use slm_text::TextError;
 use thiserror::Error;
 
-use crate::metrics::MetricName;
+use crate::metric::MetricName;
 
 /// Why a task could not be evaluated, compared, written or read.
 #[derive(Debug, Error)]

@@ -6,18 +6,17 @@
 mod comparison;
 mod error;
 mod evaluator;
-pub mod metrics;
+mod metric;
 pub mod report;
 mod request;
 mod sample;
-pub mod statistics;
 mod task;
 mod task_report;
 
 pub use comparison::{Comparison, Verdict, compare};
 pub use error::EvalError;
 pub use evaluator::Evaluator;
-pub use metrics::{Method, Metric, MetricName};
+pub use metric::{Metric, MetricName};
 pub use sample::{Finish, Sample, Score};
 pub use task::multiple_choice::with_choices;
 pub use task_report::TaskReport;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::JsonScore;
+use slm_metrics::JsonScore;
 
 /// One item, the model's answer and its score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

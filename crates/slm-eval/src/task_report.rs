@@ -7,7 +7,7 @@ use slm_recipe::OutputType;
 use slm_run::{RunError, write_file_atomic};
 
 use crate::error::EvalError;
-use crate::metrics::{Metric, MetricName, measure};
+use crate::metric::{Metric, MetricName, measure};
 use crate::sample::Sample;
 
 /// One model on one task.

@@ -1,7 +1,7 @@
 //! From samples to figures, files and paired differences, without a model.
 
-use slm_eval::metrics::score_json;
-use slm_eval::{Finish, Method, MetricName, Sample, Score, TaskReport, Verdict, compare};
+use slm_eval::{Finish, MetricName, Sample, Score, TaskReport, Verdict, compare};
+use slm_metrics::{Method, score_json};
 use slm_recipe::OutputType;
 
 fn choice(id: usize, target: &str, output: &str) -> Sample {

@@ -4,7 +4,9 @@ use super::TaskResult;
 use super::markup::escape;
 use super::numbers::{count, difference, figure, p_value};
 use crate::comparison::{Comparison, Verdict};
-use crate::metrics::{Method, Metric};
+use slm_metrics::Method;
+
+use crate::metric::Metric;
 use slm_recipe::OutputType;
 
 /// Tiles at the top of the page.

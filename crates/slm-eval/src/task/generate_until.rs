@@ -7,9 +7,9 @@ use slm_recipe::EvalTask;
 use slm_text::{ChatTokenizer, StreamDecoder, TextError};
 
 use crate::error::EvalError;
-use crate::metrics::{exact_match, score_json};
 use crate::request::Encoding;
 use crate::sample::{Finish, Sample, Score};
+use slm_metrics::{exact_match, score_json};
 
 pub(crate) fn answer(
     decoder: &Decoder,

@@ -1,13 +1,14 @@
-//! The figures: each is a function of the samples alone, with an interval.
+//! Figures and what they are worth: metrics over plain labels, texts and numbers, intervals and tests.
+//!
+//! Nothing here knows a model or a file of an evaluation.
 
 mod classification;
 mod json;
-mod metric;
 mod series;
+pub mod statistics;
 mod text;
 
 pub use classification::macro_f1;
 pub use json::{JsonScore, score_json};
-pub use metric::{Metric, MetricName, measure};
 pub use series::{Method, Series};
 pub use text::exact_match;

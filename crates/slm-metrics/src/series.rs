@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::macro_f1;
+use crate::macro_f1;
 use crate::statistics::{Interval, bootstrap, wilson};
 
 /// How an interval was found.

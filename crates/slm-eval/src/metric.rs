@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Method, Series};
 use crate::sample::{Finish, Sample, Score};
+use slm_metrics::{Method, Series};
 
 /// The metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,7 +175,7 @@ fn labels<'a>(samples: impl Iterator<Item = &'a Sample>) -> Series {
 }
 
 /// Every metric that applies to these samples. The intervals of one metric are the same for the same samples and seed.
-pub fn measure(samples: &[Sample], seed: u64) -> Vec<Metric> {
+pub(crate) fn measure(samples: &[Sample], seed: u64) -> Vec<Metric> {
     MetricName::ALL
         .into_iter()
         .filter_map(|name| {

@@ -1,0 +1,1 @@
+//! Models behind an OpenAI-compatible endpoint: requests in flight, retries, a journal, and a limit on what is spent.
