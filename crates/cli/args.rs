@@ -60,6 +60,8 @@ pub(crate) enum Verb {
     Eval(EvalArguments),
     /// Write the artifacts of a run again
     Export(RunArguments),
+    /// Turn a GGUF file of floats into one of blocks
+    Quantize(QuantizeArguments),
     /// Check an exported file against its certificate and the run that it came from
     Verify(VerifyArguments),
     /// Talk to a run, a GGUF file, or a model in a folder
@@ -250,6 +252,29 @@ pub(crate) struct EvalArguments {
     /// Keys that replace those of the recipe, such as `eval.max_samples=100`
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: JsonArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct QuantizeArguments {
+    /// A GGUF file in F32, F16 or BF16
+    pub(crate) source: PathBuf,
+    /// What the weights become, in llama.cpp's names: Q4_K_M, Q8_0, ..
+    #[arg(value_name = "TYPE")]
+    pub(crate) file_type: String,
+    /// The file to write; by default beside the source, with the type in its name
+    #[arg(long, short)]
+    pub(crate) out: Option<PathBuf>,
+    /// How much columns matter: an importance matrix of llama.cpp, or one that an export wrote
+    #[arg(long)]
+    pub(crate) imatrix: Option<String>,
+    /// Tensors that become something else, as in `attn_v=Q8_0`; may be given several times
+    #[arg(long, value_name = "REGEX=TYPE")]
+    pub(crate) tensor_type: Vec<String>,
+    /// Threads; by default all cores
+    #[arg(long, value_parser = at_least_1)]
+    pub(crate) threads: Option<usize>,
     #[command(flatten)]
     pub(crate) output: JsonArguments,
 }

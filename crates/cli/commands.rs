@@ -11,6 +11,7 @@ pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod logits;
+pub(crate) mod quantize;
 pub(crate) mod recipes;
 pub(crate) mod resume;
 pub(crate) mod runs;

@@ -11,6 +11,7 @@ use slm_data::DataError;
 use slm_dist::DistError;
 use slm_eval::EvalError;
 use slm_export::ExportError;
+use slm_gguf::GgufError;
 use slm_model::ModelError;
 use slm_recipe::RecipeErrors;
 use slm_run::RunError;
@@ -172,6 +173,10 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<String
             _ => STAGE,
         };
         return Some((code, it.hint()));
+    }
+    if let Some(it) = cause.downcast_ref::<GgufError>() {
+        let is_ours = matches!(it, GgufError::Write { .. });
+        return Some((if is_ours { STAGE } else { INPUT }, it.hint()));
     }
     if let Some(it) = cause.downcast_ref::<RunError>() {
         let is_typed = matches!(it, RunError::Missing { .. } | RunError::NotARun { .. });

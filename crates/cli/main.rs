@@ -63,6 +63,7 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<()> {
         Verb::Resume(arguments) => resume::run(arguments, terminal),
         Verb::Eval(arguments) => eval::run(arguments, terminal),
         Verb::Export(arguments) => export::run(arguments, terminal),
+        Verb::Quantize(arguments) => quantize::run(arguments, terminal),
         Verb::Verify(arguments) => verify::run(arguments, terminal),
         Verb::Chat(arguments) => chat::run(arguments, terminal),
         Verb::Generate(arguments) => generate::run(arguments, terminal),

@@ -23,6 +23,8 @@ mod bench;
 mod mask;
 // A base in int8 and NF4 under an adapter.
 mod quantized;
+// A GGUF file of floats to one of blocks.
+mod quantize;
 // Learning from judged answers: DPO, ORPO, KTO.
 mod preference;
 // The steps of another trainer, repeated from rows that are tokens already.

@@ -21,6 +21,7 @@ fn help_names_every_verb_and_exit_code() {
       resume       Continue an interrupted run
       eval         Measure a run, a GGUF file, or the base model of a recipe, on the recipe's tasks
       export       Write the artifacts of a run again
+      quantize     Turn a GGUF file of floats into one of blocks
       verify       Check an exported file against its certificate and the run that it came from
       chat         Talk to a run, a GGUF file, or a model in a folder
       generate     Answer one prompt, from an argument or from stdin

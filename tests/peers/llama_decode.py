@@ -1,7 +1,7 @@
-"""Decoding at batch 1 beside llama.cpp: python tests/peers/llama_decode.py DECODE QUANTIZE [OPTION...]
+"""Decoding at batch 1 beside llama.cpp: python tests/peers/llama_decode.py DECODE SLM_TUNE [OPTION...]
 
-DECODE is `cargo build --release -p slm-export --example decode`, QUANTIZE that of slm-gguf; the Python one with llama-cpp-python,
-gguf and numpy. A file with random weights in the shape of a config.json is written and quantized; both sides read it in turn,
+DECODE is `cargo build --release -p slm-export --example decode`, the Python one with llama-cpp-python, gguf and
+numpy. A file with random weights in the shape of a config.json is written and quantized; both sides read it in turn,
 each in a process of its own, a prompt and then one token after the other, greedily. Prints tokens/s, peak memory, and the
 medians of the ratios of neighbouring runs. It needs a quiet machine.
 """
@@ -22,7 +22,7 @@ SHAPES = Path(__file__).parent / "shapes"
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("decode")
-    options.add_argument("quantize")
+    options.add_argument("slm_tune")
     options.add_argument("--shape", default=str(SHAPES / "smollm2-135m"), help="folder with a config.json")
     options.add_argument("--types", default="F32,Q8_0,Q4_K_M")
     options.add_argument("--pairs", type=int, default=5)
@@ -44,7 +44,8 @@ def file_of(options, kind, folder):
         write(json.loads((Path(options.shape) / "config.json").read_text()), source)
     target = folder / f"{Path(options.shape).name}-{kind}.gguf"
     if not target.exists():
-        subprocess.run([options.quantize, source, target, kind, str(options.threads)], check=True, capture_output=True)
+        command = [options.slm_tune, "-q", "quantize", source, kind, "--out", target]
+        subprocess.run(command, check=True, capture_output=True)
     return target
 
 

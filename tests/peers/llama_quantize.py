@@ -1,6 +1,6 @@
-"""llama.cpp itself beside slm-gguf: python tests/peers/llama_quantize.py QUANTIZE [SEED [FILE...]]
+"""llama.cpp itself beside slm-gguf: python tests/peers/llama_quantize.py SLM_TUNE [SEED [FILE...]]
 
-QUANTIZE is `cargo build --release -p slm-gguf --example quantize`, the Python one with llama-cpp-python, gguf, numpy and
+The Python is one with llama-cpp-python, gguf, numpy and
 safetensors (tests/goldens/gguf/PROVENANCE.md). Random models are written in F32 and quantized by both, to every file
 type: metadata, names, types and bytes of all tensors are equal, with and without an importance matrix and rules. So are those of
 each FILE, a model in F32.
@@ -24,16 +24,18 @@ import tiny_files  # noqa: E402
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "gemma2", "phi3", "gpt2")
 RULES = [("attn_v", "Q8_0"), (r"blk\.\d*[13]\.", "IQ4_XS"), ("token_embd", "F16"), ("down", "Q2_K"), ("up", "Q3_K")]
 MODELS = 24
+# llama.cpp leaves what it quantized with to whoever calls it.
+UNCOMPARED = ("GGUF.", "quantize.imatrix.")
 ROWS = 5
 
 
-def main(quantize, seed=0, *files):
+def main(slm_tune, seed=0, *files):
     draw, wrong, compared = random.Random(int(seed)), 0, 0
-    quantize = Path(quantize).absolute()
+    slm_tune = Path(slm_tune).absolute()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         for source, importance, rules, what in chain(random_cases(draw, folder), ((file, None, [], file) for file in files)):
-            differing, tensors = compare(quantize, Path(source), importance, rules, folder)
+            differing, tensors = compare(slm_tune, Path(source), importance, rules, folder)
             compared += tensors
             wrong += len(differing)
             print(f"{what}: {', '.join(differing[:4]) or 'equal'}", flush=True)
@@ -65,16 +67,17 @@ def random_model(draw):
     )
 
 
-def compare(quantize, source, importance, rules, folder):
+def compare(slm_tune, source, importance, rules, folder):
     """What differs, over all file types, and how many keys and tensors were compared."""
     ours, theirs, matrix = (folder / name for name in ("ours.gguf", "theirs.gguf", "imatrix.gguf"))
     if importance:
         write_matrix(matrix, importance)
-    more = [str(matrix) if importance else "-", *(f"{expression}={kind}" for expression, kind in rules)]
+    more = ["--imatrix", str(matrix)] if importance else []
+    more += [f"--tensor-type={expression}={kind}" for expression, kind in rules]
     differing, compared = [], 0
     for file_type in ggml.FILE_TYPES:
         ggml.quantize_file(source, theirs, file_type, importance, rules)
-        subprocess.run([quantize, source, ours, file_type, "2", *more], check=True, capture_output=True)
+        subprocess.run([slm_tune, "-q", "quantize", source, file_type, "--out", ours, *more], check=True, capture_output=True)
         found, wanted = tensors(ours), tensors(theirs)
         compared += len(wanted)
         if found.keys() != wanted.keys():
@@ -86,7 +89,7 @@ def compare(quantize, source, importance, rules, folder):
 def tensors(path):
     """Types and bytes, and what the file says of itself."""
     reader = gguf.GGUFReader(path)
-    said = {key: field.contents() for key, field in reader.fields.items() if not key.startswith("GGUF.")}
+    said = {key: field.contents() for key, field in reader.fields.items() if not key.startswith(UNCOMPARED)}
     return said | {tensor.name: (tensor.tensor_type, tensor.data.tobytes()) for tensor in reader.tensors}
 
 

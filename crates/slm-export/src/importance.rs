@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Tensor;
-use slm_gguf::{GgufError, ImportanceMatrix, Metadata, TensorSpec, keys};
+use slm_gguf::{GgufError, ImportanceMatrix, Metadata, TensorSpec};
 use slm_model::{Decoder, Observation};
 
 use crate::ExportError;
@@ -80,13 +80,7 @@ impl Importance {
 
     /// Says in a file's metadata what it was quantized with, as `llama-quantize` does.
     pub(crate) fn note(&self, metadata: &mut Metadata) {
-        metadata.set(&keys::quantize::IMATRIX_FILE, self.file.clone());
-        if let Some(dataset) = self.matrix.datasets().first() {
-            metadata.set(&keys::quantize::IMATRIX_DATASET, dataset.clone());
-        }
-        let entries = self.matrix.tensors().len() as u32;
-        metadata.set(&keys::quantize::IMATRIX_ENTRIES, entries);
-        metadata.set(&keys::quantize::IMATRIX_CHUNKS, self.matrix.chunk_count());
+        self.matrix.note(&self.file, metadata);
     }
 
     /// How much the columns of a tensor matter. None where it was not seen.
@@ -94,15 +88,6 @@ impl Importance {
     /// # Errors
     /// [`GgufError::ImportanceSize`] where it has another number of columns.
     pub(crate) fn of(&self, tensor: &TensorSpec) -> Result<Option<Vec<f32>>, GgufError> {
-        let weights = self.matrix.weights(&tensor.name);
-        let needed = tensor.dims[0] as usize;
-        match weights {
-            Some(weights) if weights.len() != needed => Err(GgufError::ImportanceSize {
-                tensor: tensor.name.clone(),
-                found: weights.len(),
-                needed,
-            }),
-            weights => Ok(weights),
-        }
+        self.matrix.weights_of(&tensor.name, tensor.dims[0])
     }
 }

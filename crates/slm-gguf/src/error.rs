@@ -160,6 +160,11 @@ pub enum GgufError {
     // Choosing types
     #[error("there is no file type `{name}`")]
     UnknownFileType { name: String },
+    #[error("tensor `{name}` is {tensor_type} already")]
+    Requantized {
+        name: String,
+        tensor_type: TensorType,
+    },
     #[error("type rule `{rule}`: {found}")]
     TypeRule { rule: String, found: String },
 
@@ -234,6 +239,9 @@ impl GgufError {
                 let names: Vec<_> = FileType::ALL.iter().map(|known| known.name()).collect();
                 Some(format!("known ones are {}", names.join(", ")))
             }
+            Self::Requantized { .. } => Some(
+                "rounding twice loses more than once: start from an F32, F16 or BF16 file".into(),
+            ),
             Self::TypeRule { .. } => Some("a rule is `REGEX=TYPE`, such as `attn_v=Q8_0`".into()),
             Self::QuantizationVersion { .. } => {
                 Some("set `general.quantization_version` to 2".into())

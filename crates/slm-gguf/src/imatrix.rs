@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::GgufError;
+use crate::{GgufError, Metadata, keys};
 
 /// Sums of squares of what each tensor's columns were multiplied with, as llama.cpp's `llama-imatrix` collects them.
 ///
@@ -144,6 +144,34 @@ impl ImportanceMatrix {
         let weights =
             matrices.flat_map(|(columns, &count)| columns.iter().map(move |&sum| mean(sum, count)));
         Some(weights.collect())
+    }
+
+    /// The same, for a tensor whose rows have so many columns.
+    ///
+    /// # Errors
+    /// [`GgufError::ImportanceSize`] where the matrix has another number of them: it is of another model.
+    pub fn weights_of(&self, tensor: &str, row_len: u64) -> Result<Option<Vec<f32>>, GgufError> {
+        match self.weights(tensor) {
+            Some(weights) if weights.len() as u64 != row_len => Err(GgufError::ImportanceSize {
+                tensor: tensor.into(),
+                found: weights.len(),
+                needed: row_len as usize,
+            }),
+            weights => Ok(weights),
+        }
+    }
+
+    /// Says in a file's metadata that it was quantized with this matrix, which is in `file`, as `llama-quantize` does.
+    pub fn note(&self, file: &str, metadata: &mut Metadata) {
+        metadata.set(&keys::quantize::IMATRIX_FILE, file.to_string());
+        if let Some(dataset) = self.datasets().first() {
+            metadata.set(&keys::quantize::IMATRIX_DATASET, dataset.clone());
+        }
+        metadata.set(
+            &keys::quantize::IMATRIX_ENTRIES,
+            self.tensors().len() as u32,
+        );
+        metadata.set(&keys::quantize::IMATRIX_CHUNKS, self.chunk_count());
     }
 }
 

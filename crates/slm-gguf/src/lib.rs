@@ -39,6 +39,7 @@
 //! | `layout.rs`, `header_bytes.rs` | a checked plan to the bytes of a header |
 //! | `writer.rs`, `pending_file.rs` | a file, tensor by tensor, that appears only when it is complete |
 //! | `file_type.rs`, `mixture.rs`, `choice.rs`, `tensor_role.rs`, `type_rule.rs` | which tensor is stored as what |
+//! | `quantizer.rs` | a file of floats to one of blocks |
 //! | `imatrix.rs`, `imatrix_file.rs`, `imatrix_dat.rs` | how much each column matters, and llama.cpp's files of that |
 
 mod choice;
@@ -59,6 +60,7 @@ mod metadata;
 mod mixture;
 mod pending_file;
 pub mod product;
+mod quantizer;
 mod reader;
 mod tensor_info;
 mod tensor_role;
@@ -77,6 +79,7 @@ pub use layout::TensorSpec;
 pub use matrix::BlockMatrix;
 pub use metadata::Metadata;
 pub use mixture::Mixture;
+pub use quantizer::{Quantized, Quantizer};
 pub use reader::Reader;
 pub use tensor_info::TensorInfo;
 pub use tensor_role::may_be_quantized;

@@ -44,6 +44,15 @@ impl Metadata {
         }
     }
 
+    /// Forgets a key; the others keep their order.
+    pub fn remove(&mut self, key: &str) {
+        self.entries.retain(|(name, _)| name != key);
+        let places = self.entries.iter().enumerate();
+        self.places = places
+            .map(|(place, (name, _))| (name.clone(), place))
+            .collect();
+    }
+
     /// The value of any key.
     pub fn value(&self, key: &str) -> Option<&Value> {
         self.places.get(key).map(|&place| &self.entries[place].1)
