@@ -28,7 +28,7 @@ pub(crate) fn write(
     };
     let files = artifacts
         .iter()
-        .map(|it| (it.path.clone(), it.size_bytes, it.finding.clone()));
+        .map(|it| (it.path.clone(), it.size_bytes, it.finding()));
     let files: Vec<_> = files.chain(report).collect();
     if json {
         let files: Vec<_> = files

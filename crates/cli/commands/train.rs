@@ -30,7 +30,7 @@ pub(crate) fn finish(mut walk: Walk, json: bool, terminal: &mut Terminal) -> Res
     let student = walk.train(&base, &shards, &tasks)?;
     let results = walk.evaluate(&base, &tasks, &student)?;
     let artifacts = walk.export(&base, &shards, &tasks, &student)?;
-    walk.report(&shards, &student, &results)?;
+    walk.report(&shards, &student, &results, &artifacts)?;
     summary::write(&walk, &results, &artifacts, json, terminal)?;
     walk.end()
 }

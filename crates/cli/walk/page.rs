@@ -3,11 +3,12 @@
 use anyhow::Result;
 use chrono::DateTime;
 use slm_data::{Side, SplitRecord};
-use slm_eval::report::{Curves, DataSide, Digest, Page, TaskResult, html};
+use slm_eval::report::{Curves, DataSide, Digest, Page, ShippedFile, TaskResult, html};
+use slm_export::Comparison;
 use slm_recipe::Method;
 use slm_run::{sha256_json, write_file_atomic};
 
-use super::{Walk, training::Student};
+use super::{Artifact, Walk, training::Student};
 use crate::table::{duration, thousands};
 
 const REPORT: &str = "report.html";
@@ -19,9 +20,10 @@ impl Walk {
         shards: &slm_data::Shards,
         student: &Student,
         results: &[TaskResult],
+        artifacts: &[Artifact],
     ) -> Result<()> {
         let digest = sha256_json(&self.outputs());
-        let page = self.page(shards, student, results)?;
+        let page = self.page(shards, student, results, artifacts)?;
         self.stage("report", &digest, |run, _| {
             write_file_atomic(run.path(REPORT), html(&page).as_bytes())?;
             Ok(vec![REPORT.into()])
@@ -33,6 +35,7 @@ impl Walk {
         shards: &slm_data::Shards,
         student: &Student,
         results: &[TaskResult],
+        artifacts: &[Artifact],
     ) -> Result<Page> {
         let manifest = shards.manifest();
         Ok(Page {
@@ -47,6 +50,7 @@ impl Walk {
             ],
             curves: Curves::from_events(&self.run.metrics()?),
             tasks: results.to_vec(),
+            files: artifacts.iter().map(shipped).collect(),
             recipe: self.recipe.to_toml(),
             digests: self.digests(),
         })
@@ -124,6 +128,66 @@ impl Walk {
             .flat_map(|(_, stage)| stage.outputs.clone())
             .collect()
     }
+}
+
+fn shipped(artifact: &Artifact) -> ShippedFile {
+    let name = artifact.path.file_name().unwrap_or_default();
+    let compared = artifact.comparison.as_ref();
+    let worst = compared.and_then(|it| it.worst.as_ref());
+    ShippedFile {
+        name: name.to_string_lossy().into(),
+        size_bytes: artifact.size_bytes,
+        weights: compared.map_or_else(String::new, |it| it.weights.clone()),
+        figures: compared.map_or_else(Vec::new, figures),
+        tasks: compared.map_or_else(Vec::new, tasks),
+        // Floats differ by the order in which sums are taken, which says nothing of a text.
+        worst: worst
+            .filter(|_| compared.is_some_and(Comparison::is_rounded))
+            .map(|it| it.text.clone()),
+    }
+}
+
+fn figures(comparison: &Comparison) -> Vec<(String, String)> {
+    let mut figures = vec![(
+        "logits within",
+        format!("{:.1e}", comparison.max_logit_difference),
+    )];
+    if comparison.is_rounded() {
+        figures.extend([
+            ("mean KL", format!("{:.1e}", comparison.mean_kl)),
+            ("KL, 99 %", format!("{:.1e}", comparison.p99_kl)),
+            ("KL, worst", format!("{:.1e}", comparison.max_kl)),
+            (
+                "same token",
+                format!("{:.1} %", 100.0 * comparison.top1_agreement),
+            ),
+        ]);
+        figures.extend(
+            comparison
+                .perplexity_ratio
+                .map(|ratio| ("perplexity", format!("× {ratio:.4}"))),
+        );
+    }
+    figures
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// The first metric of each task, the one that it is known by.
+fn tasks(comparison: &Comparison) -> Vec<String> {
+    let mut told: Vec<&str> = Vec::new();
+    let mut lines = Vec::new();
+    for it in &comparison.tasks {
+        if !told.contains(&it.task.as_str()) {
+            told.push(&it.task);
+            lines.push(format!(
+                "{} {} {:.3}, was {:.3}",
+                it.task, it.metric, it.exported, it.trained
+            ));
+        }
+    }
+    lines
 }
 
 fn side(name: &str, record: &SplitRecord) -> DataSide {

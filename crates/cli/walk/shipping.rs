@@ -25,8 +25,8 @@ const PROBES: usize = 16;
 pub(crate) struct Artifact {
     pub(crate) path: PathBuf,
     pub(crate) size_bytes: u64,
-    /// How it compares with the trained model; empty where nothing could be compared.
-    pub(crate) finding: String,
+    /// How it compares with the trained model; nothing where there were no prompts to compare on.
+    pub(crate) comparison: Option<Comparison>,
 }
 
 impl Walk {
@@ -123,11 +123,15 @@ impl Walk {
             match artifacts.last_mut() {
                 Some(last) if last.path == path => last.size_bytes += file.size_bytes,
                 _ => {
-                    let compared = exported.comparisons.iter().find(|it| it.file == name);
+                    let comparison = exported
+                        .comparisons
+                        .iter()
+                        .find(|it| it.file == name)
+                        .cloned();
                     artifacts.push(Artifact {
                         path,
                         size_bytes: file.size_bytes,
-                        finding: compared.map_or_else(String::new, finding),
+                        comparison,
                     });
                 }
             }
@@ -136,7 +140,13 @@ impl Walk {
     }
 }
 
-/// The figures that say how near a file is to the trained model.
+impl Artifact {
+    /// The figures that say how near it is to the trained model; empty where nothing could be compared.
+    pub(crate) fn finding(&self) -> String {
+        self.comparison.as_ref().map_or_else(String::new, finding)
+    }
+}
+
 fn finding(comparison: &Comparison) -> String {
     if !comparison.is_rounded() {
         return format!("logits within {:.1e}", comparison.max_logit_difference);

@@ -3,6 +3,7 @@
 mod chart;
 mod curves;
 mod digests;
+mod files;
 mod markup;
 mod numbers;
 mod samples;
@@ -10,6 +11,7 @@ mod scores;
 
 pub use curves::{Curves, EvalPoint, StepPoint};
 pub use digests::Digest;
+pub use files::ShippedFile;
 
 use crate::comparison::Comparison;
 use crate::task_report::TaskReport;
@@ -37,6 +39,8 @@ pub struct Page {
     pub curves: Curves,
     /// The tasks, in the order of the recipe.
     pub tasks: Vec<TaskResult>,
+    /// What was exported.
+    pub files: Vec<ShippedFile>,
     /// The resolved recipe.
     pub recipe: String,
     /// Digests of what went in and what came out.
@@ -83,6 +87,7 @@ pub fn html(page: &Page) -> String {
         headline(page),
         warnings(&page.warnings),
         scores::sections(&page.tasks),
+        files::section(&page.files),
         curves::section(&page.curves),
         data(&page.data),
         samples::section(&page.tasks),

@@ -1,6 +1,8 @@
 //! The page: self-contained, escaped, well-formed, and complete.
 
-use slm_eval::report::{Curves, DataSide, Digest, EvalPoint, Page, StepPoint, TaskResult, html};
+use slm_eval::report::{
+    Curves, DataSide, Digest, EvalPoint, Page, ShippedFile, StepPoint, TaskResult, html,
+};
 use slm_eval::{Finish, Sample, Score, TaskReport, compare};
 use slm_recipe::OutputType;
 
@@ -56,6 +58,14 @@ fn page() -> Page {
             dropped: vec![("too long".into(), 3)],
             rows: 10_000,
             ..DataSide::default()
+        }],
+        files: vec![ShippedFile {
+            name: NASTY.into(),
+            size_bytes: 1000,
+            weights: NASTY.into(),
+            figures: vec![(NASTY.into(), NASTY.into())],
+            tasks: vec![NASTY.into()],
+            worst: Some(NASTY.into()),
         }],
         curves: Curves {
             steps: (1..=50)
