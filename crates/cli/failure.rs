@@ -169,7 +169,7 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<String
     if let Some(it) = cause.downcast_ref::<ExportError>() {
         let code = match it {
             it if it.is_mismatch() => MISMATCH,
-            it if it.is_unreadable() => INPUT,
+            it if it.is_input() => INPUT,
             _ => STAGE,
         };
         return Some((code, it.hint()));

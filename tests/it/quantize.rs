@@ -54,6 +54,26 @@ fn a_file_of_floats_becomes_what_an_export_writes() {
 }
 
 #[test]
+fn a_file_that_cannot_be_written_is_refused_before_training() {
+    let sandbox = Sandbox::new();
+    let shown = sandbox.run(&[
+        "train",
+        "scratch.toml",
+        "--quiet",
+        "model.config.intermediate_size=40",
+        r#"export.compressed_tensors=["W4A16"]"#,
+    ]);
+    insta::assert_snapshot!(shown, @r#"
+    exit code: 2
+    ----- stderr -----
+    error: compressed-tensors has no place for rows that are not whole groups of 32 columns, in 4 bits
+
+    hint: leave it out of `export.compressed_tensors`, or take "W8A16" or "FP8"
+    "#);
+    assert!(!sandbox.path("runs/scratch/checkpoints").exists());
+}
+
+#[test]
 fn what_cannot_be_quantized() {
     let sandbox = quantized();
     sandbox.succeeds(&["quantize", "copy-F32.gguf", "Q8_0"]);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use serde_json::json;
 use slm_data::{Answers, Sample, Shards};
+use slm_export::ensure_exportable;
 use slm_model::Decoder;
 use slm_recipe::{ModelSection, Objective};
 use slm_run::{Event, RunDir, StageStatus, sha256_file, sha256_json, write_file_atomic};
@@ -48,6 +49,7 @@ impl Walk {
         let digest = self.training_inputs(base)?;
         self.refuse_changed("weights of the base", "train", &digest)?;
         let mut decoder = self.untrained(base)?;
+        ensure_exportable(&self.recipe.export, &decoder)?;
         self.reporter.mask(&shards.manifest().mask);
         self.tell_tied(&decoder);
         let corpus = self.corpus(shards);

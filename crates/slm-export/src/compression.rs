@@ -123,7 +123,7 @@ pub(crate) fn linears(decoder: &Decoder) -> impl Iterator<Item = &Param> {
     layers.flat_map(|layer| layer.params().filter(|param| !param.is_vector()))
 }
 
-fn ensure_linear(decoder: &Decoder) -> Result<(), ExportError> {
+pub(crate) fn ensure_linear(decoder: &Decoder) -> Result<(), ExportError> {
     match linears(decoder).find(|param| param.layout == Layout::Transposed) {
         Some(param) => Err(ExportError::NotCompressible {
             what: format!("`{}`, which is stored transposed", param.name),
@@ -133,7 +133,7 @@ fn ensure_linear(decoder: &Decoder) -> Result<(), ExportError> {
 }
 
 /// The best group that all rows are whole groups of.
-fn group_of(decoder: &Decoder) -> Result<usize, ExportError> {
+pub(crate) fn group_of(decoder: &Decoder) -> Result<usize, ExportError> {
     let is_whole = |group: &usize| {
         let mut widths = linears(decoder).map(|param| param.value.dims()[1]);
         widths.all(|width| width.is_multiple_of(*group))

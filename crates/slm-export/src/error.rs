@@ -216,10 +216,11 @@ impl ExportError {
         )
     }
 
-    /// Whether a file that was given cannot be read.
-    pub fn is_unreadable(&self) -> bool {
+    /// Whether a file that was given cannot be read, or what was asked for cannot be made of this model.
+    pub fn is_input(&self) -> bool {
         use ExportError::{
-            Certificate, Gguf, OddTensors, UnknownArchitecture, UnreadableTokenizer,
+            Certificate, Gguf, NoRows, NotCompressible, NotInGguf, NotInGgufAdapter, OddTensors,
+            UnknownArchitecture, UnreadableTokenizer,
         };
         matches!(
             self,
@@ -228,6 +229,10 @@ impl ExportError {
                 | UnknownArchitecture { .. }
                 | UnreadableTokenizer { .. }
                 | Certificate { .. }
+                | NoRows
+                | NotCompressible { .. }
+                | NotInGguf { .. }
+                | NotInGgufAdapter { .. }
         )
     }
 }

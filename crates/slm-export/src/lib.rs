@@ -6,6 +6,7 @@
 //! | file | what |
 //! |---|---|
 //! | `export.rs`, `export/`, `exported.rs` | the walk: which files, in which order; their list, `export.json` |
+//! | `feasibility.rs` | what cannot be written of a model, known before it is trained |
 //! | `folders.rs`, `precision.rs` | `adapter/` (PEFT) and `merged/` (Hugging Face); the model in f32 that all are made of |
 //! | `card.rs`, `modelfile.rs` | `README.md` for the hub, `Modelfile` for Ollama |
 //! | `gguf_file.rs`, `blocks.rs` | a GGUF file: its tensors, their types, their order; their bytes, on all threads |
@@ -39,6 +40,7 @@ mod error;
 mod error_correction;
 mod export;
 mod exported;
+mod feasibility;
 mod folders;
 mod ggml_rows;
 mod gguf_adapter;
@@ -73,6 +75,7 @@ pub use comparison::{Comparison, LOGIT_LIMIT, MEAN_KL_LIMIT, Trained, Worst};
 pub use error::ExportError;
 pub use export::{COMPANIONS, Request, export};
 pub use exported::{EXPORT_JSON, Exported, File};
+pub use feasibility::ensure_exportable;
 pub use gguf_adapter::read_gguf_adapter;
 pub use gguf_blocks::open_gguf;
 pub use gguf_config::gguf_config;
