@@ -1,6 +1,7 @@
 //! Keys that are fine alone, but not together; and defaults that depend on other keys.
 
 mod data;
+mod distill;
 mod eval;
 mod export;
 mod model;
@@ -62,6 +63,7 @@ pub(crate) fn contradictions(
     it.best_metric();
     it.watchdog();
     it.preference();
+    it.distill();
     it.held_out_rows();
     it.tasks();
     it.export();

@@ -4,6 +4,7 @@
 
 mod combination;
 mod data;
+mod distill;
 mod document;
 mod eval;
 mod export;
@@ -21,6 +22,7 @@ mod tokenizer;
 mod train;
 
 pub use data::{DataSection, Finding, Format, Overlong, Source, TrainOn};
+pub use distill::{DistillMethod, DistillSection, DivergenceKind, TeacherSection};
 pub use eval::{EvalSection, EvalTask, OutputType};
 pub use export::{CompressedScheme, ExportSection, GgufType, ParitySection};
 pub use lora::{InitLora, LoraSection, TargetModules};

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DataSection, EvalSection, ExportSection, LoraSection, ModelSection, PreferenceSection,
-    TokenizerSection, TrainSection,
+    DataSection, DistillSection, EvalSection, ExportSection, LoraSection, ModelSection,
+    PreferenceSection, TokenizerSection, TrainSection,
 };
 
 /// The recipe format this version reads and writes.
@@ -37,6 +37,9 @@ pub struct Recipe {
     pub train: TrainSection,
     /// How much judged answers count.
     pub preference: PreferenceSection,
+    /// A teacher to learn from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distill: Option<DistillSection>,
     /// What is measured.
     pub eval: EvalSection,
     /// What is shipped.
@@ -56,6 +59,7 @@ impl Default for Recipe {
             lora: LoraSection::default(),
             train: TrainSection::default(),
             preference: PreferenceSection::default(),
+            distill: None,
             eval: EvalSection::default(),
             export: ExportSection::default(),
         }
@@ -76,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::schema::Schema;
-    use crate::{EvalTask, ScratchConfig, Source};
+    use crate::{EvalTask, ScratchConfig, Source, TeacherSection};
 
     fn reference() -> PathBuf {
         PathBuf::from(concat!(
@@ -185,6 +189,11 @@ mod tests {
         let everything: Recipe = everything.try_into().unwrap();
         assert_eq!(everything.model.config, Some(ScratchConfig::default()));
         assert_eq!(everything.tokenizer, Some(TokenizerSection::default()));
+        let mut distill = everything.distill.unwrap();
+        distill.cache_dir = None;
+        let shown = std::mem::take(&mut distill.teacher);
+        assert_eq!(distill, DistillSection::default());
+        assert_eq!(shown.dtype, TeacherSection::default().dtype);
         let task = &everything.eval.task[0];
         let expected = EvalTask {
             name: task.name.clone(),

@@ -358,6 +358,22 @@ fn contradictions() {
             "r.toml:7:1 `preference.label_smoothing` is read with `preference.loss_type = \"robust\"`",
         ),
         (
+            "[distill]\nalpha = 0.5",
+            "r.toml:4:2 missing key `distill.teacher.path`: the teacher: a run directory, a folder in Hugging Face format, or a hub name",
+        ),
+        (
+            "[train]\nobjective = \"dpo\"\n[distill]\nteacher.path = \"t\"",
+            "r.toml:6:1 `distill` learns rows from a teacher, and `dpo` judged answers; needs one of them",
+        ),
+        (
+            "[train]\nlabel_smoothing_factor = 0.1\n[distill]\nalpha = 1\nteacher.path = \"t\"",
+            "r.toml:6:1 `train.label_smoothing_factor` is about the rows' own tokens, and with `distill.alpha = 1` they are not learned",
+        ),
+        (
+            "[distill]\nbeta = 0.1\nteacher.path = \"t\"",
+            "r.toml:6:1 `distill.beta` is read with `distill.divergence = \"jsd\"`",
+        ),
+        (
             "prompt = \"{q}\"",
             "r.toml:4:1 missing key `data.train.0.completion`: a template of the prompt needs one of the completion",
         ),

@@ -1,0 +1,84 @@
+//! `[distill]`: every key is read and written, and has a range.
+
+use serde_json::json;
+use slm_recipe::Recipe;
+
+/// A recipe with a teacher, and these lines in `[distill]`.
+fn load(lines: &str) -> Result<Recipe, String> {
+    let text = format!(
+        "model.base_model = \"base\"\n[[data.train]]\npath = \"rows.jsonl\"\n\
+         [distill]\nteacher.path = \"teacher\"\n{lines}\n"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("r.toml");
+    fs_err::write(&path, text).unwrap();
+    Recipe::load(&path, &[]).map_err(|errors| errors.to_string())
+}
+
+#[test]
+fn every_key_is_read_and_written() {
+    for (key, value, others) in [
+        ("method", json!("logits"), ""),
+        ("alpha", json!(0.9), ""),
+        ("temperature", json!(1.5), ""),
+        ("divergence", json!("reverse_kl"), ""),
+        ("divergence", json!("tvd"), ""),
+        ("beta", json!(0.1), "divergence = \"jsd\""),
+        ("cache_dir", json!("cache"), ""),
+        ("top_k", json!(64), ""),
+        ("mass", json!(1.0), ""),
+        ("max_gap", json!(0.1), ""),
+        ("teacher.revision", json!("v1"), ""),
+        ("teacher.adapter", json!("adapter"), ""),
+        ("teacher.dtype", json!("bf16"), ""),
+        ("teacher.device", json!("libtorch:cuda:1"), ""),
+    ] {
+        let recipe = load(&format!("{others}\n{key} = {value}")).unwrap();
+        let section = serde_json::to_value(&recipe.distill).unwrap();
+        let place = format!("/{}", key.replace('.', "/"));
+        assert_eq!(section.pointer(&place), Some(&value), "`{key}`");
+        let again: Recipe = toml::from_str(&recipe.to_toml()).unwrap();
+        assert_eq!(again.distill, recipe.distill, "`{key}`");
+    }
+}
+
+#[test]
+fn figures_have_ranges() {
+    for (line, needed) in [
+        (
+            "alpha = 0",
+            "`distill.alpha` is 0, needs more than 0 and at most 1",
+        ),
+        (
+            "temperature = 0",
+            "`distill.temperature` is 0, needs more than 0",
+        ),
+        (
+            "top_k = 0",
+            "`distill.top_k` is 0, needs at least 1 and at most 65535",
+        ),
+        (
+            "mass = 1.5",
+            "`distill.mass` is 1.5, needs more than 0 and at most 1",
+        ),
+        (
+            "divergence = \"kl\"",
+            "`distill.divergence` is `kl`, needs one of `forward_kl`, `reverse_kl`, `jsd`, `tvd`",
+        ),
+        (
+            "kd_ratio = 0.5",
+            "unknown key `distill.kd_ratio`; did you mean `distill.alpha`?",
+        ),
+    ] {
+        let told = load(line).unwrap_err();
+        assert!(told.contains(needed), "{told}");
+    }
+}
+
+#[test]
+fn without_the_section_there_is_no_teacher() {
+    let recipe = load("").unwrap();
+    assert_eq!(recipe.distill.unwrap().teacher.path, "teacher");
+    assert_eq!(Recipe::default().distill, None);
+    assert!(!Recipe::default().to_toml().contains("distill"));
+}
