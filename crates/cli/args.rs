@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use slm_recipe::Dtype;
+use slm_train::WorkerShare;
 
 /// Turn a small open language model and your own rows into a specialist that is measured and ready to ship.
 #[derive(Parser, Debug)]
@@ -54,6 +55,10 @@ pub(crate) enum Verb {
     Bench(BenchArguments),
     /// Run a recipe from raw rows to exported files and a report
     Train(TrainArguments),
+    /// Run a recipe whose student learns from a teacher, whom it asks first where the answers are kept
+    Distill(TrainArguments),
+    /// Ask the teacher of a recipe once, and keep what it says for all students to come
+    Teach(TeachArguments),
     /// Continue an interrupted run
     Resume(RunArguments),
     /// Measure a run, a GGUF file, or the base model of a recipe, on the recipe's tasks
@@ -209,6 +214,27 @@ pub(crate) struct TrainArguments {
     /// Delete what an earlier recipe left in the run directory
     #[arg(long)]
     pub(crate) overwrite: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TeachArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    /// This worker's part of the work, `3/8` for the third of eight
+    #[arg(long, value_name = "I/N", value_parser = worker_share)]
+    pub(crate) shard: Option<WorkerShare>,
+    /// Ask nothing: check that every shard is there and is what it has to be
+    #[arg(long, conflicts_with = "shard")]
+    pub(crate) check: bool,
+}
+
+fn worker_share(text: &str) -> Result<WorkerShare, String> {
+    let parts = text.split_once('/');
+    let parts = parts.and_then(|(i, n)| Some((i.parse::<usize>().ok()?, n.parse().ok()?)));
+    match parts {
+        Some((i, n)) if (1..=n).contains(&i) => Ok(WorkerShare { nth: i - 1, of: n }),
+        _ => Err("a part and how many there are is needed, from `1/8` to `8/8`".into()),
+    }
 }
 
 #[derive(Args, Debug)]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Error;
-use slm_data::DataError;
+use slm_data::{CacheError, DataError};
 use slm_dist::DistError;
 use slm_eval::EvalError;
 use slm_export::ExportError;
@@ -141,6 +141,9 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<String
             _ => INPUT,
         };
         return Some((code, it.hint()));
+    }
+    if let Some(it) = cause.downcast_ref::<CacheError>() {
+        return Some((STAGE, it.hint()));
     }
     if let Some(it) = cause.downcast_ref::<TextError>() {
         return Some((INPUT, it.hint()));

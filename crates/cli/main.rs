@@ -22,6 +22,7 @@ mod speaker;
 mod speed;
 mod summary;
 mod table;
+mod teacher;
 mod terminal;
 #[cfg(all(feature = "libtorch", target_os = "linux"))]
 mod threads;
@@ -60,6 +61,8 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<()> {
         Verb::Data(DataVerb::Stats(arguments)) => data::stats(arguments, terminal),
         Verb::Bench(arguments) => bench::run(arguments, terminal),
         Verb::Train(arguments) => train::run(arguments, terminal),
+        Verb::Distill(arguments) => distill::run(arguments, terminal),
+        Verb::Teach(arguments) => teach::run(arguments, terminal),
         Verb::Resume(arguments) => resume::run(arguments, terminal),
         Verb::Eval(arguments) => eval::run(arguments, terminal),
         Verb::Export(arguments) => export::run(arguments, terminal),

@@ -1,11 +1,11 @@
 //! The numbers of a step or an evaluation in a line.
 
-use slm_run::{Event, Rewards};
+use slm_run::{Event, Rewards, Taught};
 
 use crate::table::{duration, figure, percent, thousands};
 
 /// `loss 1.2345, accuracy 61.2 %, entropy 1.1000, gradient 0.5000, lr 2.00e-4, 512 learned, 1,234 tokens/s, 3m 05s left`;
-/// where answers are judged, what [`judged`] says stands in place of accuracy and entropy.
+/// where answers are judged or a teacher is followed, what [`judged`] or [`follows`] says stands in place of accuracy and entropy.
 pub(crate) fn step(event: &Event) -> String {
     let [numbers, left] = [numbers(event), left(event)];
     match left.is_empty() {
@@ -29,6 +29,7 @@ fn numbers(event: &Event) -> String {
         entropy,
         token_accuracy,
         rewards,
+        taught,
         lr,
         grad_norm,
         learned_tokens,
@@ -38,9 +39,10 @@ fn numbers(event: &Event) -> String {
     else {
         return String::new();
     };
-    let said = match rewards {
-        Some(rewards) => judged(rewards),
-        None => format!(
+    let said = match (rewards, taught) {
+        (Some(rewards), _) => judged(rewards),
+        (None, Some(taught)) => follows(taught),
+        (None, None) => format!(
             "accuracy {}, entropy {entropy:.4}",
             percent(*token_accuracy)
         ),
@@ -90,6 +92,16 @@ pub(crate) fn evaluation(event: &Event) -> String {
         said.push("the best so far".into());
     }
     said.join(", ")
+}
+
+/// `cross entropy 1.2345, divergence 0.4210, agreement 87.5 %`: what the loss consists of, and how often student and teacher
+/// have the same likeliest token.
+fn follows(taught: &Taught) -> String {
+    let agreement = percent(taught.agreement);
+    format!(
+        "cross entropy {:.4}, divergence {:.4}, agreement {agreement}",
+        taught.cross_entropy, taught.divergence
+    )
 }
 
 /// `right 87.5 %, margin 0.4210`: the share of the pairs whose chosen answer has the larger reward, where there are pairs, and by

@@ -258,6 +258,7 @@ mod tests {
             entropy: 1.1,
             token_accuracy: 0.612,
             rewards: None,
+            taught: None,
             lr: 2e-4,
             grad_norm: 1.0,
             tokens: 100,

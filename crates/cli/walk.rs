@@ -8,6 +8,7 @@ mod page;
 mod parity;
 mod reference;
 mod shipping;
+mod teaching;
 mod training;
 
 use std::path::{Path, PathBuf};
@@ -39,6 +40,8 @@ pub(crate) struct Walk {
     offline: bool,
     /// Whether training goes on from its newest checkpoint.
     resume: bool,
+    /// Whether a teacher is asked for what its cache does not have yet.
+    teaches: bool,
     /// The processes that train along.
     ranks: Ranks,
     /// Digest of what the student depends on, for the stages that build on it.
@@ -87,6 +90,7 @@ impl Walk {
             reporter,
             offline: terminal.offline,
             resume: false,
+            teaches: false,
             ranks: Ranks::default(),
             inputs: String::new(),
         }
@@ -95,6 +99,12 @@ impl Walk {
     /// Lets training go on from its newest checkpoint.
     pub(crate) fn resuming(mut self) -> Self {
         self.resume = true;
+        self
+    }
+
+    /// Lets the teacher be asked for what its cache does not have yet.
+    pub(crate) fn teaching_first(mut self) -> Self {
+        self.teaches = true;
         self
     }
 

@@ -142,6 +142,7 @@ impl Workload {
                 train: vec![0.0; train.len()],
                 validation: Vec::new(),
             },
+            teaching: None,
             checkpoints: self.scratch.path().into(),
             resume: false,
         };

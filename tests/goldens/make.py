@@ -1,6 +1,6 @@
 """Makes the goldens: python tests/goldens/make.py OUTDIR [PART...]
 
-A part is a family (families.py), `batches`, `compressed`, `distillation`, `losses`, `observed`, `optimizers`, `preference`, `qlora`, `quantized` or `schedules`; all of them if none is named.
+A part is a family (families.py), `batches`, `compressed`, `distillation`, `losses`, `observed`, `optimizers`, `preference`, `qlora`, `quantized`, `schedules` or `teaching`; all of them if none is named.
 PROVENANCE.md says what the files are.
 """
 
@@ -36,6 +36,7 @@ import qlora  # noqa: E402
 import quantized  # noqa: E402
 import references  # noqa: E402
 import schedules  # noqa: E402
+import teaching  # noqa: E402
 from families import FAMILIES  # noqa: E402
 
 
@@ -84,6 +85,7 @@ def main(out, *parts):
         qlora=qlora.write,
         quantized=quantized.write,
         schedules=schedules.write,
+        teaching=teaching.write,
     )
     for part in parts or [*FAMILIES, *others]:
         start = time.monotonic()

@@ -42,7 +42,9 @@ impl Walk {
         let base = self.base()?;
         let shards = self.shards()?;
         let mut decoder = self.untrained(&base)?;
-        let options = self.options(&shards, self.reference_kept()?);
+        let teacher = self.teacher_found()?;
+        let teaching = self.taught_along(teacher.as_ref(), &base, &shards, &decoder)?;
+        let options = self.options(&shards, self.reference_kept()?, teaching);
         let corpus = self.corpus(&shards);
         let mut trainer = Trainer::among(ranks.clone(), &mut decoder, corpus, options)?;
         let trained = interrupt::heeded(|stop| -> Result<()> {

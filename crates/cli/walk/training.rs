@@ -10,7 +10,7 @@ use slm_model::Decoder;
 use slm_recipe::{ModelSection, Objective};
 use slm_run::{Event, RunDir, StageStatus, sha256_file, sha256_json, write_file_atomic};
 use slm_train::{
-    Checkpoint, Corpus, Options, Outcome, Ranks, Reference, TrainError, Trainer, Turn,
+    Checkpoint, Corpus, Options, Outcome, Ranks, Reference, Teaching, TrainError, Trainer, Turn,
 };
 
 use super::following::{BEGUN, SKIPPED, STAGE, metric_of};
@@ -23,6 +23,7 @@ use crate::{
     failure::{Interrupted, refuse},
     interrupt, mask,
     reporter::Reporter,
+    teacher::TeacherModel,
 };
 
 /// How training ended, beside the checkpoints.
@@ -46,15 +47,21 @@ impl Walk {
         // A file that is not there is told before hours of training, not after.
         self.imatrix()?;
         self.settle(base, shards)?;
-        let digest = self.training_inputs(base)?;
+        let teacher = self.teacher(base, shards)?;
+        let digest = self.training_inputs(base, teacher.as_ref())?;
         self.refuse_changed("weights of the base", "train", &digest)?;
+        self.ask(teacher.as_ref(), base, shards)?;
         let mut decoder = self.untrained(base)?;
         ensure_exportable(&self.recipe.export, &decoder)?;
         self.reporter.mask(&shards.manifest().mask);
         self.tell_tied(&decoder);
         let corpus = self.corpus(shards);
         let reference = self.reference(&decoder, corpus, &digest)?;
-        let options = self.options(shards, reference);
+        let teaching = match self.run.stage_is_current("train", &digest) {
+            true => None,
+            false => self.teaching(teacher.as_ref(), base, shards, &decoder)?,
+        };
+        let options = self.options(shards, reference, teaching);
         let ranks = self.ranks.clone();
         let judge = self.judge(base, tasks)?;
         let mut outcome = None;
@@ -96,7 +103,12 @@ impl Walk {
     }
 
     /// What the loop needs besides model and rows.
-    pub(super) fn options(&self, shards: &Shards, reference: Reference) -> Options {
+    pub(super) fn options(
+        &self,
+        shards: &Shards,
+        reference: Reference,
+        teaching: Option<Teaching>,
+    ) -> Options {
         Options {
             section: self.recipe.train.clone(),
             seed: self.recipe.seed,
@@ -107,6 +119,7 @@ impl Walk {
             shares: shards.shares(),
             preference: self.recipe.preference.clone(),
             reference,
+            teaching,
             checkpoints: self.run.path("checkpoints"),
             resume: self.resume,
         }
@@ -148,7 +161,8 @@ impl Walk {
                 format!("`slm-tune resume {root}` does the rest"),
             ));
         }
-        self.inputs = self.training_inputs(base)?;
+        let teacher = self.teacher_found()?;
+        self.inputs = self.training_inputs(base, teacher.as_ref())?;
         let decoder = self.untrained(base)?;
         self.taken_up(decoder)
     }
@@ -171,7 +185,7 @@ impl Walk {
     }
 
     /// Digest of everything that the trained weights depend on; the device is not among it, so that a run may move.
-    fn training_inputs(&mut self, base: &Base) -> Result<String> {
+    fn training_inputs(&mut self, base: &Base, teacher: Option<&TeacherModel>) -> Result<String> {
         let recipe = &self.recipe;
         let weights = base.digest()?;
         let model = ModelSection {
@@ -183,6 +197,10 @@ impl Walk {
             "shuffle": recipe.data.shuffle,
             "lora": recipe.lora, "train": recipe.train, "preference": recipe.preference, "seed": recipe.seed, "held_out": recipe.eval.max_samples,
         });
+        let inputs = match teacher {
+            None => inputs,
+            Some(teacher) => json!([inputs, teacher.inputs()?]),
+        };
         let digest = match &recipe.lora.adapter_path {
             None => sha256_json(&inputs),
             Some(path) => {

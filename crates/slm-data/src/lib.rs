@@ -26,6 +26,7 @@ mod shard;
 mod source;
 mod split;
 mod stats;
+mod teacher_cache;
 mod template;
 mod warnings;
 
@@ -49,3 +50,6 @@ pub use sample::{Answer, Answers, Sample};
 pub use shard::Shards;
 pub use source::{Row, Rows, read_rows};
 pub use stats::{Bin, Lengths, SideStats, Stats};
+pub use teacher_cache::{
+    CacheError, CacheFolder, CacheKey, Completed, Said, TaughtRow, TeacherCache, rows_digest,
+};

@@ -226,6 +226,17 @@ enum Outside {
 }
 
 impl Teacher {
+    /// The rows of a student's head `[rows, d]` that it is compared on: where a live teacher's head is smaller, what the student
+    /// has beyond it is padding.
+    pub fn seen_of(&self, head: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Live { head: own, .. } if own.dims()[0] < head.dims()[0] => {
+                head.narrow(0, 0, own.dims()[0])
+            }
+            _ => head,
+        }
+    }
+
     fn outside(&self, divergence: Divergence) -> Outside {
         match self {
             Self::Live {

@@ -31,6 +31,7 @@ pub mod gpus;
 pub mod head;
 mod heads;
 pub mod layer_norm;
+pub mod likely;
 pub mod lora_linear;
 pub mod loss;
 mod matrix;
@@ -62,6 +63,7 @@ pub use gated::{Activation, gated};
 pub use gated_linear::gated_linear;
 pub use head::HeadShape;
 pub use layer_norm::layer_norm;
+pub use likely::{Choice, Likely, likely_tokens};
 pub use lora_linear::{Adapter, Magnitude, lora_linear};
 pub use loss::{
     TokenLoss, TokenScores, TokenWeights, linear_cross_entropy, linear_nll, token_scores,

@@ -363,15 +363,15 @@ fn contradictions() {
         ),
         (
             "[train]\nobjective = \"dpo\"\n[distill]\nteacher.path = \"t\"",
-            "r.toml:6:1 `distill` learns rows from a teacher, and `dpo` judged answers; needs one of them",
+            "r.toml:5:1 `distill` learns rows from a teacher, and `dpo` judged answers; needs one of them",
         ),
         (
             "[train]\nlabel_smoothing_factor = 0.1\n[distill]\nalpha = 1\nteacher.path = \"t\"",
-            "r.toml:6:1 `train.label_smoothing_factor` is about the rows' own tokens, and with `distill.alpha = 1` they are not learned",
+            "r.toml:5:1 `train.label_smoothing_factor` is about the rows' own tokens, and with `distill.alpha = 1` they are not learned",
         ),
         (
             "[distill]\nbeta = 0.1\nteacher.path = \"t\"",
-            "r.toml:6:1 `distill.beta` is read with `distill.divergence = \"jsd\"`",
+            "r.toml:5:1 `distill.beta` is read with `distill.divergence = \"jsd\"`",
         ),
         (
             "prompt = \"{q}\"",

@@ -59,6 +59,9 @@ pub enum Event {
         /// What the step says of judged answers, with an objective that has them; the loss is that of the objective then.
         #[serde(flatten, skip_serializing_if = "Option::is_none")]
         rewards: Option<Rewards>,
+        /// What the step says of the teacher, where there is one; the loss is that of both together then.
+        #[serde(flatten, skip_serializing_if = "Option::is_none")]
+        taught: Option<Taught>,
         /// Learning rate of the step.
         lr: f64,
         /// Norm of the gradient before clipping.
@@ -143,6 +146,31 @@ impl Rewards {
             ("rewards/margins", self.margins),
             ("rewards/accuracies", self.accuracies),
             ("kl", self.kl.unwrap_or(f64::NAN)),
+        ]
+    }
+}
+
+/// How a student follows its teacher: means over the learned tokens of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Taught {
+    /// Divergence from the teacher at the recipe's temperature, in nats; of total variation, from 0 to 1.
+    #[serde(rename = "distill/divergence", with = "number")]
+    pub divergence: f64,
+    /// Share of the tokens whose likeliest is the teacher's.
+    #[serde(rename = "distill/agreement", with = "number")]
+    pub agreement: f64,
+    /// Cross entropy of the rows' own tokens, in nats.
+    #[serde(rename = "distill/cross_entropy", with = "number")]
+    pub cross_entropy: f64,
+}
+
+impl Taught {
+    /// Names and values.
+    pub fn named(self) -> [(&'static str, f64); 3] {
+        [
+            ("distill/divergence", self.divergence),
+            ("distill/agreement", self.agreement),
+            ("distill/cross_entropy", self.cross_entropy),
         ]
     }
 }

@@ -17,7 +17,7 @@ pub use digest::{
     digest_dir, files_below, sha256_bytes, sha256_file, sha256_file_with, sha256_json, sha256_path,
 };
 pub use error::RunError;
-pub use event::{Emit, Event, Rewards, StageStatus, TaskMetric};
+pub use event::{Emit, Event, Rewards, StageStatus, TaskMetric, Taught};
 pub use metrics::{MetricsLog, read_metrics};
 pub use record::{FORMAT_VERSION, RunRecord, StageRecord};
 pub use run_dir::{ListedRun, RunDir, list_runs};

@@ -121,6 +121,7 @@ mod tests {
             entropy: 1.0,
             token_accuracy: 0.5,
             rewards: None,
+            taught: None,
             lr: 2e-4,
             grad_norm: 0.1,
             tokens: 64,

@@ -89,6 +89,7 @@ fn scalars(event: &Event) -> Option<(usize, Vec<(String, f64)>)> {
             learned_tokens,
             tokens_per_s,
             rewards,
+            taught,
             ..
         } => {
             let mut values = vec![
@@ -102,6 +103,7 @@ fn scalars(event: &Event) -> Option<(usize, Vec<(String, f64)>)> {
                 ("tokens_per_second", *tokens_per_s),
             ];
             values.extend(rewards.iter().flat_map(|it| it.named()));
+            values.extend(taught.iter().flat_map(|it| it.named()));
             Some((*step, named("train", &values)))
         }
         Event::Eval {

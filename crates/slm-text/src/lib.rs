@@ -19,6 +19,7 @@ mod token_role;
 mod tokenizer;
 mod tokenizer_files;
 mod turns;
+mod vocabulary_proof;
 
 pub use bpe_training::{TrainedTokenizer, train_bpe};
 pub use encoded::{Encoded, EncodedRoles, Learned, TrainOnSpec};
@@ -29,3 +30,4 @@ pub use stream::StreamDecoder;
 pub use token_role::TokenRole;
 pub use tokenizer::ChatTokenizer;
 pub use tokenizer_files::TokenizerFile;
+pub use vocabulary_proof::VocabularyProof;

@@ -227,6 +227,11 @@ impl ChatTokenizer {
         }
     }
 
+    /// A token as the vocabulary spells it, if there is one.
+    pub(crate) fn raw_token(&self, id: u32) -> Option<String> {
+        self.tokenizer.id_to_token(id)
+    }
+
     /// Checks that an embedding of `rows` rows has one for each id.
     ///
     /// # Errors

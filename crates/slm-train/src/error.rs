@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use slm_data::CacheError;
 use slm_dist::DistError;
 use slm_model::ModelError;
 use slm_run::RunError;
@@ -40,6 +41,8 @@ pub enum TrainError {
         /// The state before the step, written by the first process.
         checkpoint: PathBuf,
     },
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     #[error(transparent)]
     Dist(#[from] DistError),
     #[error(transparent)]
@@ -118,6 +121,7 @@ impl TrainError {
                  left, that is the state before the step, `{}`",
                 checkpoint.display()
             )),
+            Self::Cache(error) => error.hint(),
             Self::Dist(error) => error.hint(),
             Self::Model(error) => error.hint(),
             Self::Run(error) => error.hint(),

@@ -6,13 +6,14 @@ use burn::tensor::{Int, Tensor, TensorData};
 use slm_data::Batch;
 use slm_model::{Decoder, Param, Tokens};
 use slm_ops::{
-    DeviceSums, TokenLoss, TokenSums, TokenWeights, carried, linear_cross_entropy, linear_nll,
+    DeviceSums, TokenSums, TokenWeights, carried, linear_cross_entropy, linear_kl, linear_nll,
     token_scores,
 };
 
 use crate::neftune;
 use crate::preference::{JudgedSums, Judging};
 use crate::stopwatch::{Part, lap};
+use crate::teaching::Lesson;
 
 /// Gradients by the name of the weight, outside the graph.
 pub type Gradients = BTreeMap<String, Tensor<2>>;
@@ -57,7 +58,7 @@ pub fn loss_and_gradients(
     options: &LossOptions,
     gradients: &mut Gradients,
 ) -> DeviceSums {
-    pass(decoder, batch, options, None, gradients).sums
+    pass(decoder, batch, options, Aim::Tokens, gradients).sums
 }
 
 /// The same of a batch of answers, whose weights are `judging`'s and not `options`'; `batch` is what
@@ -69,8 +70,33 @@ pub fn judged_loss_and_gradients(
     options: &LossOptions,
     gradients: &mut Gradients,
 ) -> (DeviceSums, JudgedSums) {
-    let BatchLoss { sums, judged, .. } = pass(decoder, batch, options, Some(judging), gradients);
+    let aim = Aim::Judged(judging);
+    let BatchLoss { sums, judged, .. } = pass(decoder, batch, options, aim, gradients);
     (sums, judged)
+}
+
+/// The same of a batch that a teacher has something to say of: the sums over its own tokens, and those of the divergence.
+pub fn taught_loss_and_gradients(
+    decoder: &Decoder,
+    batch: &Batch,
+    lesson: &Lesson,
+    options: &LossOptions,
+    gradients: &mut Gradients,
+) -> [DeviceSums; 2] {
+    let aim = Aim::Taught(lesson);
+    let BatchLoss { sums, taught, .. } = pass(decoder, batch, options, aim, gradients);
+    [sums, taught]
+}
+
+/// What a batch is learned for.
+#[derive(Clone, Copy)]
+enum Aim<'a> {
+    /// Its tokens.
+    Tokens,
+    /// The answers that were judged better.
+    Judged(&'a Judging),
+    /// Its tokens, and what a teacher says of them.
+    Taught(&'a Lesson),
 }
 
 /// The loss of a micro-batch.
@@ -80,19 +106,21 @@ struct BatchLoss {
     surrogate: Tensor<1>,
     /// Of judged answers.
     judged: JudgedSums,
+    /// The divergence from a teacher.
+    taught: DeviceSums,
 }
 
 fn pass(
     decoder: &Decoder,
     batch: &Batch,
     options: &LossOptions,
-    judging: Option<&Judging>,
+    aim: Aim<'_>,
     gradients: &mut Gradients,
 ) -> BatchLoss {
     let tokens = tokens_of(decoder, batch);
     let learned = Learned::of(batch, decoder);
     if options.gradient_checkpointing {
-        let loss = checkpointed(decoder, &learned, &tokens, options, judging, gradients);
+        let loss = checkpointed(decoder, &learned, &tokens, options, aim, gradients);
         lap(Part::Backward);
         return loss;
     }
@@ -100,7 +128,7 @@ fn pass(
     let x = neftune::embed(decoder, &tokens, options.neftune_noise_alpha, seed);
     let states = decoder.hidden_from(x, &tokens, None, Some(seed));
     lap(Part::Forward);
-    let loss = head_loss(decoder, &learned, states, options, judging);
+    let loss = head_loss(decoder, &learned, states, options, aim);
     lap(Part::Head);
     collect(loss.surrogate.clone(), decoder.trainable(), gradients);
     lap(Part::Backward);
@@ -112,7 +140,7 @@ fn checkpointed(
     learned: &Learned,
     tokens: &Tokens,
     options: &LossOptions,
-    judging: Option<&Judging>,
+    aim: Aim<'_>,
     gradients: &mut Gradients,
 ) -> BatchLoss {
     let plain = decoder.inference();
@@ -128,7 +156,7 @@ fn checkpointed(
     let top = leaf(inputs.pop().unwrap_or_else(|| plain.embed(tokens)));
     let states = decoder.finish(top.clone());
     lap(Part::Forward);
-    let loss = head_loss(decoder, learned, states, options, judging);
+    let loss = head_loss(decoder, learned, states, options, aim);
     lap(Part::Head);
     let lowest = decoder.lowest_trained();
     let mut flowing = collect_with(
@@ -170,32 +198,74 @@ fn head_loss(
     learned: &Learned,
     states: Tensor<3>,
     options: &LossOptions,
-    judging: Option<&Judging>,
+    aim: Aim<'_>,
 ) -> BatchLoss {
-    let (states, targets) = (learned.of_states(states), learned.targets.clone());
-    let (weights, judged) = match judging {
-        None => (options.weights.clone(), JudgedSums::default()),
-        Some(judging) => {
-            let logprobs = logprobs(decoder, states.clone(), targets.clone());
+    let states = learned.of_states(states);
+    let own = |weights: &TokenWeights| {
+        linear_cross_entropy(
+            states.clone(),
+            decoder.head(),
+            learned.targets.clone(),
+            &weights.clone().scaled(options.loss_scale),
+            &decoder.config().head,
+            options.label_smoothing,
+        )
+    };
+    let (found, judged) = match aim {
+        Aim::Tokens => (own(&options.weights), JudgedSums::default()),
+        Aim::Judged(judging) => {
+            let logprobs = logprobs(decoder, states.clone(), learned.targets.clone());
             let (weights, judged) = judging.weigh(&logprobs);
             let n = weights.len();
             let device = states.device().inner();
             let weights = Tensor::from_data(TensorData::new(weights, [n]), &device);
-            (TokenWeights::Each(weights), judged)
+            (own(&TokenWeights::Each(weights)), judged)
+        }
+        Aim::Taught(lesson) => return taught_loss(decoder, learned, states, options, lesson),
+    };
+    BatchLoss {
+        sums: found.sums,
+        surrogate: found.surrogate,
+        judged,
+        taught: DeviceSums::default(),
+    }
+}
+
+/// The cross entropy and the divergence from a teacher, each with its share, of final states `[n, hidden]`.
+fn taught_loss(
+    decoder: &Decoder,
+    learned: &Learned,
+    states: Tensor<2>,
+    options: &LossOptions,
+    lesson: &Lesson,
+) -> BatchLoss {
+    let (head, shape) = (decoder.head(), &decoder.config().head);
+    let weights = options.weights.clone().scaled(options.loss_scale);
+    let measure = &lesson.measure;
+    let taught = linear_kl(
+        states.clone(),
+        lesson.teacher.seen_of(head.clone()),
+        &lesson.teacher,
+        &weights.clone().scaled(measure.share()),
+        shape,
+        measure.divergence,
+        measure.temperature,
+    );
+    let targets = learned.targets.clone();
+    let (sums, surrogate) = match measure.alpha < 1.0 {
+        false => (linear_nll(states, head, targets, shape), taught.surrogate),
+        true => {
+            let weights = weights.scaled(1.0 - measure.alpha);
+            let smoothing = options.label_smoothing;
+            let own = linear_cross_entropy(states, head, targets, &weights, shape, smoothing);
+            (own.sums, own.surrogate.add(taught.surrogate))
         }
     };
-    let TokenLoss { sums, surrogate } = linear_cross_entropy(
-        states,
-        decoder.head(),
-        targets,
-        &weights.scaled(options.loss_scale),
-        &decoder.config().head,
-        options.label_smoothing,
-    );
     BatchLoss {
         sums,
         surrogate,
-        judged,
+        judged: JudgedSums::default(),
+        taught: taught.sums,
     }
 }
 
@@ -221,6 +291,12 @@ pub(crate) fn row_logprobs(decoder: &Decoder, batch: &Batch) -> Vec<f64> {
         rows[place / batch.cols] += f64::from(logprob);
     }
     rows
+}
+
+/// The final states of the learned tokens of a batch, `[n, hidden]`, without gradients.
+pub(crate) fn learned_states(decoder: &Decoder, batch: &Batch) -> Tensor<2> {
+    let learned = Learned::of(batch, decoder);
+    learned.of_states(decoder.hidden(&tokens_of(decoder, batch), None, None))
 }
 
 /// What a batch of answers says without gradients: sums over its learned tokens, and the judgement.

@@ -5,6 +5,7 @@ mod checkpoint;
 mod clip;
 mod error;
 mod exact;
+mod faithfulness;
 mod fit;
 mod gradients;
 mod loss_scale;
@@ -19,6 +20,8 @@ mod reference;
 mod schedule;
 mod state_file;
 mod stopwatch;
+mod teach;
+mod teaching;
 mod trainer;
 mod watchdog;
 
@@ -26,10 +29,11 @@ pub use bench::{MeasuredStep, measure_steps};
 pub use checkpoint::{Best, Checkpoint, State, latest_checkpoint};
 pub use clip::{clip_factor, grad_norm};
 pub use error::{Diverged, TrainError};
+pub use faithfulness::Faithfulness;
 pub use fit::Fit;
 pub use gradients::{
     Gradients, LossOptions, TokenMeans, held_out_means, judged_loss_and_gradients,
-    loss_and_gradients,
+    loss_and_gradients, taught_loss_and_gradients,
 };
 pub use loss_scale::LossScale;
 pub use memory::Memory;
@@ -40,5 +44,7 @@ pub use ranks::Ranks;
 pub use reference::{Reference, answer_logprobs, divergence};
 pub use schedule::Schedule;
 pub use stopwatch::PartTimes;
+pub use teach::{Taught, WorkerShare, teach};
+pub use teaching::{Lesson, LiveTeacher, Measure, Teaching, Tutor};
 pub use trainer::{Corpus, Options, Outcome, Trainer, Turn, batches_per_epoch, total_steps};
 pub use watchdog::Fault;

@@ -22,7 +22,8 @@ use self::plan::Plan;
 use self::preferences::Preferences;
 use crate::pace::Pace;
 use crate::{
-    LossScale, Optimizer, Plateau, Ranks, Reference, Schedule, State, TrainError, latest_checkpoint,
+    LossScale, Optimizer, Plateau, Ranks, Reference, Schedule, State, Teaching, TrainError,
+    latest_checkpoint,
 };
 
 /// The rows of a run.
@@ -51,6 +52,8 @@ pub struct Options {
     pub preference: PreferenceSection,
     /// What the student held the answers for before its first step; read with `dpo` and `kto`.
     pub reference: Reference,
+    /// A teacher, where there is one; with `sft`.
+    pub teaching: Option<Teaching>,
     /// Where checkpoints go.
     pub checkpoints: PathBuf,
     /// Go on from the newest complete checkpoint.

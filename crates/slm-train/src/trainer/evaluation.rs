@@ -55,7 +55,7 @@ impl Trainer<'_> {
                 MicroLoss {
                     tokens,
                     n_tokens,
-                    judged: None,
+                    ..MicroLoss::default()
                 }
             }
             Some(preferences) => {

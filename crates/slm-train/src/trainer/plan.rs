@@ -23,8 +23,8 @@ pub(super) struct MicroBatch {
 
 /// What a micro-batch holds.
 pub(super) enum Content {
-    /// Rows to learn.
-    Rows(Batch),
+    /// Rows to learn, and their numbers.
+    Rows(Batch, Vec<usize>),
     /// Judged answers.
     Judged(Box<PreferenceBatch>),
 }
@@ -48,7 +48,7 @@ impl<'a> Plan<'a> {
 
     pub(super) fn get(&self, place: usize) -> Option<MicroBatch> {
         let content = match self {
-            Self::Rows(batches) => Content::Rows(batches.get(place)?),
+            Self::Rows(batches) => Content::Rows(batches.get(place)?, batches.sample_rows(place)),
             Self::Judged(batches, _) => Content::Judged(Box::new(batches.get(place)?)),
         };
         Some(MicroBatch { place, content })
@@ -74,7 +74,7 @@ impl<'a> Plan<'a> {
 impl MicroBatch {
     pub(super) fn batch(&self) -> &Batch {
         match &self.content {
-            Content::Rows(batch) => batch,
+            Content::Rows(batch, _) => batch,
             Content::Judged(judged) => &judged.batch,
         }
     }

@@ -69,7 +69,7 @@ impl Preferences {
         let decoder = decoder.inference();
         let batch = |place| match plan.get(place)?.content {
             Content::Judged(judged) => Some(*judged),
-            Content::Rows(_) => None,
+            Content::Rows(..) => None,
         };
         let all = (0..plan.len()).filter_map(batch);
         let counts = all.map(|it| self.preference.counts(&it)).sum();
@@ -89,6 +89,7 @@ impl Preferences {
             tokens: sums.into_iter().sum(),
             n_tokens: tokens,
             judged: Some(judgement),
+            taught: None,
         }
     }
 

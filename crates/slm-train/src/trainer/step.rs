@@ -3,13 +3,12 @@
 use std::time::Instant;
 
 use slm_model::Decoder;
-use slm_ops::DeviceSums;
 use slm_run::{Emit, Event};
 
 use super::Trainer;
-use super::micro_loss::MicroLoss;
+use super::micro_loss::{MicroLoss, Unread};
 use super::plan::{Content, MicroBatch};
-use crate::gradients::{Gradients, LossOptions, loss_and_gradients};
+use crate::gradients::{Gradients, LossOptions, loss_and_gradients, taught_loss_and_gradients};
 use crate::stopwatch::{Part, lap};
 use crate::{Diverged, Fault, JudgedCounts, JudgedSums, TrainError, grad_norm, watchdog};
 
@@ -25,12 +24,12 @@ impl Trainer<'_> {
         lap(Part::Data);
 
         let mut gradients = Gradients::new();
-        let (sums, losses) = self.losses(decoder, &group, &mut gradients);
+        let losses = self.losses(decoder, &group, &mut gradients);
         let gradients = self.ranks.sum_gradients(decoder, gradients);
         let gradients = self.unless_lost(gradients, decoder, emit)?;
         let norm = grad_norm(&gradients);
         // From here on the device has been asked for everything that the step is judged by: this waits for it, once.
-        let losses = MicroLoss::over(&self.ranks, MicroLoss::each(sums, losses));
+        let losses = MicroLoss::over(&self.ranks, MicroLoss::each(losses));
         let losses = self.unless_lost(losses, decoder, emit)?;
         let said = MicroLoss::total(&losses);
         let (means, learned_tokens) = (said.means(), said.n_tokens);
@@ -64,6 +63,7 @@ impl Trainer<'_> {
             entropy: means.entropy,
             token_accuracy: means.token_accuracy,
             rewards: said.judged.map(|judged| judged.rewards()),
+            taught: said.taught(),
             lr,
             grad_norm,
             tokens,
@@ -97,35 +97,42 @@ impl Trainer<'_> {
         decoder: &Decoder,
         group: &[MicroBatch],
         gradients: &mut Gradients,
-    ) -> (Vec<DeviceSums>, Vec<(usize, Option<JudgedSums>)>) {
+    ) -> Vec<Unread> {
         let learned: usize = group.iter().map(|it| it.batch().learned).sum();
         let counts = self.judged_counts(group);
-        let mut sums = Vec::new();
-        let mut losses = Vec::new();
-        for (i, it) in group.iter().enumerate() {
+        let learn = |(i, it): (usize, &MicroBatch)| {
             let options = self.loss_options(i, learned);
-            let mut of_batch = DeviceSums::default();
-            let mut n_tokens = it.batch().learned;
-            let mut judged = None;
+            let mut said = Unread {
+                n_tokens: it.batch().learned,
+                teaching: self.options.teaching.as_ref().map(|it| it.measure),
+                ..Unread::default()
+            };
             match (&it.content, &self.preferences) {
                 (_, preferences) if !self.ranks.takes(i) => {
-                    n_tokens = 0;
-                    judged = preferences.as_ref().map(|_| JudgedSums::default());
+                    said.n_tokens = 0;
+                    said.judged = preferences.as_ref().map(|_| JudgedSums::default());
                 }
                 (Content::Judged(batch), Some(preferences)) => {
-                    let said = preferences.learn(decoder, batch, counts, &options, gradients);
-                    (of_batch, judged) = (said.0, Some(said.1));
-                    n_tokens = preferences.preference.scored(batch).learned;
+                    let learned = preferences.learn(decoder, batch, counts, &options, gradients);
+                    (said.sums, said.judged) = (learned.0, Some(learned.1));
+                    said.n_tokens = preferences.preference.scored(batch).learned;
                 }
-                _ if n_tokens > 0 => {
-                    of_batch = loss_and_gradients(decoder, it.batch(), &options, gradients);
+                (Content::Rows(batch, rows), _) if said.n_tokens > 0 => {
+                    let teaching = self.options.teaching.as_ref();
+                    match teaching.map(|it| it.lesson(decoder, batch, rows)) {
+                        None => said.sums = loss_and_gradients(decoder, batch, &options, gradients),
+                        Some(lesson) => {
+                            [said.sums, said.taught] = taught_loss_and_gradients(
+                                decoder, batch, &lesson, &options, gradients,
+                            );
+                        }
+                    }
                 }
                 _ => {}
             }
-            sums.push(of_batch);
-            losses.push((n_tokens, judged));
-        }
-        (sums, losses)
+            said
+        };
+        group.iter().enumerate().map(learn).collect()
     }
 
     fn judged_counts(&self, group: &[MicroBatch]) -> JudgedCounts {

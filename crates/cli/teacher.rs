@@ -1,0 +1,205 @@
+//! The teacher of a recipe: where it is, whether it speaks of the same tokens, and where what it said is kept.
+
+mod proof;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use slm_data::{CacheFolder, CacheKey, Sample};
+use slm_model::{Decoder, DecoderConfig, QuantScheme, device, locate, quant_scheme};
+use slm_recipe::{DistillSection, Recipe};
+use slm_run::{Event, StageStatus, files_below, sha256_bytes, sha256_file, sha256_json};
+use slm_text::{ChatTokenizer, VocabularyProof};
+use slm_train::{Taught, WorkerShare, teach};
+
+use crate::{base::Base, failure::refuse, reporter::Reporter, walk::recipe_of};
+
+/// A model that teaches, not loaded yet.
+pub(crate) struct TeacherModel {
+    pub(crate) section: DistillSection,
+    /// Where it computes.
+    device: String,
+    folder: PathBuf,
+    adapter: Option<PathBuf>,
+    /// How the base of a run's adapter was kept.
+    scheme: Option<QuantScheme>,
+    tokenizer: ChatTokenizer,
+    config: DecoderConfig,
+}
+
+/// A recipe without a teacher has nothing to distil.
+pub(crate) fn refuse_without(recipe: &Recipe, path: &Path) -> Result<()> {
+    match recipe.distill {
+        Some(_) => Ok(()),
+        None => Err(refuse(
+            format!("recipe `{}` has no `[distill]`", path.display()),
+            "say who teaches: `distill.teacher.path=FOLDER` after the recipe, or in it; without a teacher, `slm-tune train`",
+        )),
+    }
+}
+
+impl TeacherModel {
+    /// Finds the teacher of a recipe that has one.
+    pub(crate) fn find(recipe: &Recipe, offline: bool) -> Result<Option<Self>> {
+        let Some(section) = recipe.distill.clone() else {
+            return Ok(None);
+        };
+        let given = &section.teacher;
+        let path = Path::new(&given.path);
+        let (folder, adapter, scheme) = match path.join("run.json").exists() {
+            true => of_run(path, offline)?,
+            false => (
+                locate(&given.path, given.revision.as_deref(), offline)?,
+                None,
+                None,
+            ),
+        };
+        let adapter = given.adapter.as_ref().map(PathBuf::from).or(adapter);
+        let failed = || format!("failed to load the teacher `{}`", given.path);
+        let tokenizer = ChatTokenizer::load(&folder, "auto").with_context(failed)?;
+        let config = DecoderConfig::read(&folder).with_context(failed)?;
+        Ok(Some(Self {
+            device: given
+                .device
+                .clone()
+                .unwrap_or_else(|| recipe.model.device.clone()),
+            section,
+            folder,
+            adapter,
+            scheme,
+            tokenizer,
+            config,
+        }))
+    }
+
+    /// Digest of its weights, and what they are computed in.
+    fn digest(&self) -> Result<String> {
+        let mut files = Vec::new();
+        for root in [Some(&self.folder), self.adapter.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            for path in files_below(root)? {
+                let is_weight = path.extension().is_some_and(|end| end == "safetensors");
+                let name = path
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
+                if is_weight || ["config.json", "adapter_config.json"].contains(&name.as_str()) {
+                    files.push((name, sha256_file(&path)?));
+                }
+            }
+        }
+        let scheme = format!("{:?}", self.scheme);
+        Ok(sha256_json(&(files, self.section.teacher.dtype, scheme)))
+    }
+
+    /// What a student that learns from it depends on.
+    pub(crate) fn inputs(&self) -> Result<Value> {
+        let section = DistillSection {
+            cache_dir: self.section.cache_dir.as_ref().map(|_| String::new()),
+            teacher: slm_recipe::TeacherSection::default(),
+            ..self.section.clone()
+        };
+        Ok(json!({"distill": section, "teacher": self.digest()?}))
+    }
+
+    /// Where what it says of rows is kept, if it is to be kept.
+    pub(crate) fn cache(&self, base: &Base, samples: &[Sample]) -> Result<Option<CacheFolder>> {
+        let Some(dir) = &self.section.cache_dir else {
+            return Ok(None);
+        };
+        let vocab = self.vocabularies(base).shared;
+        let mut key = CacheKey::new(samples, self.section.top_k, self.section.mass, vocab);
+        key.teacher = self.digest()?;
+        let tokens: Vec<_> = (0..vocab as u32)
+            .map(|id| base.tokenizer.token(id))
+            .collect();
+        key.tokenizer = sha256_json(&tokens);
+        key.template = sha256_bytes(
+            base.tokenizer
+                .template_source()
+                .unwrap_or_default()
+                .as_bytes(),
+        );
+        Ok(Some(CacheFolder::new(Path::new(dir), key)))
+    }
+
+    /// The teacher itself.
+    pub(crate) fn load(&self) -> Result<Decoder> {
+        let given = &self.section.teacher;
+        let failed = || format!("failed to load the teacher `{}`", given.path);
+        let device = device::open(&self.device)?;
+        let mut decoder = Decoder::load_quantized(&self.folder, &device, given.dtype, self.scheme)
+            .with_context(failed)?;
+        if let Some(adapter) = &self.adapter {
+            decoder.load_adapter(adapter).with_context(failed)?;
+        }
+        Ok(decoder.inference())
+    }
+
+    /// Asks it for a worker's share of the shards that `folder` does not have yet. Nothing is loaded where it has all.
+    pub(crate) fn ask(
+        &self,
+        folder: &CacheFolder,
+        samples: &[Sample],
+        share: WorkerShare,
+        batch_size: usize,
+        reporter: &mut Reporter,
+    ) -> Result<Taught> {
+        let stage = |status| Event::Stage {
+            name: "teach".into(),
+            status,
+        };
+        let n = folder.shards(samples).len();
+        let own = (0..n).filter(|at| at % share.of == share.nth);
+        if own.clone().all(|at| folder.has(at, n)) {
+            reporter.show(stage(StageStatus::Skipped));
+            return Ok(Taught {
+                kept_shards: own.count(),
+                ..Taught::default()
+            });
+        }
+        reporter.show(stage(StageStatus::Started));
+        let decoder = self.load()?;
+        let mut emit = |event| reporter.show(event);
+        let taught = teach(&decoder, folder, samples, share, batch_size, &mut emit);
+        let status = match taught.is_ok() {
+            true => StageStatus::Done,
+            false => StageStatus::Failed,
+        };
+        reporter.show(stage(status));
+        Ok(taught?)
+    }
+
+    /// Ids that both heads have a row for.
+    pub(crate) fn shared_rows(&self, student: &Decoder) -> usize {
+        self.config.vocab_size.min(student.config().vocab_size)
+    }
+
+    fn vocabularies(&self, base: &Base) -> VocabularyProof {
+        VocabularyProof::of(&base.tokenizer, &self.tokenizer)
+    }
+}
+
+/// The folder, adapter and codes of what a run has made.
+fn of_run(run: &Path, offline: bool) -> Result<(PathBuf, Option<PathBuf>, Option<QuantScheme>)> {
+    let [merged, adapter] = ["export/merged", "export/adapter"].map(|name| run.join(name));
+    if merged.exists() {
+        return Ok((merged, None, None));
+    }
+    if !adapter.exists() {
+        let run = run.display();
+        return Err(refuse(
+            format!("the teacher, the run in `{run}`, has exported nothing yet"),
+            format!(
+                "finish it with `slm-tune resume {run}`, or write its files with `slm-tune export {run}`"
+            ),
+        ));
+    }
+    let model = recipe_of(run, &[])?.model;
+    let folder = locate(&model.base_model, model.revision.as_deref(), offline)?;
+    Ok((folder, Some(adapter), quant_scheme(&model)))
+}
