@@ -55,9 +55,9 @@ pub(crate) enum Verb {
     Bench(BenchArguments),
     /// Run a recipe from raw rows to exported files and a report
     Train(TrainArguments),
-    /// Run a recipe whose student learns from a teacher, whom it asks first where the answers are kept
+    /// Run a recipe whose student learns from a teacher
     Distill(TrainArguments),
-    /// Ask the teacher of a recipe once, and keep what it says for all students to come
+    /// Ask the teacher of a recipe once, and keep what it says for every student
     Teach(TeachArguments),
     /// Continue an interrupted run
     Resume(RunArguments),

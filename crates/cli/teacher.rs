@@ -50,7 +50,8 @@ impl TeacherModel {
         let (folder, adapter, scheme) = match path.join("run.json").exists() {
             true => of_run(path, offline)?,
             false => (
-                locate(&given.path, given.revision.as_deref(), offline)?,
+                locate(&given.path, given.revision.as_deref(), offline)
+                    .with_context(|| format!("failed to find the teacher `{}`", given.path))?,
                 None,
                 None,
             ),

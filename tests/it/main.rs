@@ -27,6 +27,8 @@ mod quantized;
 mod quantize;
 // Learning from judged answers: DPO, ORPO, KTO.
 mod preference;
+// Learning from a teacher: live, or from what it said once.
+mod distill;
 // The steps of another trainer, repeated from rows that are tokens already.
 mod trajectory;
 // Several processes that train one model.

@@ -18,6 +18,8 @@ fn help_names_every_verb_and_exit_code() {
       data         Prepare rows and look at them as the model sees them
       bench        Measure how fast a recipe trains on this machine, and where the time goes
       train        Run a recipe from raw rows to exported files and a report
+      distill      Run a recipe whose student learns from a teacher
+      teach        Ask the teacher of a recipe once, and keep what it says for every student
       resume       Continue an interrupted run
       eval         Measure a run, a GGUF file, or the base model of a recipe, on the recipe's tasks
       export       Write the artifacts of a run again

@@ -127,7 +127,7 @@ impl LiveTeacher {
 
 impl Teaching {
     /// What the teacher says of a batch of the rows numbered `rows`, in the batch's order.
-    pub(crate) fn lesson(&self, student: &Decoder, batch: &Batch, rows: &[usize]) -> Lesson {
+    pub fn lesson(&self, student: &Decoder, batch: &Batch, rows: &[usize]) -> Lesson {
         let teacher = match &self.tutor {
             Tutor::Live(live) => live.of_batch(batch),
             Tutor::Cached(cache) => {

@@ -64,7 +64,12 @@ impl CacheError {
                 "delete `{}`; `slm-tune teach RECIPE` makes it again, and keeps the rest",
                 path.display()
             )),
-            Self::Write { source } => source.hint(),
+            Self::Write {
+                source: source @ RunError::DiskFull { .. },
+            } => source.hint(),
+            Self::Write { .. } => {
+                Some("choose a folder that can be written with `distill.cache_dir`".into())
+            }
         }
     }
 }

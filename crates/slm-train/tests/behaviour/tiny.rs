@@ -106,6 +106,7 @@ impl Run<'_> {
             shares: Vec::new(),
             preference: PreferenceSection::default(),
             reference: Reference::default(),
+            teaching: None,
             checkpoints: self.folder.join("checkpoints"),
             resume: self.resume,
         };

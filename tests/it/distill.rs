@@ -1,0 +1,366 @@
+//! A student from its teacher: asked in every step, or once for a cache; and what a teacher cannot teach.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use crate::sandbox::{Sandbox, assert_shown};
+
+/// The student and who teaches it.
+const STUDENT: [&str; 5] = [
+    "adapter.toml",
+    "name=student",
+    "output_dir=runs/student",
+    "distill.teacher.path=runs/teacher",
+    "train.max_steps=6",
+];
+const CACHE: &str = "distill.cache_dir=cache";
+
+/// A sandbox with a teacher: the base with an adapter that was trained for longer.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::with_base();
+    sandbox.succeeds(&[
+        "train",
+        "adapter.toml",
+        "name=teacher",
+        "output_dir=runs/teacher",
+        "train.max_steps=30",
+        "export.gguf=[]",
+        "--quiet",
+    ]);
+    sandbox
+}
+
+fn with<'a>(verb: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&[verb], &STUDENT[..], more].concat()
+}
+
+fn steps(sandbox: &Sandbox) -> Vec<Value> {
+    let text = sandbox.read("runs/student/metrics.jsonl");
+    let events = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    events.filter(|event| event["event"] == "step").collect()
+}
+
+#[test]
+fn a_student_follows_a_run() {
+    let sandbox = sandbox();
+    sandbox.succeeds(&with("distill", &["--quiet", "distill.alpha=0.75"]));
+    let steps = steps(&sandbox);
+    assert_eq!(steps.len(), 6);
+    for step in &steps {
+        let figure = |name: &str| step[name].as_f64().unwrap();
+        let [divergence, own] = ["distill/divergence", "distill/cross_entropy"].map(figure);
+        let loss = 0.75 * 4.0 * divergence + 0.25 * own;
+        assert!((figure("loss") - loss).abs() < 1e-9, "{step}");
+        assert!(divergence > 0.0 && (0.0..=1.0).contains(&figure("distill/agreement")));
+    }
+    assert!(
+        sandbox
+            .path("runs/student/export/adapter/adapter_model.safetensors")
+            .is_file()
+    );
+    // The base alone, with the run's adapter, is the same teacher.
+    let first = steps[0]["distill/divergence"].as_f64().unwrap();
+    let apart = [
+        "distill.teacher.path=base",
+        "distill.teacher.adapter=runs/teacher/export/adapter",
+    ];
+    sandbox.succeeds(&with(
+        "distill",
+        &[&["--quiet", "--overwrite"], &apart[..]].concat(),
+    ));
+    let again = self::steps(&sandbox)[0]["distill/divergence"]
+        .as_f64()
+        .unwrap();
+    assert!((first - again).abs() < 1e-5 * first, "{first}, {again}");
+}
+
+#[test]
+fn every_divergence_and_share_is_learned() {
+    let sandbox = sandbox();
+    for settings in [
+        ["distill.divergence=reverse_kl", "distill.temperature=1"],
+        ["distill.divergence=jsd", "distill.beta=0.1"],
+        ["distill.divergence=tvd", "distill.alpha=1"],
+    ] {
+        sandbox.succeeds(&with(
+            "distill",
+            &[&["--quiet", "--overwrite"], &settings[..]].concat(),
+        ));
+        let steps = steps(&sandbox);
+        let divergence = |step: &Value| step["distill/divergence"].as_f64().unwrap();
+        assert!(divergence(&steps[5]) > 0.0, "{settings:?}");
+    }
+}
+
+#[test]
+fn a_teacher_is_asked_once_and_any_student_learns_from_that() {
+    let sandbox = sandbox();
+    let shown = sandbox.run(&with("train", &[CACHE]));
+    assert_shown!(shown, @r"
+    exit code: 1
+    ----- stderr -----
+    data: started
+    data: done in [time]
+    mask         tokens  learned  held out  learned
+    prompt          188        0        72        0
+    completion        9        9         3        3
+    end of turn       9        9         3        3
+    of 12 sequences, 12 learn something, 12 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
+    error: `cache` holds no cache of what this teacher says of these rows
+
+    hint: `slm-tune teach RECIPE` asks the teacher, and keeps what it says
+    ");
+    let shown = sandbox.run(&with("teach", &[CACHE]));
+    assert_shown!(shown, @r"
+    exit code: 0
+    ----- stdout -----
+    cache       cache/8d08406186f8394d
+    shards      1 of 1
+    taught now  9 rows, 206 tokens in [time]: [speed] tokens/s
+    rows        9, 18 learned tokens
+    kept        32.0 likely tokens of each, 13.97 % of the probability
+    size        3.0 KB, 164.9 bytes per learned token
+    ----- stderr -----
+    teach: started
+    teach: done in [time]
+    ");
+    let found = sandbox.json(&with("teach", &[CACHE, "--check", "--json"]));
+    assert_eq!(found["complete"]["learned_tokens"], 18);
+    assert_eq!(found["complete"]["kept_tokens"], 18 * 32);
+    // Another temperature, another loss, another rank: the same cache.
+    for settings in [
+        ["distill.temperature=1", "lora.r=2"],
+        ["distill.divergence=jsd", "lora.r=3"],
+    ] {
+        let more = [&[CACHE, "--overwrite", "--quiet"], &settings[..]].concat();
+        sandbox.succeeds(&with("train", &more));
+    }
+    let folders = fs_err::read_dir(sandbox.path("cache")).unwrap().count();
+    assert_eq!(folders, 1);
+}
+
+#[test]
+fn distill_asks_the_teacher_by_itself() {
+    let sandbox = sandbox();
+    let shown = sandbox.run(&with(
+        "distill",
+        &[CACHE, "distill.top_k=300", "distill.mass=1"],
+    ));
+    assert!(shown.contains("teach: done in "), "{shown}");
+    assert!(
+        shown.contains("nats from its teacher; of the divergence "),
+        "{shown}"
+    );
+    let cached = steps(&sandbox);
+    sandbox.succeeds(&with("distill", &["--overwrite", "--quiet"]));
+    for (cached, live) in cached.iter().zip(steps(&sandbox)) {
+        let loss = |step: &Value| step["loss"].as_f64().unwrap();
+        assert!(
+            (loss(cached) - loss(&live)).abs() < 1e-3 * loss(&live),
+            "{cached} {live}"
+        );
+    }
+}
+
+/// So many rows that they are two shards.
+fn with_two_shards() -> Sandbox {
+    let sandbox = sandbox();
+    let mut rows = String::new();
+    for n in 0..2200 {
+        writeln!(rows, r#"{{"text": "Parcel {n}?", "topic": "delivery"}}"#).unwrap();
+    }
+    sandbox.write("rows.jsonl", rows);
+    sandbox
+}
+
+#[test]
+fn workers_share_the_shards() {
+    let sandbox = with_two_shards();
+    let found = sandbox.json(&with("teach", &[CACHE, "--shard", "2/2", "--json"]));
+    assert_eq!(found["missing"], serde_json::json!([1]));
+    assert_eq!(found["taught"]["shards"], 1);
+    let shown = sandbox.run(&with("teach", &[CACHE, "--check"]));
+    assert_shown!(shown.replace(found["folder"].as_str().unwrap(), "[cache]"), @r"
+    exit code: 1
+    ----- stderr -----
+    error: the teacher's cache `[cache]` lacks 1 of 2 shards: 1
+
+    hint: `slm-tune teach RECIPE` makes those that are missing; where several machines share the work, one of them did not end
+    ");
+    let found = sandbox.json(&with("teach", &[CACHE, "--shard", "1/2", "--json"]));
+    assert_eq!(
+        (&found["missing"], &found["shards"]),
+        (&serde_json::json!([]), &2.into())
+    );
+    assert_eq!(found["complete"]["rows"], 1650);
+    let bytes = found["complete"]["bytes_per_token"].as_f64().unwrap();
+    assert!(bytes < 120.0, "{bytes}");
+    let shown = sandbox.run(&["teach", "adapter.toml", "--shard", "3/2"]);
+    assert_shown!(shown, @r"
+    exit code: 2
+    ----- stderr -----
+    error: invalid value '3/2' for '--shard <I/N>': a part and how many there are is needed, from `1/8` to `8/8`
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn a_shard_that_was_cut_off_is_named_and_made_again() {
+    let sandbox = with_two_shards();
+    let found = sandbox.json(&with("teach", &[CACHE, "--json"]));
+    let folder = found["folder"].as_str().unwrap().to_owned();
+    let shard = sandbox.path(&format!("{folder}/shard-00002-of-00002.parquet"));
+    let whole = fs_err::read(&shard).unwrap();
+    fs_err::write(&shard, &whole[..whole.len() / 2]).unwrap();
+    let shown = sandbox.run(&with("train", &[CACHE]));
+    assert_shown!(shown.replace(&folder, "[cache]"), @r"
+    exit code: 1
+    ----- stderr -----
+    data: started
+    data: done in [time]
+    mask         tokens  learned  held out  learned
+    prompt       27,218        0     9,072        0
+    completion    1,650    1,650       550      550
+    end of turn   1,650    1,650       550      550
+    of 2,200 sequences, 2,200 learn something, 2,200 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
+    error: `[cache]/shard-00002-of-00002.parquet` of the teacher's cache is not usable: its digest is not the one in `complete.json`
+
+    hint: delete `[cache]/shard-00002-of-00002.parquet`; `slm-tune teach RECIPE` makes it again, and keeps the rest
+    ");
+    fs_err::remove_file(&shard).unwrap();
+    let found = sandbox.json(&with("teach", &[CACHE, "--json"]));
+    let taught = &found["taught"];
+    assert_eq!(
+        (&taught["shards"], &taught["kept_shards"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(fs_err::read(&shard).unwrap(), whole, "the same bytes");
+}
+
+#[test]
+fn a_cache_of_something_else_is_named() {
+    let sandbox = sandbox();
+    sandbox.succeeds(&with("teach", &[CACHE, "--quiet"]));
+    let last = |shown: String| {
+        let error = shown.lines().find(|line| line.starts_with("error: "));
+        error.unwrap().to_owned()
+    };
+    let shown = sandbox.run(&with("train", &[CACHE, "distill.teacher.path=base"]));
+    assert!(last(shown).ends_with("the nearest is of another teacher"));
+    let shown = sandbox.run(&with("train", &[CACHE, "--overwrite", "data.val_every=3"]));
+    assert!(last(shown).ends_with("the nearest is of another set of rows"));
+    sandbox.write(
+        "other.jinja",
+        "{% for m in messages %}{{ m.content }}{% endfor %}",
+    );
+    let shown = sandbox.run(&with(
+        "train",
+        &[CACHE, "--overwrite", "model.chat_template=other.jinja"],
+    ));
+    assert!(last(shown).ends_with("the nearest is of another chat template"));
+}
+
+#[test]
+fn a_cache_that_its_teacher_would_not_say_is_refused() {
+    let sandbox = sandbox();
+    sandbox.succeeds(&with("teach", &[CACHE, "--quiet"]));
+    let shown = sandbox.run(&with("train", &[CACHE, "distill.max_gap=1e-12"]));
+    assert!(
+        shown.contains("error: the cache is not what the teacher says: on 9 rows they are "),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("and `distill.max_gap` is 0.000000000001"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_teacher_of_another_vocabulary_is_refused_before_it_is_loaded() {
+    let sandbox = sandbox();
+    let rows = "{\"text\": \"zebras graze\", \"topic\": \"zoo\"}\n".repeat(8);
+    sandbox.write("zoo.jsonl", rows);
+    let path = "data.train.0.path=zoo.jsonl";
+    sandbox.succeeds(&["train", "scratch.toml", path, "--quiet"]);
+    let weights = sandbox.path("runs/scratch/export/merged/model.safetensors");
+    fs_err::remove_file(weights).unwrap();
+    let shown = sandbox.run(&with(
+        "distill",
+        &["distill.teacher.path=runs/scratch/export/merged"],
+    ));
+    assert_shown!(shown, @r"
+    exit code: 2
+    ----- stderr -----
+    data: started
+    data: done in [time]
+    error: the teacher `runs/scratch/export/merged` has another vocabulary: 22 of 281 shared ids are other tokens; 259 is `es` to the student and `ra` to the teacher; 260 is `ge` to the student and `ze` to the teacher; 261 is `ic` to the student and `Me` to the teacher; 262 is ` r` to the student and `To` to the teacher; 263 is `Mes` to the student and `ag` to the teacher
+
+    hint: distributions over tokens compare only between models of one vocabulary: take a teacher of the student's family
+    ");
+}
+
+#[test]
+fn a_teacher_that_is_not_there_is_told() {
+    let sandbox = sandbox();
+    assert_shown!(sandbox.run(&["distill", "adapter.toml"]), @r"
+    exit code: 2
+    ----- stderr -----
+    error: recipe `adapter.toml` has no `[distill]`
+
+    hint: say who teaches: `distill.teacher.path=FOLDER` after the recipe, or in it; without a teacher, `slm-tune train`
+    ");
+    assert_shown!(sandbox.run(&with("distill", &["distill.teacher.path=nowhere"])), @r"
+    exit code: 2
+    ----- stderr -----
+    data: started
+    data: done in [time]
+    error: failed to find the teacher `nowhere`
+      caused by: no model at `nowhere`, and it is not a hub name either
+
+    hint: give the path of a model folder, or a hub name such as `owner/name`
+    ");
+    assert_shown!(sandbox.run(&with("teach", &[])), @r"
+    exit code: 2
+    ----- stderr -----
+    error: there is nowhere to keep what the teacher says
+
+    hint: name a folder, `distill.cache_dir=cache/teacher`; without one, `slm-tune distill` asks the teacher in every step
+    ");
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_told() {
+    let sandbox = sandbox();
+    let shown = sandbox.run(&with("teach", &["distill.cache_dir=rows.jsonl/cache"]));
+    assert_shown!(shown, @r"
+    exit code: 1
+    ----- stderr -----
+    teach: started
+    teach: failed in [time]
+    error: failed to write the teacher's cache
+      caused by: `rows.jsonl/cache/8d08406186f8394d` cannot be a folder: a part of that path is a file
+
+    hint: choose a folder that can be written with `distill.cache_dir`
+    ");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_run_is_resumed_to_the_same_weights() {
+    let weights = "runs/student/export/adapter/adapter_model.safetensors";
+    for more in [&[][..], &[CACHE]] {
+        let long = ["train.max_steps=400", "train.save_steps=50", "--json"];
+        let long = with("distill", &[&long[..], more].concat());
+        let straight = sandbox();
+        straight.succeeds(&long);
+        let killed = sandbox();
+        killed.stopped(&long, "-KILL", "\"event\":\"checkpoint\"");
+        killed.succeeds(&["resume", "runs/student", "--quiet"]);
+        let [straight, killed] = [straight, killed].map(|it| it.tensors(weights));
+        assert!(killed == straight, "{more:?}");
+    }
+}
