@@ -108,12 +108,17 @@ impl Constraint {
         String::from_utf8_lossy(&trie.decode_raw(&self.ids)).into_owned()
     }
 
+    /// That no token can follow, though the answer is not whole.
+    pub fn dead_end(&self) -> GrammarError {
+        GrammarError::DeadEnd {
+            what: self.what.clone(),
+            text: self.text(),
+        }
+    }
+
     fn stopped(&self, reason: &str) -> GrammarError {
         match self.matcher.stop_reason() {
-            StopReason::NoExtensionBias => GrammarError::DeadEnd {
-                what: self.what.clone(),
-                text: self.text(),
-            },
+            StopReason::NoExtensionBias => self.dead_end(),
             _ => GrammarError::Refused {
                 what: self.what.clone(),
                 reason: first_line(reason).into(),

@@ -76,7 +76,7 @@ mod tests {
 
     use super::*;
     use crate::schema::Schema;
-    use crate::{EvalTask, ScratchConfig, Source};
+    use crate::{AnswerConstraint, EvalTask, ScratchConfig, Source};
 
     fn reference() -> PathBuf {
         PathBuf::from(concat!(
@@ -189,6 +189,11 @@ mod tests {
         let expected = EvalTask {
             name: task.name.clone(),
             path: task.path.clone(),
+            constraint: Some(AnswerConstraint {
+                regex: Some("[A-Z]{2}-[0-9]+".into()),
+                json_schema: Some("answer.json".into()),
+                ..AnswerConstraint::default()
+            }),
             ..EvalTask::default()
         };
         assert_eq!(*task, expected);
