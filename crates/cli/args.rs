@@ -344,6 +344,8 @@ pub(crate) struct GenerateArguments {
     #[arg(long)]
     pub(crate) raw: bool,
     #[command(flatten)]
+    pub(crate) constraint: ConstraintArguments,
+    #[command(flatten)]
     pub(crate) sampling: SamplingArguments,
     #[command(flatten)]
     pub(crate) output: JsonArguments,
@@ -392,6 +394,20 @@ impl From<ComputeDtype> for Dtype {
             ComputeDtype::F16 => Self::F16,
         }
     }
+}
+
+#[derive(Args, Debug)]
+#[group(id = "constraint", multiple = false)]
+pub(crate) struct ConstraintArguments {
+    /// Answer with one of these, separated by commas
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) labels: Option<Vec<String>>,
+    /// Answer with a text that this regular expression matches from end to end
+    #[arg(long)]
+    pub(crate) regex: Option<String>,
+    /// Answer with JSON that the schema in this file describes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json_schema: Option<PathBuf>,
 }
 
 #[derive(Args, Debug, Clone)]

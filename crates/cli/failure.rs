@@ -12,6 +12,7 @@ use slm_dist::DistError;
 use slm_eval::EvalError;
 use slm_export::ExportError;
 use slm_gguf::GgufError;
+use slm_grammar::GrammarError;
 use slm_model::ModelError;
 use slm_recipe::RecipeErrors;
 use slm_run::RunError;
@@ -167,7 +168,17 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<String
         return Some((code, it.hint()));
     }
     if let Some(it) = cause.downcast_ref::<EvalError>() {
-        return Some((STAGE, it.hint()));
+        let code = match it {
+            EvalError::Constraint { .. }
+            | EvalError::SchemaFile { .. }
+            | EvalError::Unspelled { .. }
+            | EvalError::Run(RunError::Missing { .. }) => INPUT,
+            _ => STAGE,
+        };
+        return Some((code, it.hint()));
+    }
+    if let Some(it) = cause.downcast_ref::<GrammarError>() {
+        return Some((INPUT, it.hint()));
     }
     if let Some(it) = cause.downcast_ref::<ExportError>() {
         let code = match it {

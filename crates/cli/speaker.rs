@@ -4,8 +4,10 @@ use std::{io::Write, path::Path};
 
 use anyhow::{Context, Result};
 use slm_export::{open_gguf, read_gguf_tokenizer};
+use slm_grammar::{Constraint, Grammar, Vocabulary};
 use slm_model::{
-    Decoder, Generated, QuantScheme, Sampling, device, generate, locate, quant_scheme,
+    Decoder, Generated, QuantScheme, Sampling, device, generate, generate_within, locate,
+    quant_scheme,
 };
 use slm_recipe::{Dtype, Recipe};
 use slm_text::{ChatTokenizer, Message};
@@ -24,6 +26,8 @@ pub(crate) struct Speaker {
     system: Option<String>,
     /// Longest prompt and answer together, in tokens.
     max_length: usize,
+    /// What every answer is held to.
+    constraint: Option<Constraint>,
 }
 
 /// How a text becomes a prompt.
@@ -146,7 +150,15 @@ impl Speaker {
             sampling,
             system: None,
             max_length,
+            constraint: None,
         }
+    }
+
+    /// Holds every answer to a grammar from here on.
+    pub(crate) fn within(mut self, grammar: &Grammar) -> Result<Self> {
+        let vocabulary = Vocabulary::new(self.tokenizer.token_bytes()?)?;
+        self.constraint = Some(grammar.over(&vocabulary)?);
+        Ok(self)
     }
 
     /// What a conversation begins with: the system message that is given, else that of the run.
@@ -215,11 +227,17 @@ impl Speaker {
             write!(out, "{piece}")?;
             Ok(out.flush()?)
         };
-        let answers = generate(&self.decoder, &[prompt], &sampling, &mut |_, id| {
+        let mut on_token = |_, id| {
             let said = stream.push(id).map_err(Into::into).and_then(&mut say);
             failed = said.err();
             failed.is_none()
-        });
+        };
+        let prompts = [prompt];
+        let mut constraint = self.constraint.clone();
+        let answers = match constraint.as_mut().map(std::slice::from_mut) {
+            None => generate(&self.decoder, &prompts, &sampling, &mut on_token),
+            Some(it) => generate_within(&self.decoder, &prompts, &sampling, it, &mut on_token)?,
+        };
         say(stream.finish()?)?;
         match failed {
             Some(error) => Err(error),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::json;
 use slm_data::{HeldOut, Shards};
-use slm_eval::{Evaluator, TaskReport, compare, report::TaskResult, with_choices};
+use slm_eval::{Evaluator, TaskReport, compare, constraint, report::TaskResult, with_choices};
 use slm_model::Decoder;
 use slm_recipe::{EvalTask, Method, OutputType, Recipe, Source};
 use slm_run::{AtomicDir, Emit, Event, sha256_file, sha256_json};
@@ -107,7 +107,10 @@ pub(crate) fn tasks(
                     )?
                 }
             };
-            Ok((with_choices(&task, &recipe.data.labels, shards), items))
+            let task = with_choices(&task, &recipe.data.labels, shards);
+            // Found wrong here, and not hours later.
+            constraint(&task, tokenizer)?;
+            Ok((task, items))
         })
         .collect()
 }
@@ -177,11 +180,11 @@ fn read(folder: &Path, task: &str, seed: u64) -> Result<TaskResult> {
 
 /// Digests of the files that tasks bring with them.
 fn digests(recipe: &Recipe) -> Result<Vec<String>> {
-    let paths = recipe
-        .eval
-        .task
-        .iter()
-        .filter_map(|task| task.path.as_ref());
+    let paths = recipe.eval.task.iter().flat_map(|task| {
+        let constraint = task.constraint.as_ref();
+        let schema = constraint.and_then(|it| it.json_schema.as_ref());
+        task.path.iter().chain(schema)
+    });
     let existing = paths.map(PathBuf::from).filter(|path| path.exists());
     Ok(existing.map(sha256_file).collect::<Result<_, _>>()?)
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use slm_grammar::GrammarError;
 use slm_run::RunError;
 use slm_text::TextError;
 use thiserror::Error;
@@ -75,6 +76,32 @@ pub enum EvalError {
         /// Why.
         source: TextError,
     },
+    /// What answers cannot be held to.
+    #[error("task `{task}` cannot hold its answers to `constraint`: {source}")]
+    Constraint {
+        /// The task.
+        task: String,
+        /// Why.
+        source: Box<GrammarError>,
+    },
+    /// A file that holds no schema.
+    #[error("task `{task}`: `{}` is not valid JSON: {source}", path.display())]
+    SchemaFile {
+        /// The task.
+        task: String,
+        /// The file.
+        path: PathBuf,
+        /// What the parser met, with line and column.
+        source: serde_json::Error,
+    },
+    /// A tokenizer whose answers cannot be constrained.
+    #[error("task `{task}` cannot hold its answers to `constraint`: {source}")]
+    Unspelled {
+        /// The task.
+        task: String,
+        /// Why.
+        source: TextError,
+    },
     /// An item that the model cannot read.
     #[error(
         "{origin}: task `{task}` needs {tokens} tokens for this item, the model reads at most {limit}"
@@ -133,6 +160,13 @@ pub enum EvalError {
 }
 
 impl EvalError {
+    pub(crate) fn constraint(task: &str, source: GrammarError) -> Self {
+        Self::Constraint {
+            task: task.into(),
+            source: source.into(),
+        }
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -158,7 +192,9 @@ impl EvalError {
             Self::NotPaired { .. } => Some("evaluate both models again on the same rows".into()),
             Self::Unreadable { .. } => Some("delete the file and run the evaluation again".into()),
             Self::Run(error) => error.hint(),
-            Self::Text { source, .. } => source.hint(),
+            Self::Text { source, .. } | Self::Unspelled { source, .. } => source.hint(),
+            Self::Constraint { source, .. } => source.hint(),
+            Self::SchemaFile { .. } => Some("`constraint.json_schema` names a file with a JSON schema".into()),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! [`report::html`] writes the page that shows it all.
 
 mod comparison;
+mod constraint;
 mod error;
 mod evaluator;
 mod metric;
@@ -14,6 +15,7 @@ mod task;
 mod task_report;
 
 pub use comparison::{Comparison, Verdict, compare};
+pub use constraint::constraint;
 pub use error::EvalError;
 pub use evaluator::Evaluator;
 pub use metric::{Metric, MetricName};

@@ -73,11 +73,11 @@ pub enum Score {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finish {
-    /// The model ended its turn, or wrote a stop string.
+    /// The model ended its turn, or wrote a stop string; the answer of a task with a constraint is whole.
     Stop,
-    /// `max_new_tokens` was reached.
+    /// `max_new_tokens` was reached: the answer is cut short, and what its constraint wants is not met.
     Length,
-    /// The model's context was full.
+    /// The model's context was full, which cuts an answer short as well.
     Context,
 }
 

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 
+use slm_grammar::{Constraint, GrammarError};
 use slm_ops::step::{Team, argmax};
 
 use crate::host::HostDecoder;
@@ -26,7 +27,7 @@ pub struct Sampling {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Generated {
     pub ids: Vec<u32>,
-    /// Ended by a stop token (or by `on_token`), not by the limit.
+    /// Ended by a stop token, by `on_token`, or because its constraint allows nothing more; not by the limit.
     pub stopped: bool,
 }
 
@@ -40,6 +41,45 @@ pub fn generate(
     sampling: &Sampling,
     on_token: &mut dyn FnMut(usize, u32) -> bool,
 ) -> Vec<Generated> {
+    start(decoder, prompts, sampling, &mut Bounds::none(), on_token)
+}
+
+/// [`generate`] with each row inside the constraint of its number.
+///
+/// A token is drawn from those that the constraint allows, as if there were no others; a stop token is among them where
+/// the answer may end. A row that was not cut short is whole: [`Constraint::may_end`].
+///
+/// # Errors
+/// The vocabulary lacks what a constraint needs, or the constraint is too large.
+///
+/// # Panics
+/// There are more prompts than constraints.
+pub fn generate_within(
+    decoder: &Decoder,
+    prompts: &[Vec<u32>],
+    sampling: &Sampling,
+    constraints: &mut [Constraint],
+    on_token: &mut dyn FnMut(usize, u32) -> bool,
+) -> Result<Vec<Generated>, GrammarError> {
+    assert!(
+        prompts.len() <= constraints.len(),
+        "a constraint for each prompt"
+    );
+    let mut bounds = Bounds {
+        constraints,
+        failed: None,
+    };
+    let generated = start(decoder, prompts, sampling, &mut bounds, on_token);
+    bounds.failed.map_or(Ok(generated), Err)
+}
+
+fn start(
+    decoder: &Decoder,
+    prompts: &[Vec<u32>],
+    sampling: &Sampling,
+    bounds: &mut Bounds<'_>,
+    on_token: &mut dyn FnMut(usize, u32) -> bool,
+) -> Vec<Generated> {
     let decoder = decoder.inference();
     let rows = Rows::new(prompts, sampling.seed);
     // One row on the processor goes on in steps of its own.
@@ -47,11 +87,11 @@ pub fn generate(
     match host.flatten() {
         Some(host) => Team::of_all(|team| {
             let reader = Reader::Host(&host, team, None);
-            go_on(&decoder, rows, reader, sampling, on_token)
+            go_on(&decoder, rows, reader, sampling, bounds, on_token)
         }),
         None => {
             let reader = Reader::Tensors(KvCache::new());
-            go_on(&decoder, rows, reader, sampling, on_token)
+            go_on(&decoder, rows, reader, sampling, bounds, on_token)
         }
     }
 }
@@ -62,24 +102,30 @@ fn go_on<'a>(
     mut rows: Rows,
     mut reader: Reader<'a, '_>,
     sampling: &Sampling,
+    bounds: &mut Bounds<'_>,
     on_token: &mut dyn FnMut(usize, u32) -> bool,
 ) -> Vec<Generated> {
     let mut logits = reader.read_whole(&rows, decoder);
     for _ in 0..sampling.max_new_tokens {
-        let chosen = rows.choose(logits, sampling);
+        let chosen = rows.choose(logits, sampling, bounds);
         for (row, id) in chosen.into_iter().enumerate() {
             if rows.stopped[row] {
                 continue;
             }
+            let Some(id) = id else {
+                rows.stopped[row] = true;
+                continue;
+            };
             rows.last[row] = id as i32;
             if sampling.stop_ids.contains(&id) {
                 rows.stopped[row] = true;
             } else {
                 rows.answers[row].push(id);
-                rows.stopped[row] = !on_token(row, id);
+                let can_go_on = bounds.take(row, id);
+                rows.stopped[row] = !on_token(row, id) || !can_go_on;
             }
         }
-        if rows.stopped.iter().all(|&stopped| stopped) {
+        if rows.stopped.iter().all(|&stopped| stopped) || bounds.failed.is_some() {
             break;
         }
         rows.note_read();
@@ -94,6 +140,82 @@ fn go_on<'a>(
         .zip(rows.stopped)
         .map(|(ids, stopped)| Generated { ids, stopped })
         .collect()
+}
+
+/// What rows are held to, if to anything.
+struct Bounds<'a> {
+    /// One for each row, or none at all.
+    constraints: &'a mut [Constraint],
+    /// The first thing that a constraint could not go on with.
+    failed: Option<GrammarError>,
+}
+
+impl Bounds<'_> {
+    fn none() -> Self {
+        Self {
+            constraints: &mut [],
+            failed: None,
+        }
+    }
+
+    /// Takes the token that a row goes on with; whether anything can follow it.
+    fn take(&mut self, row: usize, id: u32) -> bool {
+        let Some(constraint) = self.constraints.get_mut(row) else {
+            return true;
+        };
+        match constraint.advance(id) {
+            Ok(()) => !constraint.is_complete(),
+            Err(error) => {
+                self.failed.get_or_insert(error);
+                false
+            }
+        }
+    }
+
+    /// The next token of a row from its logits; `None` where its answer ends.
+    fn choose(
+        &mut self,
+        row: usize,
+        logits: &[f32],
+        sampling: &Sampling,
+        draws: &mut ChaCha8Rng,
+    ) -> Option<u32> {
+        let Some(constraint) = self.constraints.get_mut(row) else {
+            return Some(choose(logits, sampling, draws));
+        };
+        match candidates(constraint, &sampling.stop_ids, logits.len()) {
+            Ok(ids) if ids.is_empty() => None,
+            Ok(ids) => {
+                let logits: Vec<f32> = ids.iter().map(|id| logits[*id as usize]).collect();
+                Some(ids[choose(&logits, sampling, draws) as usize])
+            }
+            Err(error) => {
+                self.failed.get_or_insert(error);
+                None
+            }
+        }
+    }
+}
+
+/// The tokens that may come next, those that end an answer behind the others; none where it can only end.
+fn candidates(
+    constraint: &mut Constraint,
+    stop_ids: &[u32],
+    vocab: usize,
+) -> Result<Vec<u32>, GrammarError> {
+    let mut ids = Vec::new();
+    let has_logit = |id: u32| (id as usize) < vocab;
+    constraint.for_each_allowed(|id| {
+        if has_logit(id) && !stop_ids.contains(&id) {
+            ids.push(id);
+        }
+    })?;
+    match (constraint.may_end()?, ids.is_empty()) {
+        (true, false) => ids.extend(stop_ids.iter().copied().filter(|id| has_logit(*id))),
+        (false, true) => return Err(constraint.dead_end()),
+        _ => {}
+    }
+    Ok(ids)
 }
 
 /// Logits of the next token of each row.
@@ -163,23 +285,33 @@ impl Rows {
         }
     }
 
-    /// The next token of each row from its logits, `[rows, vocab]`. A GPU looks for the likeliest itself.
-    fn choose(&mut self, logits: Logits, sampling: &Sampling) -> Vec<u32> {
+    /// The next token of each row from its logits, `[rows, vocab]`; `None` where its answer ends. A GPU looks for the
+    /// likeliest itself.
+    fn choose(
+        &mut self,
+        logits: Logits,
+        sampling: &Sampling,
+        bounds: &mut Bounds<'_>,
+    ) -> Vec<Option<u32>> {
         let logits = match logits {
             Logits::Rows(logits) => *logits,
-            Logits::Row(logits) => return vec![choose(&logits, sampling, &mut self.draws[0])],
+            Logits::Row(logits) => {
+                return vec![bounds.choose(0, &logits, sampling, &mut self.draws[0])];
+            }
         };
-        if sampling.temperature <= 0.0 && device::is_gpu(&logits.device()) {
-            return logits.argmax(1).into_data().iter::<u32>().collect();
+        let is_free = bounds.constraints.is_empty();
+        if is_free && sampling.temperature <= 0.0 && device::is_gpu(&logits.device()) {
+            let likeliest = logits.argmax(1).into_data();
+            return likeliest.iter::<u32>().map(Some).collect();
         }
         let vocab = logits.dims()[1];
         let values = logits.into_data().try_into_vec::<f32>().unwrap_or_default();
-        let rows = values.chunks(vocab).zip(&mut self.draws);
+        let rows = values.chunks(vocab).zip(&mut self.draws).enumerate();
         let stopped = self.stopped.iter();
         rows.zip(stopped)
-            .map(|((logits, draws), stopped)| match stopped {
-                true => 0,
-                false => choose(logits, sampling, draws),
+            .map(|((row, (logits, draws)), stopped)| match stopped {
+                true => None,
+                false => bounds.choose(row, logits, sampling, draws),
             })
             .collect()
     }

@@ -48,7 +48,7 @@ pub use config::{Activation, DecoderConfig, LayerKind, NormKind, QkNorm};
 pub use decoder::Decoder;
 pub use error::ModelError;
 pub use family::Family;
-pub use generate::{Generated, Sampling, generate};
+pub use generate::{Generated, Sampling, generate, generate_within};
 pub use layer::{Layer, Pass};
 pub use lora_pair::LoraPair;
 pub use matmul_peak::matmul_flops;

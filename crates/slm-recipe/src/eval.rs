@@ -38,7 +38,8 @@ pub struct EvalTask {
     pub path: Option<String>,
     /// How the model answers.
     pub output_type: OutputType,
-    /// The possible answers of `multiple_choice`; empty = `data.labels`, or the distinct completions of the training rows.
+    /// The possible answers of `multiple_choice`, and the labels of a constraint; empty = `data.labels`, or the distinct
+    /// completions of the training rows.
     pub choices: Vec<String>,
     /// Longest answer of `generate_until`, in tokens.
     #[schemars(extend("minimum" = 1))]
@@ -51,6 +52,9 @@ pub struct EvalTask {
     pub top_p: f64,
     /// Texts that end an answer of `generate_until`.
     pub stop: Vec<String>,
+    /// What an answer of `generate_until` is held to while it is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub constraint: Option<AnswerConstraint>,
     /// Use at most this many rows, 0 for all.
     pub max_samples: usize,
     /// Rows that are answered together.
@@ -69,9 +73,36 @@ impl Default for EvalTask {
             temperature: 0.0,
             top_p: 1.0,
             stop: Vec::new(),
+            constraint: None,
             max_samples: 0,
             batch_size: 16,
         }
+    }
+}
+
+/// What answers are held to while they are written: one of the three.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnswerConstraint {
+    /// One of the task's choices.
+    pub labels: bool,
+    /// What this regular expression matches from end to end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regex: Option<String>,
+    /// JSON that the schema in this file describes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub json_schema: Option<String>,
+}
+
+impl AnswerConstraint {
+    /// How many of the three are given.
+    pub(crate) fn count(&self) -> usize {
+        let given = [
+            self.labels,
+            self.regex.is_some(),
+            self.json_schema.is_some(),
+        ];
+        given.into_iter().filter(|given| *given).count()
     }
 }
 

@@ -23,7 +23,7 @@ mod train;
 
 pub use data::{DataSection, Finding, Format, Overlong, Source, TrainOn};
 pub use distill::{DistillMethod, DistillSection, DivergenceKind, TeacherSection};
-pub use eval::{EvalSection, EvalTask, OutputType};
+pub use eval::{AnswerConstraint, EvalSection, EvalTask, OutputType};
 pub use export::{CompressedScheme, ExportSection, GgufType, ParitySection};
 pub use lora::{InitLora, LoraSection, TargetModules};
 pub use model::{Dtype, Init, ModelSection, Quantization, ScratchConfig};

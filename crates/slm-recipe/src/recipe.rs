@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::schema::Schema;
-    use crate::{EvalTask, ScratchConfig, Source, TeacherSection};
+    use crate::{AnswerConstraint, EvalTask, ScratchConfig, Source, TeacherSection};
 
     fn reference() -> PathBuf {
         PathBuf::from(concat!(
@@ -198,6 +198,11 @@ mod tests {
         let expected = EvalTask {
             name: task.name.clone(),
             path: task.path.clone(),
+            constraint: Some(AnswerConstraint {
+                regex: Some("[A-Z]{2}-[0-9]+".into()),
+                json_schema: Some("answer.json".into()),
+                ..AnswerConstraint::default()
+            }),
             ..EvalTask::default()
         };
         assert_eq!(*task, expected);

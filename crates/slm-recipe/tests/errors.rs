@@ -438,6 +438,26 @@ fn contradictions() {
             "r.toml:7:1 task `x` has one choice; needs at least two",
         ),
         (
+            "[[eval.task]]\nname = \"x\"\noutput_type = \"multiple_choice\"\nconstraint = { labels = true }",
+            "r.toml:7:1 `eval.task.0.constraint` is only read with `output_type = \"generate_until\"`",
+        ),
+        (
+            "[[eval.task]]\nname = \"x\"\noutput_type = \"generate_until\"\nconstraint = { labels = true, regex = \"a\" }",
+            "r.toml:7:1 `eval.task.0.constraint` has 2 of `labels`, `regex` and `json_schema`, needs one",
+        ),
+        (
+            "[[eval.task]]\nname = \"x\"\noutput_type = \"generate_until\"\nconstraint = {}",
+            "r.toml:7:1 `eval.task.0.constraint` has 0 of `labels`, `regex` and `json_schema`, needs one",
+        ),
+        (
+            "[[eval.task]]\nname = \"x\"\noutput_type = \"generate_until\"\nstop = [\"\\n\"]\nconstraint = { regex = \"a\" }",
+            "r.toml:7:1 `eval.task.0.stop` would cut answers that `eval.task.0.constraint` ends by itself",
+        ),
+        (
+            "[[eval.task]]\nname = \"x\"\noutput_type = \"generate_until\"\nchoices = [\"a\", \"b\"]\nconstraint = { regex = \"a\" }",
+            "r.toml:7:1 `eval.task.0.choices` is only read with `output_type = \"multiple_choice\"`",
+        ),
+        (
             "[tokenizer]",
             "r.toml:4:2 `tokenizer` trains a new tokenizer; it needs `model.init = \"scratch\"`",
         ),

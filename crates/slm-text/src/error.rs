@@ -153,6 +153,15 @@ pub enum TextError {
         rows: usize,
     },
 
+    /// A text is not what its tokens spell one after the other.
+    #[error("the tokenizer in `{}` does not spell a text token by token: {reason}", dir.display())]
+    NotByTokens {
+        /// The tokenizer's folder.
+        dir: PathBuf,
+        /// What it does instead.
+        reason: String,
+    },
+
     /// A vocabulary was asked for that cannot hold the bytes and the special tokens.
     #[error(
         "`tokenizer.vocab_size` is {asked}, needed at least {least} (256 bytes and the special tokens)"
@@ -201,6 +210,9 @@ impl TextError {
             ),
             TextError::Refused { .. } => Some(
                 "the rows do not fit this template: change them, or set `model.chat_template = \"file.jinja\"`".into(),
+            ),
+            TextError::NotByTokens { .. } => Some(
+                "answers of this model cannot be constrained: leave the constraint out, or use another base".into(),
             ),
             TextError::InvalidTokenizer { .. } => {
                 Some("the file may be incomplete: fetch the model again".into())

@@ -15,6 +15,7 @@ mod rendering;
 mod special_tokens;
 mod stream;
 mod template_text;
+mod token_bytes;
 mod token_role;
 mod tokenizer;
 mod tokenizer_files;

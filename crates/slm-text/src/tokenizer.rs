@@ -20,9 +20,9 @@ use crate::{StreamDecoder, TextError};
 /// Encodes as transformers does; [`ChatTokenizer::load`] says what is read.
 #[derive(Debug)]
 pub struct ChatTokenizer {
-    files: TokenizerFiles,
+    pub(crate) files: TokenizerFiles,
     /// Without post-processor, truncation and padding: the ids of a text and nothing else, with untrimmed offsets.
-    tokenizer: Tokenizer,
+    pub(crate) tokenizer: Tokenizer,
     pub(crate) special: SpecialTokens,
     template: Option<ChatTemplate>,
     /// Whether the template came from elsewhere than the tokenizer's folder.
@@ -32,7 +32,7 @@ pub struct ChatTokenizer {
     /// What `strftime_now` tells.
     pub(crate) now: DateTime<Utc>,
     vocab_size: usize,
-    is_byte_level: bool,
+    pub(crate) is_byte_level: bool,
     /// Whether blanks before punctuation are taken out of a decoded text.
     pub(crate) cleans_up: bool,
 }

@@ -2,10 +2,11 @@
 
 use rayon::prelude::*;
 use slm_data::HeldOut;
-use slm_model::{Decoder, Generated, Sampling, generate};
+use slm_model::{Decoder, Generated, Sampling, generate, generate_within};
 use slm_recipe::EvalTask;
 use slm_text::{ChatTokenizer, StreamDecoder, TextError};
 
+use crate::constraint::constraint;
 use crate::error::EvalError;
 use crate::request::Encoding;
 use crate::sample::{Finish, Sample, Score};
@@ -23,6 +24,7 @@ pub(crate) fn answer(
         .par_iter()
         .map(|item| encoding.prompt(item))
         .collect::<Result<Vec<_>, _>>()?;
+    let constraint = constraint(task, encoding.tokenizer)?;
     // Prompts of similar length go together: less padding.
     let mut order: Vec<usize> = (0..items.len()).collect();
     order.sort_by_key(|i| prompts[*i].len());
@@ -41,9 +43,15 @@ pub(crate) fn answer(
             .iter()
             .map(|row| Watch::new(encoding.tokenizer, &task.stop, encoding.limit - row.len()))
             .collect();
-        let generated = generate(decoder, &rows, &sampling, &mut |row, id| {
-            watches[row].go_on(id)
-        });
+        let mut go_on = |row: usize, id| watches[row].go_on(id);
+        let generated = match &constraint {
+            None => generate(decoder, &rows, &sampling, &mut go_on),
+            Some(constraint) => {
+                let mut constraints = vec![constraint.clone(); rows.len()];
+                generate_within(decoder, &rows, &sampling, &mut constraints, &mut go_on)
+                    .map_err(|source| EvalError::constraint(&task.name, source))?
+            }
+        };
         for ((i, watch), generated) in batch.iter().zip(watches).zip(&generated) {
             let (output, finish) = watch
                 .finish(encoding.tokenizer, &task.stop, generated)

@@ -11,10 +11,12 @@ use crate::error::EvalError;
 use crate::request::{Choices, Encoding};
 use crate::sample::{Sample, Score};
 
-/// The task with its choices filled in: its own, else `data.labels`, else the distinct targets of the training rows.
+/// The task with its choices filled in, where it has some: its own, else `data.labels`, else the distinct targets of the training rows.
 pub fn with_choices(task: &EvalTask, labels: &[String], shards: &Shards) -> EvalTask {
     let mut task = task.clone();
-    if task.output_type == OutputType::MultipleChoice && task.choices.is_empty() {
+    let is_labelled = task.constraint.as_ref().is_some_and(|it| it.labels);
+    let has_choices = task.output_type == OutputType::MultipleChoice || is_labelled;
+    if has_choices && task.choices.is_empty() {
         task.choices = labels.to_vec();
         if task.choices.is_empty() {
             task.choices = shards

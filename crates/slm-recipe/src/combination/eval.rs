@@ -43,12 +43,19 @@ impl Combinations<'_> {
                 format!("task `{}` has one choice; needs at least two", task.name),
             );
         }
+        let labels = task.constraint.as_ref().is_some_and(|it| it.labels);
         for (name, used, needed, read_by) in [
             (
                 "choices",
-                !task.choices.is_empty(),
+                !task.choices.is_empty() && !labels,
                 OutputType::MultipleChoice,
                 "multiple_choice",
+            ),
+            (
+                "constraint",
+                task.constraint.is_some(),
+                OutputType::GenerateUntil,
+                "generate_until",
             ),
             (
                 "stop",
@@ -74,6 +81,24 @@ impl Combinations<'_> {
                     format!("`{key}.{name}` is only read with `output_type = \"{read_by}\"`");
                 self.conflict(&[&format!("{key}.{name}"), &output_type], reason);
             }
+        }
+        self.constraint(&format!("{key}.constraint"), task);
+    }
+
+    fn constraint(&mut self, key: &str, task: &EvalTask) {
+        let Some(constraint) = &task.constraint else {
+            return;
+        };
+        let found = constraint.count();
+        if found != 1 {
+            let reason =
+                format!("`{key}` has {found} of `labels`, `regex` and `json_schema`, needs one");
+            self.conflict(&[key], reason);
+        }
+        if !task.stop.is_empty() {
+            let stop = key.replace(".constraint", ".stop");
+            let reason = format!("`{stop}` would cut answers that `{key}` ends by itself");
+            self.conflict(&[&stop, key], reason);
         }
     }
 }
