@@ -21,6 +21,8 @@ mod looking;
 mod bench;
 // What is learned, proven before the first step and held to afterwards.
 mod mask;
+// Answers held to labels, a regex or a JSON schema.
+mod constrained;
 // A base in int8 and NF4 under an adapter.
 mod quantized;
 // A GGUF file of floats to one of blocks.

@@ -27,17 +27,18 @@ impl Constraint {
         };
         let parser = vocabulary.parsers.create_parser(grammar.rules());
         let parser = parser.map_err(|error| refused(error.to_string()))?;
-        let mut matcher = Matcher::new(Ok(parser));
-        // An answer that may only be empty is over before it begins.
-        matcher
-            .consume_tokens(&[])
-            .map_err(|error| refused(error.to_string()))?;
-        Ok(Self {
-            matcher,
+        let fresh = Self {
+            matcher: Matcher::new(Ok(parser)),
             what: grammar.what.clone(),
             vocabulary: vocabulary.clone(),
             ids: Vec::new(),
-        })
+        };
+        match fresh.clone().for_each_allowed(|_| {}) {
+            Err(GrammarError::DeadEnd { .. }) => {
+                Err(refused("no token begins any of its texts".into()))
+            }
+            begins => begins.map(|()| fresh),
+        }
     }
 
     /// Calls `each` with every token that keeps the answer inside the grammar, in rising order: none when only the end is
@@ -117,11 +118,12 @@ impl Constraint {
     }
 
     fn stopped(&self, reason: &str) -> GrammarError {
-        match self.matcher.stop_reason() {
-            StopReason::NoExtensionBias => self.dead_end(),
-            _ => GrammarError::Refused {
+        // The matcher keeps its error as a text alone.
+        match first_line(reason) {
+            none if none == StopReason::NoExtensionBias.to_string() => self.dead_end(),
+            reason => GrammarError::Refused {
                 what: self.what.clone(),
-                reason: first_line(reason).into(),
+                reason: reason.into(),
             },
         }
     }

@@ -2,7 +2,7 @@
 
 use llguidance::api::{GrammarWithLexer, TopLevelGrammar};
 use llguidance::regex_to_lark;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Constraint, GrammarError, Vocabulary, pattern, schema};
 
@@ -13,6 +13,10 @@ pub struct Grammar {
     pub(crate) what: String,
     rule: Rule,
 }
+
+/// White space between two parts of a JSON text: what writers of JSON put there, and never so much that a model that has
+/// lost its way could go on with it for ever.
+const JSON_BLANKS: &str = r" |\n {0,16}";
 
 /// How the texts are told apart.
 #[derive(Clone, Debug)]
@@ -58,15 +62,27 @@ impl Grammar {
         })
     }
 
-    /// The JSON that a schema describes, with the properties of an object in the order in which the schema lists them.
+    /// The JSON that a schema describes, with the properties of an object in the order in which the schema lists them. Between
+    /// two parts stands nothing, a blank, or a line break and at most 16 blanks.
     ///
     /// # Errors
     /// A keyword that is not enforced: an answer would look as if it had been checked.
     pub fn json_schema(schema: &Value) -> Result<Grammar, GrammarError> {
         schema::check(schema)?;
+        let mut schema = match schema {
+            Value::Bool(true) => json!({}),
+            other => other.clone(),
+        };
+        if let Some(keywords) = schema.as_object_mut() {
+            // How llguidance is told.
+            keywords.insert(
+                "x-guidance".into(),
+                json!({"whitespace_pattern": JSON_BLANKS}),
+            );
+        }
         Ok(Grammar {
             what: "the JSON schema".into(),
-            rule: Rule::Schema(schema.clone()),
+            rule: Rule::Schema(schema),
         })
     }
 

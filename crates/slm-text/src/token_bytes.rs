@@ -127,6 +127,25 @@ mod tests {
     }
 
     #[test]
+    fn a_tokenizer_of_words_is_refused() {
+        let json = serde_json::json!({
+            "version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": null, "post_processor": null,
+            "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": false},
+            "model": {"type": "WordLevel", "vocab": {"a": 0, "##b": 1}, "unk_token": "a"},
+        });
+        let file = crate::TokenizerFile {
+            name: "tokenizer.json".into(),
+            bytes: json.to_string().into_bytes(),
+        };
+        let tokenizer = ChatTokenizer::from_files(std::path::Path::new("words"), vec![file]);
+        let error = tokenizer.unwrap().token_bytes().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the tokenizer in `words` does not spell a text token by token: it is neither byte-level nor of SentencePiece's kind"
+        );
+    }
+
+    #[test]
     fn a_byte_is_two_digits() {
         assert_eq!(byte_of("<0x0A>"), Some(10));
         assert_eq!(byte_of("<0x0>"), None);
