@@ -24,6 +24,9 @@ pub(crate) struct Plan {
     run_exists: bool,
     base: String,
     family: String,
+    /// Of a student that has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    teacher: Option<String>,
     device: String,
     parameters: usize,
     /// Of the base, as the recipe keeps it.
@@ -68,6 +71,7 @@ impl Plan {
                 name => name.into(),
             },
             family: config.family.model_type.into(),
+            teacher: recipe.distill.as_ref().map(|it| it.teacher.path.clone()),
             device: device::name(&device),
             parameters: config.n_params(),
             weights_bytes: config.size_bytes(recipe.model.dtype, quant_scheme(&recipe.model)),
@@ -106,6 +110,9 @@ impl Plan {
             "base".into(),
             format!("{} ({}, {parameters} parameters)", self.base, self.family),
         ]);
+        if let Some(teacher) = &self.teacher {
+            table.row(["teacher".into(), teacher.clone()]);
+        }
         table.row(["weights".into(), self.weights()]);
         table.row(["memory".into(), self.memory()]);
         if let Some(auto) = &self.auto {

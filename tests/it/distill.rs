@@ -145,24 +145,47 @@ fn a_teacher_is_asked_once_and_any_student_learns_from_that() {
 #[test]
 fn distill_asks_the_teacher_by_itself() {
     let sandbox = sandbox();
-    let shown = sandbox.run(&with(
-        "distill",
-        &[CACHE, "distill.top_k=300", "distill.mass=1"],
-    ));
+    let full = [CACHE, "distill.top_k=300", "distill.mass=1"];
+    let shown = sandbox.run(&with("distill", &full));
     assert!(shown.contains("teach: done in "), "{shown}");
-    assert!(
-        shown.contains("nats from its teacher; of the divergence "),
-        "{shown}"
-    );
-    let cached = steps(&sandbox);
-    sandbox.succeeds(&with("distill", &["--overwrite", "--quiet"]));
-    for (cached, live) in cached.iter().zip(steps(&sandbox)) {
-        let loss = |step: &Value| step["loss"].as_f64().unwrap();
-        assert!(
-            (loss(cached) - loss(&live)).abs() < 1e-3 * loss(&live),
-            "{cached} {live}"
-        );
+    let said = "nats from its teacher; of the divergence ";
+    assert!(shown.contains(said), "{shown}");
+    let page = sandbox.read("runs/student/report.html");
+    assert!(page.contains("of the divergence are not seen with `top_k = 300`"));
+    // At full k the cache is the teacher, whatever rows share a batch.
+    let again = ["--overwrite", "--quiet"];
+    for packing in ["data.packing=false", "data.packing=true"] {
+        sandbox.succeeds(&with("train", &[&full[..], &again, &[packing]].concat()));
+        let cached = steps(&sandbox);
+        sandbox.succeeds(&with("train", &[&again[..], &[packing]].concat()));
+        let live = steps(&sandbox);
+        assert_eq!((cached.len(), live.len()), (6, 6));
+        for (cached, live) in cached.iter().zip(&live) {
+            for name in ["loss", "distill/divergence"] {
+                let [cached, live] = [cached, live].map(|step| step[name].as_f64().unwrap());
+                assert!(
+                    (cached - live).abs() < 1e-3 * live,
+                    "{name}: {cached} {live}"
+                );
+            }
+        }
     }
+}
+
+#[test]
+fn a_plan_has_the_teacher_and_its_proof() {
+    let sandbox = sandbox();
+    let plan = sandbox.json(&with("check", &["--json"]));
+    assert_eq!(plan["plan"]["teacher"], "runs/teacher");
+    let shown = sandbox.run(&with("check", &["model.chat_template=other.jinja"]));
+    assert!(shown.contains("other.jinja"), "{shown}");
+    sandbox.write(
+        "other.jinja",
+        "{% for m in messages %}{{ m.content }}{% endfor %}",
+    );
+    let shown = sandbox.run(&with("check", &["model.chat_template=other.jinja"]));
+    let noted = "the teacher reads the rows in the student's chat template, which is not its own";
+    assert!(shown.contains(noted), "{shown}");
 }
 
 /// So many rows that they are two shards.

@@ -3,10 +3,11 @@
 use anyhow::Result;
 use serde_json::json;
 use slm_recipe::Recipe;
+use slm_run::Event;
 
 use crate::{
     args::RecipeArguments, batch, plan::Plan, preview::Preview, reporter::Reporter,
-    terminal::Terminal,
+    teacher::TeacherModel, terminal::Terminal,
 };
 
 pub(crate) fn run(arguments: RecipeArguments, terminal: &mut Terminal) -> Result<()> {
@@ -16,6 +17,11 @@ pub(crate) fn run(arguments: RecipeArguments, terminal: &mut Terminal) -> Result
     let longest = batch::longest_row(&recipe, preview.shards.train());
     let config = preview.base.config(&recipe)?;
     let fit = batch::settle(&mut recipe, &config, longest)?;
+    if let Some(teacher) = TeacherModel::find(&recipe, terminal.offline)? {
+        for text in teacher.prove(&recipe, &preview.base, preview.shards.train())? {
+            reporter.show(Event::Warning { text });
+        }
+    }
     let plan = Plan::of(&recipe, &preview, fit)?;
     if arguments.output.json {
         return terminal.json(&json!({"plan": plan, "recipe": recipe}));

@@ -72,7 +72,7 @@ impl Walk {
             thousands(decoder.n_trainable()),
             thousands(decoder.n_params())
         );
-        [
+        let facts = [
             ("base", base.to_owned()),
             ("method", method),
             ("weights trained", trained),
@@ -86,9 +86,9 @@ impl Walk {
                 "training took",
                 duration(train.map_or(0.0, |stage| stage.elapsed_s)),
             ),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
+        ];
+        let facts = facts.map(|(name, value)| (name.to_owned(), value));
+        facts.into_iter().chain(self.taught_by()).collect()
     }
 
     /// When the last stage so far ended, in UTC.

@@ -3,12 +3,14 @@
 use anyhow::Result;
 use slm_data::{Shards, TeacherCache};
 use slm_model::Decoder;
-use slm_run::Event;
+use slm_run::{Event, write_file_atomic};
 use slm_train::{Faithfulness, LiveTeacher, Measure, Teaching, Tutor, WorkerShare};
 
 use super::Walk;
 use crate::{base::Base, failure::refuse, teacher::TeacherModel};
 
+/// How the cache compares with its teacher, in the run directory.
+const FAITHFULNESS: &str = "teacher_cache.json";
 /// Rows on which a cache is compared with its teacher.
 const COMPARED_ROWS: usize = 32;
 
@@ -74,12 +76,37 @@ impl Walk {
         let batch_size = self.recipe.train.per_device_eval_batch_size;
         let found = Faithfulness::of(&live, &cache, student, &measure, &compared, batch_size);
         self.reporter.show(Event::Note { text: told(&found) });
+        write_file_atomic(
+            self.run.path(FAITHFULNESS),
+            &serde_json::to_vec_pretty(&found)?,
+        )?;
         refuse_unfaithful(&found, teacher.section.max_gap)?;
         let tutor = Tutor::Cached(cache.into());
         Ok(Some(Teaching { measure, tutor }))
     }
 
-    /// The same in a process that trains along: the first one has compared.
+    /// Who taught, and what the cache kept of it, for the page.
+    pub(super) fn taught_by(&self) -> Vec<(String, String)> {
+        let Some(section) = &self.recipe.distill else {
+            return Vec::new();
+        };
+        let mut facts = vec![("teacher".to_owned(), section.teacher.path.clone())];
+        let kept = fs_err::read(self.run.path(FAITHFULNESS)).ok();
+        let kept = kept.filter(|_| section.cache_dir.is_some());
+        let found: Option<Faithfulness> = kept.and_then(|it| serde_json::from_slice(&it).ok());
+        if let Some(found) = found {
+            let cache = format!(
+                "{:.1e} nats from it; {:.1} % of the divergence are not seen with `top_k = {}`",
+                found.gap,
+                100.0 * found.unseen(),
+                section.top_k
+            );
+            facts.push(("teacher's cache".into(), cache));
+        }
+        facts
+    }
+
+    /// [`Self::teaching`] in a process that trains along: the first one has compared.
     pub(super) fn taught_along(
         &self,
         teacher: Option<&TeacherModel>,
@@ -101,14 +128,13 @@ impl Walk {
 
 /// How far the cache is from its teacher, and what that does to the loss.
 fn told(found: &Faithfulness) -> String {
-    let lost = 1.0 - found.cached / found.live;
     format!(
         "on {} rows the cache is {:.1e} nats from its teacher; of the divergence {:.4} it sees {:.4}, {:.1} % less",
         found.rows,
         found.gap,
         found.live,
         found.cached,
-        100.0 * lost
+        100.0 * found.unseen()
     )
 }
 

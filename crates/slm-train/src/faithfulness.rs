@@ -8,7 +8,7 @@ use crate::gradients::learned_states;
 use crate::teaching::{LiveTeacher, Measure, likely};
 
 /// A teacher and its cache on the same rows; means over their learned tokens.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Faithfulness {
     pub rows: usize,
     pub tokens: usize,
@@ -21,6 +21,11 @@ pub struct Faithfulness {
 }
 
 impl Faithfulness {
+    /// Share of the divergence that the cache does not see.
+    pub fn unseen(&self) -> f64 {
+        1.0 - self.cached / self.live
+    }
+
     /// Compares on some rows, `batch_size` at a time; the student is asked as it is now.
     pub fn of(
         teacher: &LiveTeacher,

@@ -8,6 +8,7 @@
 //! - `streaming`: ids to text, one by one
 //! - `templates`: renderings that jinja2 made of real vendors' templates
 //! - `training`: a tokenizer of one's own
+//! - `vocabularies`: whether ids mean the same to two of them
 //! - `vectors`: ids that other implementations made with real vendors' vocabularies
 //! - `fixtures`: small tokenizers, and the folder of material that lies beside the project
 
@@ -21,3 +22,4 @@ mod streaming;
 mod templates;
 mod training;
 mod vectors;
+mod vocabularies;
