@@ -76,7 +76,10 @@ fn permutations() {
         let d = numbers(&row, "d");
         let found = permutation(&Groups::alone(d.len()), 1, |exchanged| {
             let signed = d.iter().zip(exchanged);
-            signed.map(|(d, flip)| if *flip { -d } else { *d }).sum::<f64>() / d.len() as f64
+            signed
+                .map(|(d, flip)| if *flip { -d } else { *d })
+                .sum::<f64>()
+                / d.len() as f64
         });
         assert_near(found, number(&row, "p"), 1e-15, &row);
     }

@@ -3,6 +3,7 @@
 mod data;
 mod eval;
 mod export;
+mod gate;
 mod model;
 mod preference;
 mod train;
@@ -64,6 +65,7 @@ pub(crate) fn contradictions(
     it.preference();
     it.held_out_rows();
     it.tasks();
+    it.gates();
     it.export();
     it.gguf_adapter();
     it.errors

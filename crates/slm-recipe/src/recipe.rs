@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DataSection, EvalSection, ExportSection, LoraSection, ModelSection, PreferenceSection,
-    TokenizerSection, TrainSection,
+    DataSection, EvalSection, ExportSection, GateSection, LoraSection, ModelSection,
+    PreferenceSection, TokenizerSection, TrainSection,
 };
 
 /// The recipe format this version reads and writes.
@@ -41,6 +41,8 @@ pub struct Recipe {
     pub eval: EvalSection,
     /// What is shipped.
     pub export: ExportSection,
+    /// What has to be shown.
+    pub gate: GateSection,
 }
 
 impl Default for Recipe {
@@ -58,6 +60,7 @@ impl Default for Recipe {
             preference: PreferenceSection::default(),
             eval: EvalSection::default(),
             export: ExportSection::default(),
+            gate: GateSection::default(),
         }
     }
 }
@@ -76,7 +79,7 @@ mod tests {
 
     use super::*;
     use crate::schema::Schema;
-    use crate::{EvalTask, ScratchConfig, Source};
+    use crate::{EvalTask, GateCheck, ScratchConfig, Source};
 
     fn reference() -> PathBuf {
         PathBuf::from(concat!(
@@ -173,7 +176,7 @@ mod tests {
         let off: Vec<_> = resolved.difference(&written).collect();
         assert_eq!(
             off,
-            ["data.validation", "eval.task"],
+            ["data.validation", "eval.task", "gate.check"],
             "lists that are empty by default, shown with an element"
         );
     }
@@ -192,5 +195,17 @@ mod tests {
             ..EvalTask::default()
         };
         assert_eq!(*task, expected);
+        let check = &everything.gate.check[0];
+        let expected = GateCheck {
+            task: check.task.clone(),
+            metric: check.metric.clone(),
+            min: check.min,
+            max: check.max,
+            non_inferior_to: check.non_inferior_to,
+            margin: check.margin,
+            better_than: check.better_than,
+            ..GateCheck::default()
+        };
+        assert_eq!(*check, expected);
     }
 }

@@ -1,7 +1,6 @@
 //! The percentile bootstrap, seeded and counter-based: any resample can be drawn on any thread and is always the same one.
 
 use rayon::prelude::*;
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 use super::random::{below, splitmix};
 use super::{Groups, Interval};
@@ -15,26 +14,32 @@ pub const RESAMPLES: usize = 10_000;
 /// same indices. Deterministic in `seed`; the number of threads plays no part. Both ends are `NaN` when the statistic is not a number on
 /// any resample, and without items.
 pub fn bootstrap(n: usize, seed: u64, statistic: impl Fn(&[u32]) -> f64 + Sync) -> Interval {
-    match Resamples::draw(&Groups::alone(n), seed, statistic) {
+    match Resamples::draw(&Groups::alone(n), RESAMPLES, seed, statistic) {
         Some(resamples) => resamples.percentiles(0.025),
         None => Interval::NAN,
     }
 }
 
-/// What a statistic is on every resample.
+/// What a statistic is on every resample, and how far that is off in standard errors of the resample.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resamples {
     /// In rising order; never `NaN`.
     values: Vec<f64>,
-    n_units: usize,
+    /// The same less what was observed, over the resample's own standard error, in rising order.
+    distances: Vec<f64>,
+    /// Resamples without a spread of their own, which count at either end.
+    spreadless: usize,
+    observed: f64,
+    standard_error: f64,
 }
 
 impl Resamples {
-    /// Draws units with replacement, as many as there are, each with all of its items (the cluster bootstrap; without groups the ordinary one).
+    /// Draws units with replacement, as many as there are, each with all of its items (the cluster bootstrap; without groups the ordinary one), `count` times.
     ///
-    /// `None` without units, and where the statistic is not a number on some resample.
+    /// `None` without units, and where the statistic is not a number on some resample or without some unit.
     pub fn draw(
         groups: &Groups,
+        count: usize,
         seed: u64,
         statistic: impl Fn(&[u32]) -> f64 + Sync,
     ) -> Option<Self> {
@@ -42,26 +47,42 @@ impl Resamples {
         if n_units == 0 {
             return None;
         }
-        let mut values: Vec<f64> = (0..RESAMPLES as u64)
+        let influence = influence(groups, &statistic);
+        let observed = statistic(&units.concat());
+        let drawn: Vec<(f64, f64)> = (0..count as u64)
             .into_par_iter()
             .map_init(
-                || Vec::with_capacity(groups.n_items()),
-                |draw, resample| {
+                || (Vec::new(), Vec::new()),
+                |(items, influences), resample| {
                     let key = splitmix(seed, resample);
-                    draw.clear();
+                    items.clear();
+                    influences.clear();
                     for i in 0..n_units as u64 {
-                        let unit = below(splitmix(key, i), n_units);
-                        draw.extend_from_slice(&units[unit as usize]);
+                        let unit = below(splitmix(key, i), n_units) as usize;
+                        items.extend_from_slice(&units[unit]);
+                        influences.push(influence[unit]);
                     }
-                    statistic(draw)
+                    (statistic(items), error_of(influences))
                 },
             )
             .collect();
-        if values.iter().any(|value| value.is_nan()) {
+        if drawn
+            .iter()
+            .any(|(value, error)| value.is_nan() || error.is_nan())
+        {
             return None;
         }
-        values.sort_by(f64::total_cmp);
-        Some(Self { values, n_units })
+        let spread = drawn.iter().filter(|(_, error)| *error > 0.0);
+        let distances: Vec<f64> = spread
+            .map(|(value, error)| (value - observed) / error)
+            .collect();
+        Some(Self {
+            spreadless: count - distances.len(),
+            distances: sorted(distances),
+            values: sorted(drawn.into_iter().map(|(value, _)| value).collect()),
+            observed,
+            standard_error: error_of(&influence),
+        })
     }
 
     /// The interval with a share of `tail` of the resamples beyond either end.
@@ -72,61 +93,93 @@ impl Resamples {
         }
     }
 
-    /// The interval with an error of `tail` at either end, wider than [`Self::percentiles`] where units are few.
-    ///
-    /// Percentiles of a mean are too narrow by `sqrt((n - 1) / n)` and by what a normal distribution is narrower than Student's; this takes
-    /// the percentiles that make up for it (the expanded percentile interval: Hesterberg, The American Statistician 69, 2015).
-    pub fn expanded(&self, tail: f64) -> Interval {
-        self.percentiles(self.expanded_tail(tail))
+    /// The interval with an error of `tail` at either end: the bootstrap-t (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 12.5), with standard
+    /// errors by the jackknife. Unlike [`Self::percentiles`] it is honest at one end where the statistic is skewed or units are few.
+    pub fn studentized(&self, tail: f64) -> Interval {
+        let share = tail - self.spreadless as f64 / self.values.len() as f64;
+        if share <= 0.0 || self.distances.is_empty() {
+            return Interval {
+                low: f64::NEG_INFINITY,
+                high: f64::INFINITY,
+            };
+        }
+        let share = share * self.values.len() as f64 / self.distances.len() as f64;
+        let end = |q| self.observed - quantile(&self.distances, q) * self.standard_error;
+        Interval {
+            low: end(1.0 - share),
+            high: end(share),
+        }
     }
 
-    /// The p-value against "the statistic is at most `limit`": the smallest tail of [`Self::expanded`] whose lower end is not above it.
-    /// Never below what this many resamples can show.
+    /// The p-value against "the statistic is at most `limit`": the smallest tail of [`Self::studentized`] whose lower end is above it.
+    /// Never below what so many resamples can show.
     pub fn p_above(&self, limit: f64) -> f64 {
-        self.p(self.values.partition_point(|value| *value <= limit))
+        let far = (self.observed - limit) / self.standard_error;
+        let nearer = self.distances.partition_point(|distance| *distance < far);
+        self.p(self.distances.len() - nearer, far)
     }
 
     /// The p-value against "the statistic is at least `limit`".
     pub fn p_below(&self, limit: f64) -> f64 {
-        let below = self.values.partition_point(|value| *value < limit);
-        self.p(self.values.len() - below)
+        let far = (self.observed - limit) / self.standard_error;
+        self.p(
+            self.distances.partition_point(|distance| *distance <= far),
+            far,
+        )
     }
 
-    /// The standard deviation of the statistic from resample to resample: its standard error.
+    /// The standard error of the statistic, by the jackknife over units.
     pub fn standard_error(&self) -> f64 {
-        let n = self.values.len() as f64;
-        let mean = self.values.iter().sum::<f64>() / n;
-        let squares = self.values.iter().map(|value| (value - mean).powi(2));
-        (squares.sum::<f64>() / (n - 1.0)).sqrt()
+        self.standard_error
     }
 
-    fn expanded_tail(&self, tail: f64) -> f64 {
-        match student(self.n_units) {
-            Some((student, stretch)) => {
-                Normal::standard().cdf(stretch * student.inverse_cdf(tail))
-            }
-            None => 0.0,
+    fn p(&self, beyond: usize, far: f64) -> f64 {
+        if far.is_nan() {
+            return 1.0;
         }
-    }
-
-    fn p(&self, beyond: usize) -> f64 {
-        let share = (beyond + 1) as f64 / (self.values.len() + 1) as f64;
-        match student(self.n_units) {
-            _ if share >= 1.0 => 1.0,
-            Some((student, stretch)) => {
-                student.cdf(Normal::standard().inverse_cdf(share) / stretch)
-            }
-            None => 1.0,
-        }
+        (beyond + self.spreadless + 1) as f64 / (self.values.len() + 1) as f64
     }
 }
 
-/// Student's distribution for the mean of so many units, and how much wider than the bootstrap's the error of that mean is. `None` for one unit, whose
-/// error nothing tells.
-fn student(n_units: usize) -> Option<(StudentsT, f64)> {
-    let freedom = n_units.checked_sub(1)? as f64;
-    let student = StudentsT::new(0.0, 1.0, freedom).ok()?;
-    Some((student, (n_units as f64 / freedom).sqrt()))
+/// What each unit adds to the statistic: its pseudo-value but for a constant, by leaving it out. Of a single unit nothing is known.
+fn influence(groups: &Groups, statistic: &(impl Fn(&[u32]) -> f64 + Sync)) -> Vec<f64> {
+    let units = groups.units();
+    if let [_] = units {
+        return vec![0.0];
+    }
+    let without: Vec<f64> = (0..units.len())
+        .into_par_iter()
+        .map(|left_out| {
+            let kept = units.iter().enumerate().filter(|(i, _)| *i != left_out);
+            statistic(&kept.flat_map(|(_, unit)| unit).copied().collect::<Vec<_>>())
+        })
+        .collect();
+    let n = units.len() as f64;
+    without
+        .into_iter()
+        .map(|value| -(n - 1.0) * value)
+        .collect()
+}
+
+/// The standard error of the mean of pseudo-values; 0 where they are all the same but for rounding.
+fn error_of(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares = values
+        .iter()
+        .map(|value| (value - mean).powi(2))
+        .sum::<f64>();
+    let error = (squares / (n * (n - 1.0).max(1.0))).sqrt();
+    if error > 1e-12 * mean.abs() {
+        error
+    } else {
+        0.0 * error
+    }
+}
+
+fn sorted(mut values: Vec<f64>) -> Vec<f64> {
+    values.sort_by(f64::total_cmp);
+    values
 }
 
 /// The `q` quantile of sorted values, linear between neighbours as numpy's default. `NaN` for no values.
@@ -175,7 +228,7 @@ mod tests {
     fn rows_of_one_group_are_drawn_together() {
         let groups = Groups::of((0..200).map(|row| row / 4));
         let count = |draw: &[u32]| draw.iter().filter(|i| **i < 80).count() as f64;
-        let resamples = Resamples::draw(&groups, 42, count).unwrap();
+        let resamples = Resamples::draw(&groups, RESAMPLES, 42, count).unwrap();
         let expected = Interval {
             low: 52.0,
             high: 108.0,
@@ -199,29 +252,35 @@ mod tests {
     /// The p-value and the interval are two sides of one thing.
     #[test]
     fn the_interval_leaves_out_what_the_p_value_refuses() {
-        let mean = |draw: &[u32]| draw.iter().map(|i| f64::from(*i).sqrt()).sum::<f64>() / 12.0;
-        let resamples = Resamples::draw(&Groups::alone(12), 1, mean).unwrap();
-        let interval = resamples.expanded(0.05);
+        let mean = |draw: &[u32]| {
+            draw.iter().map(|i| f64::from(*i).sqrt()).sum::<f64>() / draw.len() as f64
+        };
+        let resamples = Resamples::draw(&Groups::alone(12), RESAMPLES, 1, mean).unwrap();
+        let interval = resamples.studentized(0.05);
         assert!((resamples.p_above(interval.low) - 0.05).abs() < 2e-3);
         assert!((resamples.p_below(interval.high) - 0.05).abs() < 2e-3);
-        assert!(interval.low < resamples.percentiles(0.05).low);
-        assert_eq!(resamples.p_above(9.0), 1.0);
+        assert!(resamples.p_above(9.0) > 0.99);
     }
 
-    /// `numpy.std(values) / sqrt(12)` is the bootstrap's standard error of a mean without resampling.
+    /// The jackknife's standard error of a mean is the textbook's, and for groups that of the sums of groups.
     #[test]
     fn the_standard_error_of_a_mean_is_known() {
-        let mean = |draw: &[u32]| draw.iter().map(|i| f64::from(*i)).sum::<f64>() / 12.0;
-        let resamples = Resamples::draw(&Groups::alone(12), 1, mean).unwrap();
-        let expected = (143.0f64 / 12.0).sqrt() / 12.0f64.sqrt();
-        assert!((resamples.standard_error() / expected - 1.0).abs() < 0.02);
+        let mean =
+            |draw: &[u32]| draw.iter().map(|i| f64::from(*i)).sum::<f64>() / draw.len() as f64;
+        let resamples = Resamples::draw(&Groups::alone(12), RESAMPLES, 1, mean).unwrap();
+        // Of 0 to 11 the sum of squares about the mean is 143.
+        let expected = (143.0f64 / 11.0 / 12.0).sqrt();
+        assert!((resamples.standard_error() - expected).abs() < 1e-12);
     }
 
     #[test]
     fn one_unit_shows_nothing() {
         let groups = Groups::of([0, 0, 0]);
         let mean = |draw: &[u32]| draw.iter().map(|i| f64::from(*i)).sum::<f64>();
-        let resamples = Resamples::draw(&groups, 1, mean).unwrap();
-        assert_eq!((resamples.p_above(-9.0), resamples.p_below(9.0)), (1.0, 1.0));
+        let resamples = Resamples::draw(&groups, RESAMPLES, 1, mean).unwrap();
+        assert_eq!(
+            (resamples.p_above(-9.0), resamples.p_below(9.0)),
+            (1.0, 1.0)
+        );
     }
 }

@@ -142,12 +142,20 @@ impl Region {
         let Ok(losses) = Binomial::new(lost.min(1.0), self.n as u64) else {
             return 1.0;
         };
-        let rest = if lost < 1.0 { gained / (1.0 - lost) } else { 0.0 };
+        let rest = if lost < 1.0 {
+            gained / (1.0 - lost)
+        } else {
+            0.0
+        };
         let first = (mean - reach).max(0.0) as usize;
         let last = ((mean + reach) as usize).min(self.n);
         (first..=last)
             .map(|lost| {
-                let needed = at_least(self.needed[lost] as f64, (self.n - lost) as f64, rest.min(1.0));
+                let needed = at_least(
+                    self.needed[lost] as f64,
+                    (self.n - lost) as f64,
+                    rest.min(1.0),
+                );
                 losses.pmf(lost as u64) * needed
             })
             .sum()

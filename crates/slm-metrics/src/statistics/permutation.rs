@@ -14,11 +14,7 @@ const TIE: f64 = 1e-12;
 /// gets, item by item, whether the two answers are exchanged, and gives the difference of the metric. All exchanges are tried where they are at most
 /// [`RESAMPLES`] (13 units), else so many random ones, deterministic in `seed`, with the observed one counted among them. 1 without units, and where the
 /// difference is not a number.
-pub fn permutation(
-    groups: &Groups,
-    seed: u64,
-    difference: impl Fn(&[bool]) -> f64 + Sync,
-) -> f64 {
+pub fn permutation(groups: &Groups, seed: u64, difference: impl Fn(&[bool]) -> f64 + Sync) -> f64 {
     let observed = difference(&vec![false; groups.n_items()]).abs();
     if groups.n() == 0 || observed.is_nan() {
         return 1.0;
@@ -31,11 +27,20 @@ pub fn permutation(
         .map_init(
             || vec![false; groups.n_items()],
             |exchanged, round| {
-                let key = if is_exact { round } else { splitmix(seed, round) };
+                let key = if is_exact {
+                    round
+                } else {
+                    splitmix(seed, round)
+                };
                 for (i, unit) in groups.units().iter().enumerate() {
-                    let bits = if is_exact { key } else { splitmix(key, i as u64 / 64) };
+                    let bits = if is_exact {
+                        key
+                    } else {
+                        splitmix(key, i as u64 / 64)
+                    };
                     let flip = bits >> (i % 64) & 1 == 1;
-                    unit.iter().for_each(|item| exchanged[*item as usize] = flip);
+                    unit.iter()
+                        .for_each(|item| exchanged[*item as usize] = flip);
                 }
                 difference(exchanged).abs() >= observed - TIE * observed.max(1.0)
             },
