@@ -63,6 +63,11 @@ pub(crate) enum Verb {
     Resume(RunArguments),
     /// Measure a run, a GGUF file, or the base model of a recipe, on the recipe's tasks
     Eval(EvalArguments),
+    /// Decide from the evaluation of a run whether it is good enough: pass, fail, or too few items to tell
+    Gate(GateArguments),
+    /// Keep what a run did on every item, for later runs to be compared with
+    #[command(subcommand)]
+    Baseline(BaselineVerb),
     /// Write the artifacts of a run again
     Export(RunArguments),
     /// Turn a GGUF file of floats into one of blocks
@@ -96,6 +101,12 @@ pub(crate) enum DataVerb {
     Show(ShowArguments),
     /// Count rows, tokens, learned tokens and lengths
     Stats(RecipeArguments),
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum BaselineVerb {
+    /// Write the file
+    Save(BaselineArguments),
 }
 
 #[derive(Subcommand, Debug)]
@@ -301,6 +312,50 @@ pub(crate) struct QuantizeArguments {
     /// Threads; by default all cores
     #[arg(long, value_parser = at_least_1)]
     pub(crate) threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) output: JsonArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GateArguments {
+    /// A run directory, the recipe of a run, or a folder that holds an evaluation
+    pub(crate) target: PathBuf,
+    /// A file with the gates, instead of those of the recipe
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gates: Option<PathBuf>,
+    /// The baseline, instead of the one that the gates name
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Keys that replace those of the recipe, such as `gate.check.0.margin=0.03`
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    #[command(flatten)]
+    pub(crate) outputs: GateOutputs,
+}
+
+/// How verdicts are told.
+#[derive(Args, Debug, Default)]
+pub(crate) struct GateOutputs {
+    /// Print JSON on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// A JUnit XML file to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// A summary in Markdown to write, for pull requests
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// Print the annotations that GitHub Actions shows
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) annotations: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BaselineArguments {
+    /// A run directory, or a folder that holds an evaluation
+    pub(crate) run: PathBuf,
+    /// The file to write
+    pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) output: JsonArguments,
 }

@@ -1,5 +1,6 @@
 //! One verb per file.
 
+pub(crate) mod baseline;
 pub(crate) mod bench;
 pub(crate) mod chat;
 pub(crate) mod check;
@@ -9,6 +10,7 @@ pub(crate) mod distill;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod export;
+pub(crate) mod gate;
 pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod logits;

@@ -25,6 +25,10 @@ use crate::exhaustion::Exhausted;
 const STAGE: u8 = 1;
 /// Fix the arguments, the recipe or the data.
 const INPUT: u8 = 2;
+/// A gate failed.
+const GATE_FAILED: u8 = 3;
+/// A gate could not decide.
+const GATE_UNDECIDED: u8 = 4;
 /// Will not fit into the memory.
 const NO_ROOM: u8 = 5;
 /// An artifact does not match what was trained.
@@ -48,6 +52,15 @@ pub(crate) struct NotAsCertified {
     pub(crate) what: String,
     pub(crate) certified: String,
     pub(crate) found: String,
+}
+
+/// A run that its gates do not let pass.
+#[derive(Debug, thiserror::Error)]
+#[error("{count} of {of} gates {}", if *is_undecided { "could not decide" } else { "failed" })]
+pub(crate) struct GateClosed {
+    pub(crate) is_undecided: bool,
+    pub(crate) count: usize,
+    pub(crate) of: usize,
 }
 
 /// The user stopped a training that can be resumed.
@@ -131,6 +144,15 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<String
     if cause.is::<NotAsCertified>() {
         let hint = "do not ship it; `slm-tune export RUN` writes file and certificate again";
         return Some((MISMATCH, Some(hint.into())));
+    }
+    if let Some(it) = cause.downcast_ref::<GateClosed>() {
+        return Some(match it.is_undecided {
+            true => (
+                GATE_UNDECIDED,
+                Some("measure more items, or state a wider margin; `gate.on_inconclusive = \"pass\"` lets it through".into()),
+            ),
+            false => (GATE_FAILED, None),
+        });
     }
     if let Some(it) = cause.downcast_ref::<RecipeErrors>() {
         return Some((INPUT, it.hint()));

@@ -6,6 +6,7 @@ mod batch;
 mod commands;
 mod exhaustion;
 mod failure;
+mod gates;
 mod graphics;
 mod history;
 mod interrupt;
@@ -32,7 +33,7 @@ mod workload;
 
 use std::process::ExitCode;
 
-use args::{Arguments, DataVerb, RecipesVerb, RunsVerb, Verb};
+use args::{Arguments, BaselineVerb, DataVerb, RecipesVerb, RunsVerb, Verb};
 use clap::Parser;
 use terminal::Terminal;
 
@@ -65,6 +66,8 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<()> {
         Verb::Teach(arguments) => teach::run(arguments, terminal),
         Verb::Resume(arguments) => resume::run(arguments, terminal),
         Verb::Eval(arguments) => eval::run(arguments, terminal),
+        Verb::Gate(arguments) => gate::run(arguments, terminal),
+        Verb::Baseline(BaselineVerb::Save(arguments)) => baseline::save(arguments, terminal),
         Verb::Export(arguments) => export::run(arguments, terminal),
         Verb::Quantize(arguments) => quantize::run(arguments, terminal),
         Verb::Verify(arguments) => verify::run(arguments, terminal),

@@ -1,6 +1,7 @@
 //! The walk from a recipe to its artifacts, stage by stage. A stage whose inputs did not change is skipped.
 
 mod following;
+mod gating;
 mod judge;
 mod log;
 mod measuring;
@@ -19,7 +20,7 @@ pub(crate) use shipping::Artifact;
 
 use anyhow::Result;
 use slm_data::Shards;
-use slm_recipe::{Recipe, RecipeErrors};
+use slm_recipe::{GateSection, Recipe, RecipeErrors};
 use slm_run::{Event, RunDir, StageStatus};
 use slm_train::Ranks;
 
@@ -217,7 +218,13 @@ fn refuse_other_recipe(recipe: &Recipe, root: &Path, path: &Path) -> Result<()> 
         return Ok(());
     };
     let at = root.display();
-    if recipe_of(root, &[]).ok().as_ref() != Some(recipe) {
+    let without_gates = |recipe: &Recipe| Recipe {
+        gate: GateSection::default(),
+        ..recipe.clone()
+    };
+    let its_own = recipe_of(root, &[]).ok();
+    // What a run has to show may change after it was made.
+    if its_own.as_ref().map(without_gates) != Some(without_gates(recipe)) {
         return Err(refuse(
             format!("`{at}` holds a run of another recipe"),
             format!(

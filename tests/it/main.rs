@@ -38,5 +38,7 @@ mod trajectory;
 mod ranks;
 // train, resume, eval, export, generate, chat: from rows to an answer.
 mod the_walk;
+// gate, baseline save: is a run good enough, and do so many items tell?
+mod gates;
 // What a run tells while it trains, what it is judged by, and what stops it.
 mod dynamics;

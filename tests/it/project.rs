@@ -22,6 +22,8 @@ fn help_names_every_verb_and_exit_code() {
       teach        Ask the teacher of a recipe once, and keep what it says for every student
       resume       Continue an interrupted run
       eval         Measure a run, a GGUF file, or the base model of a recipe, on the recipe's tasks
+      gate         Decide from the evaluation of a run whether it is good enough: pass, fail, or too few items to tell
+      baseline     Keep what a run did on every item, for later runs to be compared with
       export       Write the artifacts of a run again
       quantize     Turn a GGUF file of floats into one of blocks
       verify       Check an exported file against its certificate and the run that it came from

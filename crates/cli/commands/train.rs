@@ -7,7 +7,7 @@ use slm_train::Ranks;
 
 use crate::{
     args::TrainArguments,
-    summary,
+    gates, summary,
     terminal::Terminal,
     walk::{Walk, follow},
 };
@@ -31,6 +31,8 @@ pub(crate) fn finish(mut walk: Walk, json: bool, terminal: &mut Terminal) -> Res
     let results = walk.evaluate(&base, &tasks, &student)?;
     let artifacts = walk.export(&base, &shards, &tasks, &student)?;
     walk.report(&shards, &student, &results, &artifacts)?;
+    let gated = walk.gate(json, terminal)?;
     summary::write(&walk, &results, &artifacts, json, terminal)?;
-    walk.end()
+    walk.end()?;
+    gated.as_ref().map_or(Ok(()), gates::outcome)
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::json;
 use slm_data::{HeldOut, Shards};
-use slm_eval::{Evaluator, TaskReport, compare, constraint, report::TaskResult, with_choices};
+use slm_eval::{
+    Evaluator, TaskReport, compare, constraint, holm_across, report::TaskResult, with_choices,
+};
 use slm_model::Decoder;
 use slm_recipe::{EvalTask, Method, OutputType, Recipe, Source};
 use slm_run::{AtomicDir, Emit, Event, sha256_file, sha256_json};
@@ -68,7 +70,15 @@ impl Walk {
             Ok(vec!["eval".into()])
         })?;
         let names = tasks.iter().map(|(task, _)| task.name.as_str());
-        names.map(|name| read(&folder, name, recipe.seed)).collect()
+        let mut results: Vec<TaskResult> = names
+            .map(|name| read(&folder, name, &recipe))
+            .collect::<Result<_>>()?;
+        holm_across(
+            results
+                .iter_mut()
+                .flat_map(|result| &mut result.comparisons),
+        );
+        Ok(results)
     }
 }
 
@@ -133,13 +143,24 @@ pub(crate) fn measure(
     let who = folder.file_name().unwrap_or_default().to_string_lossy();
     let mut reports = Vec::new();
     for (task, items) in tasks {
-        let report = evaluator.evaluate(task, items, &mut |event| emit(by(&who, event)))?;
+        let mut report = evaluator.evaluate(task, items, &mut |event| emit(by(&who, event)))?;
+        report.definition = Some(definition(task));
         let folder = folder.join(&task.name);
         fs_err::create_dir_all(&folder)?;
         report.write(&folder)?;
         reports.push(report);
     }
     Ok(reports)
+}
+
+/// Digest of what a task asks, wherever its rows lie and however many of them are answered at once.
+fn definition(task: &EvalTask) -> String {
+    let standard = EvalTask::default();
+    sha256_json(&EvalTask {
+        path: None,
+        batch_size: standard.batch_size,
+        ..task.clone()
+    })
 }
 
 /// Progress on a task, with the name of the model that answers.
@@ -160,7 +181,7 @@ fn by(who: &str, event: Event) -> Event {
     }
 }
 
-fn read(folder: &Path, task: &str, seed: u64) -> Result<TaskResult> {
+fn read(folder: &Path, task: &str, recipe: &Recipe) -> Result<TaskResult> {
     let tuned = TaskReport::read(&folder.join(TUNED).join(task))?;
     let of_base = folder.join(BASE).join(task);
     if !of_base.exists() {
@@ -172,7 +193,7 @@ fn read(folder: &Path, task: &str, seed: u64) -> Result<TaskResult> {
     }
     let base = TaskReport::read(&of_base)?;
     Ok(TaskResult {
-        comparisons: compare(&base, &tuned, seed)?,
+        comparisons: compare(&base, &tuned, recipe.gate.group_by.as_deref(), recipe.seed)?,
         base: Some(base),
         tuned,
     })

@@ -64,7 +64,7 @@ impl<'a> Parity<'a> {
         let exported = self.reports(decoder, tokenizer)?;
         let mut found = Vec::new();
         for (trained, exported) in trained.iter().zip(&exported) {
-            let rows = compare(trained, exported, self.seed)?;
+            let rows = compare(trained, exported, None, self.seed)?;
             found.extend(rows.iter().map(|row| parity(row, exported.n)));
         }
         Ok(found)

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::EvalError;
 use crate::metric::{Metric, MetricName};
 use crate::task_report::TaskReport;
-use slm_metrics::statistics::{Agreement, Interval, bootstrap, mcnemar_exact, newcombe};
+use slm_metrics::statistics::{
+    Agreement, Groups, Interval, RESAMPLES, Resamples, holm, mcnemar_exact, newcombe, permutation,
+};
 use slm_metrics::{Method, Series};
 
 /// One metric of one task, before and after.
@@ -29,15 +31,18 @@ pub struct Comparison {
     pub gained: Option<usize>,
     /// Items that only the base got right, for a share of right items.
     pub lost: Option<usize>,
-    /// The exact McNemar p-value, for a share of right items.
+    /// McNemar's exact p-value for a share of right items, else that of the paired permutation test.
     pub p_value: Option<f64>,
+    /// The same, adjusted for all comparisons of the run (Holm); equal until [`holm_across`] has seen them.
+    #[serde(default)]
+    pub p_adjusted: Option<f64>,
     /// Which of the two is better.
     pub verdict: Verdict,
 }
 
 /// What a comparison says.
 ///
-/// For shares of right items McNemar's exact test decides, at 5 %; for all else, whether the interval of the difference leaves zero out.
+/// The adjusted p-value decides, at 5 %.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -49,13 +54,18 @@ pub enum Verdict {
     Unclear,
 }
 
-/// Compares two models on one task, metric by metric, in the order of the tuned model's.
+/// The share of false claims that all verdicts of a run together may hold.
+const ALPHA: f64 = 0.05;
+
+/// Compares two models on one task, metric by metric, in the order of the tuned model's. Rows with the same value of the column `group_by` are taken
+/// together.
 ///
 /// # Errors
-/// When the two reports are not about the same items with the same targets.
+/// When the two reports are not about the same items with the same targets, and where a row has no such column.
 pub fn compare(
     base: &TaskReport,
     tuned: &TaskReport,
+    group_by: Option<&str>,
     seed: u64,
 ) -> Result<Vec<Comparison>, EvalError> {
     check_paired(base, tuned)?;
@@ -69,64 +79,101 @@ pub fn compare(
         ) else {
             continue;
         };
+        let groups = tuned.groups(&applies, group_by);
+        let groups = groups.map_err(|reason| EvalError::NoGroup { reason })?;
         let pairs = agreement(&base_series, &tuned_series);
-        let (interval, method) = match pairs {
-            Some(pairs) => (newcombe(pairs), Method::Newcombe),
-            None => {
-                let interval = bootstrap(applies.len(), seed, |draw| {
-                    tuned_series.value_over(draw) - base_series.value_over(draw)
-                });
-                (interval, Method::PairedBootstrap)
+        let (interval, method, p_value) = match pairs {
+            Some(pairs) if !groups.is_clustered() => (
+                newcombe(pairs),
+                Method::Newcombe,
+                mcnemar_exact(pairs.first_only, pairs.second_only),
+            ),
+            _ => {
+                let difference =
+                    |draw: &[u32]| tuned_series.value_over(draw) - base_series.value_over(draw);
+                let resamples = Resamples::draw(&groups, RESAMPLES, seed, difference);
+                let interval = resamples.map_or(Interval::NAN, |it| it.percentiles(0.025));
+                let p_value = exchanged_p(name, base, tuned, &groups, seed);
+                (interval, Method::PairedBootstrap, p_value)
             }
         };
-        let p_value = pairs.map(|pairs| mcnemar_exact(pairs.first_only, pairs.second_only));
-        let difference = after.value - before.value;
-        let is_clear = match p_value {
-            Some(p) => p < 0.05,
-            None => interval.low > 0.0 || interval.high < 0.0,
-        };
-        rows.push(Comparison {
+        let mut row = Comparison {
             task: tuned.task.clone(),
             name,
             base: before.clone(),
             tuned: after.clone(),
-            difference,
+            difference: after.value - before.value,
             interval,
             method,
             gained: pairs.map(|pairs| pairs.first_only),
             lost: pairs.map(|pairs| pairs.second_only),
-            p_value,
-            verdict: match (is_clear, (difference > 0.0) == name.higher_is_better()) {
-                (false, _) => Verdict::Unclear,
-                (true, true) => Verdict::Better,
-                (true, false) => Verdict::Worse,
-            },
-        });
+            p_value: Some(p_value),
+            p_adjusted: None,
+            verdict: Verdict::Unclear,
+        };
+        row.adjust(p_value);
+        rows.push(row);
     }
     Ok(rows)
 }
 
-/// How two right/wrong records agree, the tuned model's first.
-fn agreement(base: &Series, tuned: &Series) -> Option<Agreement> {
-    let (Series::Proportion(base), Series::Proportion(tuned)) = (base, tuned) else {
-        return None;
+/// Adjusts the verdicts of all comparisons of a run for their number, so that any false one among them is as improbable as it would be of a single one.
+pub fn holm_across<'a>(comparisons: impl IntoIterator<Item = &'a mut Comparison>) {
+    let mut tested: Vec<_> = comparisons
+        .into_iter()
+        .filter_map(|it| it.p_value.map(|p| (it, p)))
+        .collect();
+    let adjusted = holm(&tested.iter().map(|(_, p)| *p).collect::<Vec<_>>());
+    for ((comparison, _), p) in tested.iter_mut().zip(adjusted) {
+        comparison.adjust(p);
+    }
+}
+
+impl Comparison {
+    fn adjust(&mut self, p: f64) {
+        self.p_adjusted = Some(p);
+        let is_better = (self.difference > 0.0) == self.name.higher_is_better();
+        self.verdict = match (p < ALPHA, is_better) {
+            (false, _) => Verdict::Unclear,
+            (true, true) => Verdict::Better,
+            (true, false) => Verdict::Worse,
+        };
+    }
+}
+
+/// The permutation test on the answers of both models laid end to end, so that a draw may take either's.
+fn exchanged_p(
+    name: MetricName,
+    base: &TaskReport,
+    tuned: &TaskReport,
+    groups: &Groups,
+    seed: u64,
+) -> f64 {
+    let answers = [base.samples.as_slice(), &tuned.samples].concat();
+    let Some((_, series)) = name.observe(&answers) else {
+        return 1.0;
     };
-    let count = |first: bool, second: bool| {
-        tuned
-            .iter()
-            .zip(base)
-            .filter(|(t, b)| **t == first && **b == second)
-            .count()
-    };
-    Some(Agreement {
-        both: count(true, true),
-        first_only: count(true, false),
-        second_only: count(false, true),
-        neither: count(false, false),
+    let n = groups.n_items() as u32;
+    permutation(groups, seed, |exchanged| {
+        let draw = |is_tuned: bool| -> Vec<u32> {
+            let items = (0..n).zip(exchanged);
+            items
+                .map(|(item, flip)| if is_tuned == *flip { item } else { n + item })
+                .collect()
+        };
+        series.value_over(&draw(true)) - series.value_over(&draw(false))
     })
 }
 
-fn check_paired(base: &TaskReport, tuned: &TaskReport) -> Result<(), EvalError> {
+/// How two right/wrong records agree, the tuned model's first.
+fn agreement(base: &Series, tuned: &Series) -> Option<Agreement> {
+    match (base, tuned) {
+        (Series::Proportion(base), Series::Proportion(tuned)) => Some(Agreement::of(tuned, base)),
+        _ => None,
+    }
+}
+
+pub(crate) fn check_paired(base: &TaskReport, tuned: &TaskReport) -> Result<(), EvalError> {
     let found = if base.task != tuned.task {
         format!("the other is of task `{}`", base.task)
     } else if base.samples.len() != tuned.samples.len() {

@@ -154,6 +154,31 @@ pub enum EvalError {
         /// What serde says.
         source: serde_json::Error,
     },
+    /// An evaluation without tasks.
+    #[error("the evaluation holds no task")]
+    NoTasks,
+    /// A file that is no baseline.
+    #[error("`{}` is not a baseline: {source}", path.display())]
+    BaselineUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// What serde says.
+        source: serde_json::Error,
+    },
+    /// A baseline of another format.
+    #[error("baseline `{}` has format version {found}, this version reads {}", path.display(), crate::baseline::BASELINE_FORMAT)]
+    BaselineFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its version; 0 without one.
+        found: u64,
+    },
+    /// Rows without the column that they are grouped by.
+    #[error("{reason}")]
+    NoGroup {
+        /// Which row, and what it lacks.
+        reason: String,
+    },
     /// A file could not be written or read.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -191,6 +216,11 @@ impl EvalError {
             ),
             Self::NotPaired { .. } => Some("evaluate both models again on the same rows".into()),
             Self::Unreadable { .. } => Some("delete the file and run the evaluation again".into()),
+            Self::NoTasks => Some("measure it first: `slm-tune eval RUN`".into()),
+            Self::BaselineUnreadable { .. } | Self::BaselineFormat { .. } => {
+                Some("write it again: `slm-tune baseline save RUN FILE`".into())
+            }
+            Self::NoGroup { .. } => Some("group by a short column that the prompt does not use".into()),
             Self::Run(error) => error.hint(),
             Self::Text { source, .. } | Self::Unspelled { source, .. } => source.hint(),
             Self::Constraint { source, .. } => source.hint(),

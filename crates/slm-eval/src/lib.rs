@@ -3,10 +3,13 @@
 //! [`Evaluator::evaluate`] answers the items of one task with one model, [`compare`] sets two models side by side on the same items,
 //! [`report::html`] writes the page that shows it all.
 
+mod baseline;
 mod comparison;
 mod constraint;
 mod error;
+mod evaluation;
 mod evaluator;
+mod gating;
 mod metric;
 pub mod report;
 mod request;
@@ -14,10 +17,13 @@ mod sample;
 mod task;
 mod task_report;
 
-pub use comparison::{Comparison, Verdict, compare};
+pub use baseline::{BASELINE_FORMAT, Baseline, BaselineTask};
+pub use comparison::{Comparison, Verdict, compare, holm_across};
 pub use constraint::constraint;
 pub use error::EvalError;
+pub use evaluation::Evaluation;
 pub use evaluator::Evaluator;
+pub use gating::{Claim, GateReport, GateResult, gate};
 pub use metric::{Metric, MetricName};
 pub use sample::{Finish, Sample, Score};
 pub use task::multiple_choice::with_choices;

@@ -65,6 +65,17 @@ impl MetricName {
         Self::StopRate,
     ];
 
+    /// The name in files.
+    pub fn id(self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        value.as_str().unwrap_or_default().into()
+    }
+
+    /// The metric of this name in files.
+    pub fn from_id(id: &str) -> Option<Self> {
+        serde_json::from_value(id.into()).ok()
+    }
+
     /// The name for people.
     pub fn label(self) -> &'static str {
         match self {

@@ -17,6 +17,9 @@ pub struct TaskReport {
     pub task: String,
     /// How the model answered.
     pub output_type: OutputType,
+    /// Digest of how the task was defined when it was answered.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub definition: Option<String>,
     /// Items answered.
     pub n: usize,
     /// The choices, in the order of each sample's `logprobs`; empty for other tasks.
@@ -58,6 +61,7 @@ impl TaskReport {
         Ok(Self {
             task: task.into(),
             output_type,
+            definition: None,
             n: samples.len(),
             choices,
             metrics,

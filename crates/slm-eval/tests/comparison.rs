@@ -1,6 +1,6 @@
 //! From samples to figures, files and paired differences, without a model.
 
-use slm_eval::{Finish, MetricName, Sample, Score, TaskReport, Verdict, compare};
+use slm_eval::{Finish, MetricName, Sample, Score, TaskReport, Verdict, compare, holm_across};
 use slm_metrics::{Method, score_json};
 use slm_recipe::OutputType;
 
@@ -39,7 +39,7 @@ fn right(n: usize, right: usize) -> TaskReport {
 #[test]
 fn a_paired_comparison_counts_the_flips() {
     let (base, tuned) = (right(200, 20), right(200, 120));
-    let rows = compare(&base, &tuned, 42).expect("same items");
+    let rows = compare(&base, &tuned, None, 42).expect("same items");
     let accuracy = &rows[0];
     assert_eq!(accuracy.name, MetricName::Accuracy);
     assert_eq!((accuracy.gained, accuracy.lost), (Some(100), Some(0)));
@@ -52,11 +52,11 @@ fn a_paired_comparison_counts_the_flips() {
     // Macro F1 is no share of items: the bootstrap.
     assert_eq!(rows[2].name, MetricName::MacroF1);
     assert_eq!(rows[2].method, Method::PairedBootstrap);
-    assert!(rows[2].interval.low > 0.0 && rows[2].p_value.is_none());
+    assert!(rows[2].interval.low > 0.0 && rows[2].p_value.is_some_and(|p| p < 1e-3));
     assert_eq!(accuracy.verdict, Verdict::Better);
-    let backwards = compare(&tuned, &base, 42).expect("same items");
+    let backwards = compare(&tuned, &base, None, 42).expect("same items");
     assert_eq!(backwards[0].verdict, Verdict::Worse);
-    let same = compare(&tuned, &tuned, 42).expect("same items");
+    let same = compare(&tuned, &tuned, None, 42).expect("same items");
     assert_eq!(
         (same[0].verdict, same[0].p_value),
         (Verdict::Unclear, Some(1.0))
@@ -66,14 +66,54 @@ fn a_paired_comparison_counts_the_flips() {
 #[test]
 fn a_handful_of_flips_is_no_verdict() {
     // 4 of 100 lost, none won: p = 2 * 2^-4 = 0.125.
-    let rows = compare(&right(100, 4), &right(100, 0), 42).expect("same items");
+    let rows = compare(&right(100, 4), &right(100, 0), None, 42).expect("same items");
     assert_eq!(rows[0].p_value, Some(0.125));
     assert_eq!(rows[0].verdict, Verdict::Unclear);
     assert!(rows[0].interval.low < 0.0 && rows[0].interval.high > 0.0);
     // 6 of 100: p = 0.03125.
-    let rows = compare(&right(100, 6), &right(100, 0), 42).expect("same items");
+    let rows = compare(&right(100, 6), &right(100, 0), None, 42).expect("same items");
     assert!(rows[0].p_value.is_some_and(|p| (p - 0.03125).abs() < 1e-12));
     assert_eq!(rows[0].verdict, Verdict::Worse);
+}
+
+/// A difference of p = 0.03 stands alone; among the comparisons of five tasks it does not.
+#[test]
+fn several_tasks_are_adjusted_for_each_other() {
+    let one = compare(&right(100, 0), &right(100, 6), None, 42).expect("same items");
+    let same = || compare(&right(100, 6), &right(100, 6), None, 42).expect("same items");
+    assert_eq!(one[0].verdict, Verdict::Better);
+    let mut tasks = [one.clone(), same(), same(), same(), same()];
+    holm_across(tasks.iter_mut().flatten());
+    let accuracy = &tasks[0][0];
+    assert_eq!(accuracy.p_value, one[0].p_value);
+    assert!(accuracy.p_adjusted > accuracy.p_value);
+    assert_eq!(accuracy.verdict, Verdict::Unclear);
+}
+
+/// Six items of one customer that flip together are one flip, and one flip tells nothing.
+#[test]
+fn flips_of_one_group_are_one() {
+    let grouped = |right: usize| {
+        let samples = (0..100).map(|i| Sample {
+            slices: [("customer".to_owned(), (i / 10).to_string())].into(),
+            ..choice(i, "a", if i < right { "a" } else { "b" })
+        });
+        report(samples.collect(), OutputType::MultipleChoice)
+    };
+    let (base, tuned) = (grouped(0), grouped(6));
+    let alone = compare(&base, &tuned, None, 42).expect("same items");
+    assert_eq!(alone[0].verdict, Verdict::Better);
+    let rows = compare(&base, &tuned, Some("customer"), 42).expect("same items");
+    assert_eq!(
+        (rows[0].verdict, rows[0].p_value),
+        (Verdict::Unclear, Some(1.0))
+    );
+    assert_eq!(rows[0].method, Method::PairedBootstrap);
+    let error = compare(&base, &tuned, Some("client"), 42).expect_err("no such column");
+    assert_eq!(
+        error.to_string(),
+        "rows.jsonl:0 of task `intent` has no column `client` to group by, or its prompt uses it"
+    );
 }
 
 #[test]
@@ -93,7 +133,7 @@ fn a_lower_perplexity_is_better() {
         report(samples, OutputType::Loglikelihood)
     };
     let (base, tuned) = (likelihood(2.0), likelihood(1.0));
-    let rows = compare(&base, &tuned, 42).expect("same items");
+    let rows = compare(&base, &tuned, None, 42).expect("same items");
     let names: Vec<_> = rows.iter().map(|row| row.name).collect();
     assert_eq!(
         names,
@@ -109,7 +149,7 @@ fn a_lower_perplexity_is_better() {
     assert!((tuned.metrics[1].value - (347.0f64 / 500.0).exp()).abs() < 1e-12);
     assert!((tuned.metrics[2].value - 347.0 / 200.0).abs() < 1e-12);
     assert_eq!(rows[1].verdict, Verdict::Better);
-    assert!(rows[1].p_value.is_none());
+    assert!(rows[1].p_value.is_some_and(|p| p < 1e-3));
 }
 
 #[test]
@@ -196,13 +236,13 @@ fn what_cannot_be_measured_is_an_error() {
 #[test]
 fn reports_of_other_items_are_not_compared() {
     let base = right(5, 2);
-    let shorter = compare(&base, &right(4, 2), 42).expect_err("not paired");
+    let shorter = compare(&base, &right(4, 2), None, 42).expect_err("not paired");
     assert_eq!(
         shorter.to_string(),
         "the reports of task `intent` are not about the same items: 5 against 4"
     );
     let mut relabelled = right(5, 2);
     relabelled.samples[3].target = "c".into();
-    let error = compare(&base, &relabelled, 42).expect_err("not paired");
+    let error = compare(&base, &relabelled, None, 42).expect_err("not paired");
     assert!(error.to_string().contains("rows.jsonl:3 has two targets"));
 }

@@ -81,7 +81,7 @@ fn page() -> Page {
             }],
         },
         tasks: vec![TaskResult {
-            comparisons: compare(&base, &tuned, 42).expect("same items"),
+            comparisons: compare(&base, &tuned, None, 42).expect("same items"),
             tuned,
             base: Some(base),
         }],

@@ -2,7 +2,9 @@
 //!
 //! Nothing here knows a model or a file of an evaluation.
 
+mod bits;
 mod classification;
+pub mod gate;
 mod json;
 mod series;
 pub mod statistics;

@@ -20,10 +20,11 @@ pub enum Method {
 }
 
 /// The observations of one metric, one per item.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Series {
     /// Right or wrong; the figure is the share of right ones.
-    Proportion(Vec<bool>),
+    Proportion(#[serde(with = "crate::bits")] Vec<bool>),
     /// `[numerator, denominator]`; the figure is the ratio of the sums.
     Ratio(Vec<[f64; 2]>),
     /// As `Ratio`; the figure is `exp` of it.

@@ -4,6 +4,7 @@ mod data;
 mod distill;
 mod eval;
 mod export;
+mod gate;
 mod model;
 mod preference;
 mod train;
@@ -66,6 +67,7 @@ pub(crate) fn contradictions(
     it.distill();
     it.held_out_rows();
     it.tasks();
+    it.gates();
     it.export();
     it.gguf_adapter();
     it.errors

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DataSection, DistillSection, EvalSection, ExportSection, LoraSection, ModelSection,
-    PreferenceSection, TokenizerSection, TrainSection,
+    DataSection, DistillSection, EvalSection, ExportSection, GateSection, LoraSection,
+    ModelSection, PreferenceSection, TokenizerSection, TrainSection,
 };
 
 /// The recipe format this version reads and writes.
@@ -44,6 +44,8 @@ pub struct Recipe {
     pub eval: EvalSection,
     /// What is shipped.
     pub export: ExportSection,
+    /// What has to be shown.
+    pub gate: GateSection,
 }
 
 impl Default for Recipe {
@@ -62,6 +64,7 @@ impl Default for Recipe {
             distill: None,
             eval: EvalSection::default(),
             export: ExportSection::default(),
+            gate: GateSection::default(),
         }
     }
 }
@@ -80,7 +83,7 @@ mod tests {
 
     use super::*;
     use crate::schema::Schema;
-    use crate::{AnswerConstraint, EvalTask, ScratchConfig, Source, TeacherSection};
+    use crate::{AnswerConstraint, EvalTask, GateCheck, ScratchConfig, Source, TeacherSection};
 
     fn reference() -> PathBuf {
         PathBuf::from(concat!(
@@ -177,7 +180,7 @@ mod tests {
         let off: Vec<_> = resolved.difference(&written).collect();
         assert_eq!(
             off,
-            ["data.validation", "eval.task"],
+            ["data.validation", "eval.task", "gate.check"],
             "lists that are empty by default, shown with an element"
         );
     }
@@ -206,5 +209,17 @@ mod tests {
             ..EvalTask::default()
         };
         assert_eq!(*task, expected);
+        let check = &everything.gate.check[0];
+        let expected = GateCheck {
+            task: check.task.clone(),
+            metric: check.metric.clone(),
+            min: check.min,
+            max: check.max,
+            non_inferior_to: check.non_inferior_to,
+            margin: check.margin,
+            better_than: check.better_than,
+            ..GateCheck::default()
+        };
+        assert_eq!(*check, expected);
     }
 }

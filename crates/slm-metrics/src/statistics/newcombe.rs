@@ -15,6 +15,26 @@ pub struct Agreement {
     pub neither: usize,
 }
 
+impl Agreement {
+    /// Counts two records of the same items.
+    ///
+    /// # Panics
+    /// When one is longer than the other.
+    pub fn of(first: &[bool], second: &[bool]) -> Self {
+        assert_eq!(first.len(), second.len(), "records of the same items");
+        let count = |a: bool, b: bool| {
+            let pairs = first.iter().zip(second);
+            pairs.filter(|(f, s)| **f == a && **s == b).count()
+        };
+        Self {
+            both: count(true, true),
+            first_only: count(true, false),
+            second_only: count(false, true),
+            neither: count(false, false),
+        }
+    }
+}
+
 /// The 95 % interval of the first share minus the second (Newcombe 1998, method 10): the two Wilson intervals, put together with the correlation of the pairs.
 ///
 /// Unlike the bootstrap it has a width when the two agree on every item, and is honest with a handful of disagreements. Without items it is `[-1, 1]`.

@@ -1,0 +1,52 @@
+//! Gates on what is not measured, and claims that contradict each other.
+
+use super::Combinations;
+use crate::{Against, GateTask, OutputType};
+
+impl Combinations<'_> {
+    pub(super) fn gates(&mut self) {
+        let gate = &self.recipe.gate;
+        let mut tasks: Vec<GateTask> = self.recipe.eval.task.iter().map(known).collect();
+        if tasks.is_empty() && self.recipe.data.holds_out() {
+            // What a recipe without tasks is measured by.
+            let held_out = crate::EvalTask {
+                name: "held-out".into(),
+                output_type: OutputType::Loglikelihood,
+                ..crate::EvalTask::default()
+            };
+            tasks.push(known(&held_out));
+        }
+        for (keys, error) in gate.problems(Some(&tasks)) {
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+            self.error(&keys, error);
+        }
+        for (index, check) in gate.check.iter().enumerate() {
+            let against_base = [
+                ("non_inferior_to", check.non_inferior_to),
+                ("better_than", check.better_than),
+            ];
+            let mut used = against_base
+                .iter()
+                .filter(|(_, against)| *against == Some(Against::Base));
+            if let Some((name, _)) = used.next().filter(|_| !self.recipe.eval.compare_base) {
+                let key = format!("gate.check.{index}.{name}");
+                let reason = format!(
+                    "`{key}` is `base`, and `eval.compare_base = false` leaves it unmeasured"
+                );
+                self.conflict(&[&key, "eval.compare_base"], reason);
+            }
+        }
+    }
+}
+
+fn known(task: &crate::EvalTask) -> GateTask {
+    GateTask {
+        name: task.name.clone(),
+        metrics: task
+            .output_type
+            .metrics()
+            .iter()
+            .map(|it| (*it).into())
+            .collect(),
+    }
+}
