@@ -91,7 +91,7 @@ fn cost(what: &str, grammar: &Grammar, vocabulary: &Vocabulary) -> Result<String
                 .wrapping_mul(6364136223846793005)
                 .wrapping_add(1442695040888963407);
             let pick = (drawn >> 33) as usize;
-            if allowed.is_empty() || (may_end && pick % 4 == 0) {
+            if allowed.is_empty() || (may_end && pick.is_multiple_of(4)) {
                 break;
             }
             row.advance(allowed[pick % allowed.len()])?;

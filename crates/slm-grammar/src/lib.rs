@@ -8,6 +8,10 @@
 //! One blank or line break may stand before the answer. Models are taught answers with the white space that separates
 //! them from the prompt, some tokenizers begin every text with a blank that they do not show, and whoever reads an answer
 //! trims it; without this, a model would have to leave the path that it was trained on.
+//!
+//! What it costs: with the 77 intents of banking77 a token takes 9 µs in the median (42 to 81 in the mean, the first answers
+//! warming up), with a schema of four properties 5 (15 to 21), beside a step of 300 µs of a model with 1.9 million weights and
+//! 2,048 tokens; on two busy cores of an AMD EPYC, by `crates/slm-eval/examples/constraint_cost.rs`.
 
 mod constraint;
 mod error;

@@ -36,7 +36,7 @@ impl Writer {
                 .for_each_allowed(|id| allowed.push(id))
                 .expect("it goes on or ends");
             let may_end = constraint.may_end().expect("it is simple");
-            if may_end && (allowed.is_empty() || self.0.next_u32() % 3 == 0) {
+            if may_end && (allowed.is_empty() || self.0.next_u32().is_multiple_of(3)) {
                 ended = true;
                 break;
             }
