@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::EvalError;
-use crate::metric::{Metric, MetricName};
+use crate::metric::Metric;
 use crate::task_report::TaskReport;
 use slm_metrics::statistics::{Agreement, Interval, bootstrap, mcnemar_exact, newcombe};
 use slm_metrics::{Method, Series};
+use slm_recipe::MetricName;
 
 /// One metric of one task, before and after.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,8 +65,8 @@ pub fn compare(
         let name = after.name;
         let (Some(before), Some((applies, base_series)), Some((_, tuned_series))) = (
             base.metric(name),
-            name.observe(&base.samples),
-            name.observe(&tuned.samples),
+            base.answers().observe(name),
+            tuned.answers().observe(name),
         ) else {
             continue;
         };

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::macro_f1;
+use crate::bleu::BleuCounts;
+use crate::calibration::{Confidence, calibration_error};
+use crate::chrf::ChrfCounts;
+use crate::classification::{LabelFigure, Tally};
 use crate::statistics::{Interval, bootstrap, wilson};
 
 /// How an interval was found.
@@ -28,8 +31,16 @@ pub enum Series {
     Ratio(Vec<[f64; 2]>),
     /// As `Ratio`; the figure is `exp` of it.
     ExpRatio(Vec<[f64; 2]>),
-    /// Label numbers; the figure is macro F1.
+    /// The figure is BLEU of the summed counts.
+    Bleu(Vec<BleuCounts>),
+    /// The figure is chrF of the summed counts.
+    Chrf(Vec<ChrfCounts>),
+    /// The figure is the expected calibration error.
+    Confidence(Vec<Confidence>),
+    /// Label numbers, and which figure over them.
     Labels {
+        /// The figure.
+        figure: LabelFigure,
         /// The wanted label of each item.
         truth: Vec<u32>,
         /// The label that the model gave.
@@ -45,6 +56,9 @@ impl Series {
         match self {
             Self::Proportion(right) => right.len(),
             Self::Ratio(pairs) | Self::ExpRatio(pairs) => pairs.len(),
+            Self::Bleu(counts) => counts.len(),
+            Self::Chrf(counts) => counts.len(),
+            Self::Confidence(items) => items.len(),
             Self::Labels { truth, .. } => truth.len(),
         }
     }
@@ -57,11 +71,23 @@ impl Series {
             }
             Self::Ratio(pairs) => ratio(pairs, draw),
             Self::ExpRatio(pairs) => ratio(pairs, draw).exp(),
+            Self::Bleu(counts) => {
+                let mut sum = BleuCounts::default();
+                draw.iter().for_each(|i| sum.add(&counts[*i as usize]));
+                sum.corpus()
+            }
+            Self::Chrf(counts) => {
+                let mut sum = ChrfCounts::default();
+                draw.iter().for_each(|i| sum.add(&counts[*i as usize]));
+                sum.score()
+            }
+            Self::Confidence(items) => calibration_error(items, draw),
             Self::Labels {
+                figure,
                 truth,
                 predicted,
                 n_labels,
-            } => macro_f1(truth, predicted, *n_labels, draw),
+            } => Tally::over(truth, predicted, *n_labels, draw).figure(*figure),
         }
     }
 

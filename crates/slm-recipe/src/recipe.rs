@@ -76,7 +76,7 @@ mod tests {
 
     use super::*;
     use crate::schema::Schema;
-    use crate::{EvalTask, ScratchConfig, Source};
+    use crate::{CalibrationSection, EvalTask, ScratchConfig, Source};
 
     fn reference() -> PathBuf {
         PathBuf::from(concat!(
@@ -189,6 +189,10 @@ mod tests {
         let expected = EvalTask {
             name: task.name.clone(),
             path: task.path.clone(),
+            calibration: Some(CalibrationSection {
+                path: Some("validation.jsonl".into()),
+                ..CalibrationSection::default()
+            }),
             ..EvalTask::default()
         };
         assert_eq!(*task, expected);
