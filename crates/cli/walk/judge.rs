@@ -24,7 +24,7 @@ impl Walk {
         let Some((name, metric)) = self.recipe.train.task_metric() else {
             return Ok(None);
         };
-        let task = tasks.iter().find(|(task, _)| task.name == name);
+        let task = tasks.iter().find(|it| it.task.name == name);
         Ok(Some(Judge {
             base,
             task: task.with_context(|| format!("there is no task `{name}`"))?,
@@ -44,7 +44,7 @@ impl Judge<'_> {
             eos: self.eos,
             seed: self.seed,
         };
-        let (task, items) = self.task;
+        let Task { task, items, .. } = self.task;
         let task = EvalTask {
             metrics: vec![self.metric],
             ..task.clone()

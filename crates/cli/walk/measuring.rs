@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::json;
 use slm_data::{HeldOut, Shards};
-use slm_eval::{Evaluator, TaskReport, compare, report::TaskResult, with_choices};
+use slm_eval::{Evaluator, Split, TaskReport, compare, report::TaskResult, with_choices};
 use slm_model::Decoder;
 use slm_recipe::{EvalTask, Method, OutputType, Recipe, Source};
 use slm_run::{AtomicDir, Emit, Event, sha256_file, sha256_json};
@@ -15,10 +15,17 @@ use super::{Walk, training::Student};
 use crate::base::Base;
 
 const BASE: &str = "base";
-const TUNED: &str = "tuned";
+pub(super) const TUNED: &str = "tuned";
 
-/// A task with its choices filled in, and its items.
-pub(crate) type Task = (EvalTask, Vec<HeldOut>);
+/// A task with its choices filled in, and its rows.
+#[derive(Clone)]
+pub(crate) struct Task {
+    pub(crate) task: EvalTask,
+    /// The rows that test; with `calibration`, never those that calibrate.
+    pub(crate) items: Vec<HeldOut>,
+    /// The rows apart, where the task is calibrated; its `test` is in `items`.
+    calibration: Option<Split>,
+}
 
 impl Walk {
     /// Reads the rows of the tasks; before training, so that a missing file is not found hours later.
@@ -67,7 +74,7 @@ impl Walk {
             written.commit()?;
             Ok(vec!["eval".into()])
         })?;
-        let names = tasks.iter().map(|(task, _)| task.name.as_str());
+        let names = tasks.iter().map(|it| it.task.name.as_str());
         names.map(|name| read(&folder, name, recipe.seed)).collect()
     }
 }
@@ -87,27 +94,34 @@ pub(crate) fn tasks(
             ..EvalTask::default()
         });
     }
+    // The rows of a task are read as the rows to learn from are.
+    let read = |path: &String| {
+        let source = Source {
+            path: path.clone(),
+            max_samples: 0,
+            ..recipe.data.train.first().cloned().unwrap_or_default()
+        };
+        slm_data::load_examples(&source, recipe.data.format, recipe.seed, Some(tokenizer))
+    };
     tasks
         .into_iter()
         .map(|task| {
-            let items = match &task.path {
+            let mut items = match &task.path {
                 None => shards.held_out().to_vec(),
-                Some(path) => {
-                    // The rows of a task are read as the rows to learn from are.
-                    let source = Source {
-                        path: path.clone(),
-                        max_samples: 0,
-                        ..recipe.data.train.first().cloned().unwrap_or_default()
-                    };
-                    slm_data::load_examples(
-                        &source,
-                        recipe.data.format,
-                        recipe.seed,
-                        Some(tokenizer),
-                    )?
-                }
+                Some(path) => read(path)?,
             };
-            Ok((with_choices(&task, &recipe.data.labels, shards), items))
+            let mut calibration = None;
+            if let Some(section) = &task.calibration {
+                let own = section.path.as_ref().map(read).transpose()?;
+                let mut split = Split::of(items, own, section.share, recipe.seed);
+                items = std::mem::take(&mut split.test);
+                calibration = Some(split);
+            }
+            Ok(Task {
+                task: with_choices(&task, &recipe.data.labels, shards),
+                items,
+                calibration,
+            })
         })
         .collect()
 }
@@ -129,8 +143,17 @@ pub(crate) fn measure(
     };
     let who = folder.file_name().unwrap_or_default().to_string_lossy();
     let mut reports = Vec::new();
-    for (task, items) in tasks {
-        let report = evaluator.evaluate(task, items, &mut |event| emit(by(&who, event)))?;
+    for Task {
+        task,
+        items,
+        calibration,
+    } in tasks
+    {
+        let mut tell = |event| emit(by(&who, event));
+        let mut report = evaluator.evaluate(task, items, &mut tell)?;
+        if let Some(split) = calibration {
+            report.calibration = Some(evaluator.calibrate(task, split, &report, &mut tell)?);
+        }
         let folder = folder.join(&task.name);
         fs_err::create_dir_all(&folder)?;
         report.write(&folder)?;
@@ -177,11 +200,14 @@ fn read(folder: &Path, task: &str, seed: u64) -> Result<TaskResult> {
 
 /// Digests of the files that tasks bring with them.
 fn digests(recipe: &Recipe) -> Result<Vec<String>> {
-    let paths = recipe
-        .eval
-        .task
-        .iter()
-        .filter_map(|task| task.path.as_ref());
+    let paths = recipe.eval.task.iter().flat_map(|task| {
+        let calibration = task.calibration.as_ref();
+        [
+            task.path.as_ref(),
+            calibration.and_then(|it| it.path.as_ref()),
+        ]
+    });
+    let paths = paths.flatten();
     let existing = paths.map(PathBuf::from).filter(|path| path.exists());
     Ok(existing.map(sha256_file).collect::<Result<_, _>>()?)
 }

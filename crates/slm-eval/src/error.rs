@@ -117,6 +117,20 @@ pub enum EvalError {
         /// The metric.
         name: MetricName,
     },
+    /// Too few rows to calibrate on.
+    #[error(
+        "task `{task}` has {found} rows to calibrate on, a coverage of {coverage} needs about {needed}"
+    )]
+    TooFewCalibrationRows {
+        /// The task.
+        task: String,
+        /// Rows found.
+        found: usize,
+        /// Rows needed: half of them set the threshold.
+        needed: usize,
+        /// The coverage that was asked for.
+        coverage: f64,
+    },
     /// Two reports that are not about the same items.
     #[error("the reports of task `{task}` are not about the same items: {found}")]
     NotPaired {
@@ -167,6 +181,9 @@ impl EvalError {
                 "take `{}` out of the task's `metrics`",
                 name.key()
             )),
+            Self::TooFewCalibrationRows { .. } => Some(
+                "raise `calibration.share`, give a file of more rows, or lower `calibration.coverage`".into(),
+            ),
             Self::NotPaired { .. } => Some("evaluate both models again on the same rows".into()),
             Self::Unreadable { .. } => Some("delete the file and run the evaluation again".into()),
             Self::Run(error) => error.hint(),

@@ -3,6 +3,7 @@
 //! [`Evaluator::evaluate`] answers the items of one task with one model, [`compare`] sets two models side by side on the same items,
 //! [`report::html`] writes the page that shows it all.
 
+mod calibration;
 mod comparison;
 mod error;
 mod evaluator;
@@ -13,11 +14,13 @@ mod sample;
 mod task;
 mod task_report;
 
+pub use calibration::{Calibration, Figure, Split};
 pub use comparison::{Comparison, Verdict, compare};
 pub use error::EvalError;
 pub use evaluator::Evaluator;
 pub use metric::Metric;
 pub use sample::{Finish, Sample, Score};
+pub use slm_metrics::ClassifierFile;
 pub use slm_recipe::MetricName;
 pub use task::multiple_choice::with_choices;
 pub use task_report::TaskReport;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use slm_recipe::{EvalTask, MetricName, OutputType};
 use slm_run::{RunError, write_file_atomic};
 
+use crate::calibration::Calibration;
 use crate::error::EvalError;
 use crate::metric::{Answers, Metric, measure};
 use crate::sample::Sample;
@@ -24,6 +25,9 @@ pub struct TaskReport {
     pub choices: Vec<String>,
     /// The figures.
     pub metrics: Vec<Metric>,
+    /// Probabilities that hold, and the right to abstain, where the task asks for them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub calibration: Option<Calibration>,
     /// Seconds that the answers took.
     pub elapsed_s: f64,
     /// Every item; in a file of its own.
@@ -96,6 +100,7 @@ impl TaskReport {
             n: samples.len(),
             choices,
             metrics,
+            calibration: None,
             elapsed_s,
             samples,
         })

@@ -22,7 +22,7 @@ pub use calibration::{
 };
 pub use chrf::ChrfCounts;
 pub use classification::{Confused, LabelCounts, LabelFigure, Tally, confusion, most_confused};
-pub use classifier::{Classifier, Decision};
+pub use classifier::{Classifier, ClassifierFile, Decision};
 pub use json::{JsonScore, score_json};
 pub use rouge::{Rouge, RougeScore};
 pub use series::{Method, Series};

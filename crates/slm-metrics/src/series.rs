@@ -91,6 +91,32 @@ impl Series {
         }
     }
 
+    /// The observations of some items alone, in the order given.
+    pub fn of_items(&self, items: &[u32]) -> Self {
+        fn pick<T: Copy>(from: &[T], items: &[u32]) -> Vec<T> {
+            items.iter().map(|i| from[*i as usize]).collect()
+        }
+        match self {
+            Self::Proportion(it) => Self::Proportion(pick(it, items)),
+            Self::Ratio(it) => Self::Ratio(pick(it, items)),
+            Self::ExpRatio(it) => Self::ExpRatio(pick(it, items)),
+            Self::Bleu(it) => Self::Bleu(pick(it, items)),
+            Self::Chrf(it) => Self::Chrf(pick(it, items)),
+            Self::Confidence(it) => Self::Confidence(pick(it, items)),
+            Self::Labels {
+                figure,
+                truth,
+                predicted,
+                n_labels,
+            } => Self::Labels {
+                figure: *figure,
+                truth: pick(truth, items),
+                predicted: pick(predicted, items),
+                n_labels: *n_labels,
+            },
+        }
+    }
+
     /// The figure over all items; `NaN` without items.
     pub fn value(&self) -> f64 {
         self.value_over(&(0..self.n() as u32).collect::<Vec<_>>())
@@ -128,6 +154,7 @@ mod tests {
         let right = Series::Proportion(vec![true, false, true, true]);
         assert_eq!(right.value(), 0.75);
         assert_eq!(right.value_over(&[1, 1, 0, 2]), 0.5);
+        assert_eq!(right.of_items(&[1, 2]).value(), 0.5);
         // 6 nats over 4 tokens: not the mean of 2/1 and 4/3.
         let nats = vec![[2.0, 1.0], [4.0, 3.0]];
         assert_eq!(Series::Ratio(nats.clone()).value(), 1.5);

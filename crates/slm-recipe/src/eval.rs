@@ -79,7 +79,7 @@ pub struct CalibrationSection {
     /// Share of the task's rows that are set aside, seeded.
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub share: f64,
-    /// Share of rows whose right label is still possible after what is unlikely was ruled out; at most the rest is answered wrongly.
+    /// Share of rows, at least, that is answered rightly or not at all; at most the rest is answered wrongly.
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub coverage: f64,
 }

@@ -109,7 +109,7 @@ def labels():
 
 def calibrations():
     draw = np.random.default_rng(2)
-    for n, n_labels, sharpness in [(300, 5, 3.0), (60, 77, 6.0), (60, 2, 1.0), (40, 3, 0.2)]:
+    for n, n_labels, sharpness in [(300, 5, 3.0), (60, 77, 6.0), (60, 2, 1.0), (200, 3, 0.5)]:
         logits = draw.normal(size=(n, n_labels)) * sharpness
         truth = [int(draw.choice(n_labels, p=np.exp(row * 0.5) / np.exp(row * 0.5).sum())) for row in logits]
         logits = np.round(logits - 40.0, 2)
