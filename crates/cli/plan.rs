@@ -90,7 +90,7 @@ impl Plan {
             steps,
             tasks: tasks(recipe, &preview.shards, &preview.base.tokenizer)?
                 .iter()
-                .map(|(task, items)| (task.name.clone(), rows_of(task, items.len())))
+                .map(|it| (it.task.name.clone(), rows_of(&it.task, it.items.len())))
                 .collect(),
             artifacts: artifacts(recipe),
         })

@@ -113,7 +113,7 @@ pub(crate) fn write_results(results: &[TaskResult], out: &mut dyn Write) -> Resu
         }
     }
     table.write(out)?;
-    Ok(())
+    write_calibrations(results.iter().map(|it| &it.tuned), out)
 }
 
 /// The table of one model.
@@ -127,6 +127,28 @@ pub(crate) fn write_reports(reports: &[TaskReport], out: &mut dyn Write) -> Resu
         }
     }
     table.write(out)?;
+    write_calibrations(reports.iter(), out)
+}
+
+/// What calibrated classifiers do on the rows of their tests.
+fn write_calibrations<'a>(
+    reports: impl Iterator<Item = &'a TaskReport>,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let calibrated = reports.filter_map(|it| Some((&it.task, it.calibration.as_ref()?)));
+    for (task, it) in calibrated {
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        writeln!(
+            out,
+            "\n{task}, calibrated: error {} -> {} at temperature {:.3}; answers {} of the rows and is wrong on {} of all, at most {} promised",
+            percent(it.error_before.value),
+            percent(it.error_after.value),
+            it.classifier.temperature,
+            percent(it.answered.value),
+            percent(it.wrong.value),
+            percent(1.0 - it.classifier.coverage),
+        )?;
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use slm_eval::{Evaluator, MetricName};
 use slm_model::Decoder;
+use slm_recipe::EvalTask;
 use slm_run::Emit;
 
 use super::{Task, Walk};
@@ -23,7 +24,7 @@ impl Walk {
         let Some((name, metric)) = self.recipe.train.task_metric() else {
             return Ok(None);
         };
-        let task = tasks.iter().find(|(task, _)| task.name == name);
+        let task = tasks.iter().find(|it| it.task.name == name);
         Ok(Some(Judge {
             base,
             task: task.with_context(|| format!("there is no task `{name}`"))?,
@@ -43,8 +44,12 @@ impl Judge<'_> {
             eos: self.eos,
             seed: self.seed,
         };
-        let (task, items) = self.task;
-        let report = evaluator.evaluate(task, items, emit)?;
+        let Task { task, items, .. } = self.task;
+        let task = EvalTask {
+            metrics: vec![self.metric],
+            ..task.clone()
+        };
+        let report = evaluator.evaluate(&task, items, emit)?;
         let found = report.metric(self.metric).with_context(|| {
             let name = self.metric.label();
             format!(
@@ -60,16 +65,14 @@ impl Judge<'_> {
 mod tests {
     use slm_recipe::{OutputType, TrainSection};
 
-    use super::*;
-
     #[test]
     fn recipe_and_evaluation_agree_on_metrics() {
         use OutputType::{GenerateUntil, Loglikelihood, MultipleChoice};
-        for name in [MultipleChoice, GenerateUntil, Loglikelihood]
+        for metric in [MultipleChoice, GenerateUntil, Loglikelihood]
             .map(OutputType::metrics)
             .concat()
         {
-            let metric: MetricName = serde_json::from_value(name.into()).unwrap();
+            let name = metric.key();
             let section = TrainSection {
                 metric_for_best_model: format!("task/{name}"),
                 ..TrainSection::default()

@@ -6,7 +6,8 @@ use anyhow::Result;
 use serde_json::json;
 use slm_data::{HeldOut, Shards};
 use slm_eval::{
-    Evaluator, TaskReport, compare, constraint, holm_across, report::TaskResult, with_choices,
+    Evaluator, Split, TaskReport, compare, constraint, holm_across, report::TaskResult,
+    with_choices,
 };
 use slm_model::Decoder;
 use slm_recipe::{EvalTask, Method, OutputType, Recipe, Source};
@@ -17,10 +18,17 @@ use super::{Walk, training::Student};
 use crate::base::Base;
 
 const BASE: &str = "base";
-const TUNED: &str = "tuned";
+pub(super) const TUNED: &str = "tuned";
 
-/// A task with its choices filled in, and its items.
-pub(crate) type Task = (EvalTask, Vec<HeldOut>);
+/// A task with its choices filled in, and its rows.
+#[derive(Clone)]
+pub(crate) struct Task {
+    pub(crate) task: EvalTask,
+    /// The rows that test; with `calibration`, never those that calibrate.
+    pub(crate) items: Vec<HeldOut>,
+    /// The rows apart, where the task is calibrated; its `test` is in `items`.
+    calibration: Option<Split>,
+}
 
 impl Walk {
     /// Reads the rows of the tasks; before training, so that a missing file is not found hours later.
@@ -69,7 +77,7 @@ impl Walk {
             written.commit()?;
             Ok(vec!["eval".into()])
         })?;
-        let names = tasks.iter().map(|(task, _)| task.name.as_str());
+        let names = tasks.iter().map(|it| it.task.name.as_str());
         let mut results: Vec<TaskResult> = names
             .map(|name| read(&folder, name, &recipe))
             .collect::<Result<_>>()?;
@@ -97,30 +105,37 @@ pub(crate) fn tasks(
             ..EvalTask::default()
         });
     }
+    // The rows of a task are read as the rows to learn from are.
+    let read = |path: &String| {
+        let source = Source {
+            path: path.clone(),
+            max_samples: 0,
+            ..recipe.data.train.first().cloned().unwrap_or_default()
+        };
+        slm_data::load_examples(&source, recipe.data.format, recipe.seed, Some(tokenizer))
+    };
     tasks
         .into_iter()
         .map(|task| {
-            let items = match &task.path {
+            let mut items = match &task.path {
                 None => shards.held_out().to_vec(),
-                Some(path) => {
-                    // The rows of a task are read as the rows to learn from are.
-                    let source = Source {
-                        path: path.clone(),
-                        max_samples: 0,
-                        ..recipe.data.train.first().cloned().unwrap_or_default()
-                    };
-                    slm_data::load_examples(
-                        &source,
-                        recipe.data.format,
-                        recipe.seed,
-                        Some(tokenizer),
-                    )?
-                }
+                Some(path) => read(path)?,
             };
+            let mut calibration = None;
+            if let Some(section) = &task.calibration {
+                let own = section.path.as_ref().map(read).transpose()?;
+                let mut split = Split::of(items, own, section.share, recipe.seed);
+                items = std::mem::take(&mut split.test);
+                calibration = Some(split);
+            }
             let task = with_choices(&task, &recipe.data.labels, shards);
             // Found wrong here, and not hours later.
             constraint(&task, tokenizer)?;
-            Ok((task, items))
+            Ok(Task {
+                task,
+                items,
+                calibration,
+            })
         })
         .collect()
 }
@@ -142,8 +157,17 @@ pub(crate) fn measure(
     };
     let who = folder.file_name().unwrap_or_default().to_string_lossy();
     let mut reports = Vec::new();
-    for (task, items) in tasks {
-        let mut report = evaluator.evaluate(task, items, &mut |event| emit(by(&who, event)))?;
+    for Task {
+        task,
+        items,
+        calibration,
+    } in tasks
+    {
+        let mut tell = |event| emit(by(&who, event));
+        let mut report = evaluator.evaluate(task, items, &mut tell)?;
+        if let Some(split) = calibration {
+            report.calibration = Some(evaluator.calibrate(task, split, &report, &mut tell)?);
+        }
         report.definition = Some(definition(task));
         let folder = folder.join(&task.name);
         fs_err::create_dir_all(&folder)?;
@@ -202,10 +226,15 @@ fn read(folder: &Path, task: &str, recipe: &Recipe) -> Result<TaskResult> {
 /// Digests of the files that tasks bring with them.
 fn digests(recipe: &Recipe) -> Result<Vec<String>> {
     let paths = recipe.eval.task.iter().flat_map(|task| {
+        let calibration = task.calibration.as_ref();
         let constraint = task.constraint.as_ref();
-        let schema = constraint.and_then(|it| it.json_schema.as_ref());
-        task.path.iter().chain(schema)
+        [
+            task.path.as_ref(),
+            calibration.and_then(|it| it.path.as_ref()),
+            constraint.and_then(|it| it.json_schema.as_ref()),
+        ]
     });
+    let paths = paths.flatten();
     let existing = paths.map(PathBuf::from).filter(|path| path.exists());
     Ok(existing.map(sha256_file).collect::<Result<_, _>>()?)
 }

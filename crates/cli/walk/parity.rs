@@ -35,7 +35,7 @@ impl<'a> Parity<'a> {
             0 => Vec::new(),
             _ => tasks.to_vec(),
         };
-        for (task, _) in &mut tasks {
+        for Task { task, .. } in &mut tasks {
             if task.max_samples == 0 || task.max_samples > most {
                 task.max_samples = most;
             }
@@ -83,7 +83,7 @@ impl<'a> Parity<'a> {
         };
         let tasks = self.tasks.iter();
         tasks
-            .map(|(task, items)| evaluator.evaluate(task, items, &mut |_| {}))
+            .map(|it| evaluator.evaluate(&it.task, &it.items, &mut |_| {}))
             .collect()
     }
 }

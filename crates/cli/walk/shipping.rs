@@ -1,19 +1,21 @@
 //! A student to files.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::json;
 use slm_data::{HeldOut, Prompt, Shards};
+use slm_eval::{ClassifierFile, TaskReport};
 use slm_export::{
     CALIBRATION_ROWS, COMPANIONS, Certified, Check, Comparison, Exported, Probe, ProbePrompt,
     Request, export, recertify,
 };
 use slm_recipe::ExportSection;
-use slm_run::{RunError, sha256_file, sha256_json};
+use slm_run::{RunError, sha256_bytes, sha256_file, sha256_json, write_file_atomic};
 use slm_text::ChatTokenizer;
 
+use super::measuring::TUNED;
 use super::parity::Parity;
 use super::{Task, Walk, training::Student};
 use crate::base::Base;
@@ -39,9 +41,10 @@ impl Walk {
         student: &Student,
     ) -> Result<Vec<Artifact>> {
         let recipe = self.recipe.clone();
+        let classifiers = self.classifiers(tasks, &base.tokenizer)?;
         let inputs = json!({
             "student": self.inputs, "export": recipe.export, "name": recipe.name, "tasks": recipe.eval.task,
-            "imatrix": self.imatrix()?,
+            "imatrix": self.imatrix()?, "classifiers": classifiers,
         });
         let (digest, out) = (sha256_json(&inputs), self.run.path("export"));
         let trained_tokenizer = self.run.path("tokenizer");
@@ -73,9 +76,47 @@ impl Walk {
             {
                 mask.check(&ChatTokenizer::load(folder, "auto")?)?;
             }
+            if let Some(classifiers) = &classifiers {
+                let mut text = serde_json::to_vec_pretty(classifiers)?;
+                text.push(b'\n');
+                write_file_atomic(out.join(ClassifierFile::NAME), &text)?;
+            }
             Ok(vec!["export".into()])
         })?;
-        Ok(self.artifacts(&Exported::read(&out)?))
+        let mut artifacts = self.artifacts(&Exported::read(&out)?);
+        let path = out.join(ClassifierFile::NAME);
+        if let Ok(file) = fs_err::metadata(&path) {
+            artifacts.push(Artifact {
+                path,
+                size_bytes: file.len(),
+                comparison: None,
+            });
+        }
+        Ok(artifacts)
+    }
+
+    /// What the evaluation of the student calibrated; none where no task asks for it, or where it was not evaluated.
+    fn classifiers(
+        &self,
+        tasks: &[Task],
+        tokenizer: &ChatTokenizer,
+    ) -> Result<Option<ClassifierFile>> {
+        let mut found = BTreeMap::new();
+        for Task { task, .. } in tasks.iter().filter(|it| it.task.calibration.is_some()) {
+            let folder = self.run.path("eval").join(TUNED).join(&task.name);
+            if folder.exists()
+                && let Some(calibration) = TaskReport::read(&folder)?.calibration
+            {
+                found.insert(task.name.clone(), calibration.classifier);
+            }
+        }
+        let template = tokenizer.template_source();
+        Ok((!found.is_empty()).then(|| ClassifierFile {
+            format: ClassifierFile::FORMAT,
+            promise: ClassifierFile::PROMISE.into(),
+            template_sha256: template.map(|it| sha256_bytes(it.as_bytes())),
+            tasks: found,
+        }))
     }
 
     /// Compares a file with the student once more, and with what its certificate says.

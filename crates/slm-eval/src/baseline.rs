@@ -129,8 +129,8 @@ impl Baseline {
 impl BaselineTask {
     fn of(report: &TaskReport) -> Self {
         let metrics = report.metrics.iter().filter_map(|metric| {
-            let (_, series) = metric.name.observe(&report.samples)?;
-            Some((metric.name.id(), series))
+            let (_, series) = report.answers().observe(metric.name)?;
+            Some((metric.name.key().to_owned(), series))
         });
         Self {
             task: report.task.clone(),

@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::EvalError;
-use crate::metric::{Metric, MetricName};
+use crate::metric::{Answers, Metric};
 use crate::task_report::TaskReport;
 use slm_metrics::statistics::{
     Agreement, Groups, Interval, RESAMPLES, Resamples, holm, mcnemar_exact, newcombe, permutation,
 };
 use slm_metrics::{Method, Series};
+use slm_recipe::MetricName;
 
 /// One metric of one task, before and after.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,8 +75,8 @@ pub fn compare(
         let name = after.name;
         let (Some(before), Some((applies, base_series)), Some((_, tuned_series))) = (
             base.metric(name),
-            name.observe(&base.samples),
-            name.observe(&tuned.samples),
+            base.answers().observe(name),
+            tuned.answers().observe(name),
         ) else {
             continue;
         };
@@ -149,8 +150,12 @@ fn exchanged_p(
     groups: &Groups,
     seed: u64,
 ) -> f64 {
-    let answers = [base.samples.as_slice(), &tuned.samples].concat();
-    let Some((_, series)) = name.observe(&answers) else {
+    let samples = [base.samples.as_slice(), &tuned.samples].concat();
+    let both = Answers {
+        samples: &samples,
+        ..tuned.answers()
+    };
+    let Some((_, series)) = both.observe(name) else {
         return 1.0;
     };
     let n = groups.n_items() as u32;

@@ -7,7 +7,7 @@ use slm_run::RunError;
 use slm_text::TextError;
 use thiserror::Error;
 
-use crate::metric::MetricName;
+use slm_recipe::MetricName;
 
 /// Why a task could not be evaluated, compared, written or read.
 #[derive(Debug, Error)]
@@ -136,6 +136,28 @@ pub enum EvalError {
         /// What came out.
         value: f64,
     },
+    /// A metric that was asked for and applies to no item.
+    #[error("no item of task `{task}` has a {}", name.label())]
+    MetricWithoutItems {
+        /// The task.
+        task: String,
+        /// The metric.
+        name: MetricName,
+    },
+    /// Too few rows to calibrate on.
+    #[error(
+        "task `{task}` has {found} rows to calibrate on, a coverage of {coverage} needs about {needed}"
+    )]
+    TooFewCalibrationRows {
+        /// The task.
+        task: String,
+        /// Rows found.
+        found: usize,
+        /// Rows needed: half of them set the threshold.
+        needed: usize,
+        /// The coverage that was asked for.
+        coverage: f64,
+    },
     /// Two reports that are not about the same items.
     #[error("the reports of task `{task}` are not about the same items: {found}")]
     NotPaired {
@@ -213,6 +235,13 @@ impl EvalError {
             ),
             Self::NotFinite { .. } | Self::MetricNotFinite { .. } => Some(
                 "training has probably diverged: lower `train.learning_rate`, or evaluate an earlier checkpoint".into(),
+            ),
+            Self::MetricWithoutItems { name, .. } => Some(format!(
+                "take `{}` out of the task's `metrics`",
+                name.key()
+            )),
+            Self::TooFewCalibrationRows { .. } => Some(
+                "raise `calibration.share`, give a file of more rows, or lower `calibration.coverage`".into(),
             ),
             Self::NotPaired { .. } => Some("evaluate both models again on the same rows".into()),
             Self::Unreadable { .. } => Some("delete the file and run the evaluation again".into()),

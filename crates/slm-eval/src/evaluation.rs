@@ -45,7 +45,11 @@ impl Evaluation {
     pub fn tasks(&self) -> Vec<GateTask> {
         let tasks = self.tuned.iter().map(|report| GateTask {
             name: report.task.clone(),
-            metrics: report.metrics.iter().map(|it| it.name.id()).collect(),
+            metrics: report
+                .metrics
+                .iter()
+                .map(|it| it.name.key().to_owned())
+                .collect(),
         });
         tasks.collect()
     }

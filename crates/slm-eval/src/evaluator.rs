@@ -71,6 +71,7 @@ impl Evaluator<'_> {
                 multiple_choice::answer(self.decoder, encoding, &choices, &items, &mut done)?
             }
             OutputType::GenerateUntil => {
+                choices = multiple_choice::trimmed(task);
                 generate_until::answer(self.decoder, encoding, task, self.seed, &items, &mut done)?
             }
             OutputType::Loglikelihood => {
@@ -78,14 +79,7 @@ impl Evaluator<'_> {
             }
         };
         let elapsed_s = started.elapsed().as_secs_f64();
-        TaskReport::new(
-            &task.name,
-            task.output_type,
-            choices,
-            samples,
-            self.seed,
-            elapsed_s,
-        )
+        TaskReport::of(task, choices, samples, self.seed, elapsed_s)
     }
 }
 

@@ -4,12 +4,11 @@ use serde::Serialize;
 use slm_metrics::Series;
 use slm_metrics::gate::{Answer, Evidence, Plan, Question, Side, Subject, Verdict, judge};
 use slm_metrics::statistics::{Errors, Groups, RESAMPLES};
-use slm_recipe::{Against, GateCheck, GateSection, OnInconclusive};
+use slm_recipe::{Against, GateCheck, GateSection, MetricName, OnInconclusive};
 
 use crate::baseline::Baseline;
 use crate::comparison::check_paired;
 use crate::evaluation::Evaluation;
-use crate::metric::MetricName;
 use crate::task_report::TaskReport;
 
 /// What the gates of a file come to.
@@ -170,7 +169,7 @@ impl GateResult {
         let answered = answer.as_ref().ok();
         Self {
             task: check.task.clone(),
-            metric: MetricName::from_id(&check.metric).unwrap_or(MetricName::Accuracy),
+            metric: MetricName::from_key(&check.metric).unwrap_or(MetricName::Accuracy),
             claim,
             alpha: check.alpha,
             power: check.power,
@@ -197,10 +196,11 @@ impl Hall<'_> {
         let evaluation = self.evaluation.as_ref().map_err(Clone::clone)?;
         let report = find(&evaluation.tuned, task)
             .ok_or_else(|| format!("task `{task}` was not evaluated"))?;
-        let metric = MetricName::from_id(&check.metric)
+        let metric = MetricName::from_key(&check.metric)
             .ok_or_else(|| format!("there is no metric `{}`", check.metric))?;
-        let (applies, series) = metric
-            .observe(&report.samples)
+        let (applies, series) = report
+            .answers()
+            .observe(metric)
             .ok_or_else(|| format!("no item of task `{task}` is measured by `{}`", check.metric))?;
         let (side, limit) = claim.beyond(metric);
         if claim.against().is_none() && metric.is_share() && !(0.0..=1.0).contains(&limit) {
@@ -263,7 +263,7 @@ fn of_base(
     let base = find(&evaluation.base, &report.task)
         .ok_or_else(|| format!("the base was not evaluated on task `{}`", report.task))?;
     check_paired(base, report).map_err(|error| error.to_string())?;
-    let observed = metric.observe(&base.samples);
+    let observed = base.answers().observe(metric);
     let (_, series) = observed.ok_or_else(|| "the base has no such metric".to_owned())?;
     Ok(series)
 }

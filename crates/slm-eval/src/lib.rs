@@ -4,6 +4,7 @@
 //! [`report::html`] writes the page that shows it all.
 
 mod baseline;
+mod calibration;
 mod comparison;
 mod constraint;
 mod error;
@@ -18,13 +19,16 @@ mod task;
 mod task_report;
 
 pub use baseline::{BASELINE_FORMAT, Baseline, BaselineTask};
+pub use calibration::{Calibration, Figure, Split};
 pub use comparison::{Comparison, Verdict, compare, holm_across};
 pub use constraint::constraint;
 pub use error::EvalError;
 pub use evaluation::Evaluation;
 pub use evaluator::Evaluator;
 pub use gating::{Claim, GateReport, GateResult, gate};
-pub use metric::{Metric, MetricName};
+pub use metric::Metric;
 pub use sample::{Finish, Sample, Score};
+pub use slm_metrics::ClassifierFile;
+pub use slm_recipe::MetricName;
 pub use task::multiple_choice::with_choices;
 pub use task_report::TaskReport;

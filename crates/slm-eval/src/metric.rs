@@ -1,37 +1,12 @@
-//! The metrics by name: what each observes on a sample, and which of two values is better.
+//! What each metric observes on a sample, and the figures that come of it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use slm_metrics::{BleuCounts, ChrfCounts, LabelFigure, Method, Rouge, ScoredItem, Series};
+use slm_recipe::MetricName;
 
 use crate::sample::{Finish, Sample, Score};
-use slm_metrics::{Method, Series};
-
-/// The metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MetricName {
-    /// Share of items whose likeliest choice, by summed log-likelihood, is the target.
-    Accuracy,
-    /// The same by log-likelihood per token.
-    AccuracyNorm,
-    /// Unweighted mean over the labels of F1.
-    MacroF1,
-    /// Share of items whose generated answer is the target; for a likelihood, whose greedy answer would be.
-    ExactMatch,
-    /// Share of answers that are a JSON object, of the items that want one.
-    JsonValid,
-    /// Share of fields that are right, of the items that want a JSON object.
-    FieldAccuracy,
-    /// Share of answers that ended by themselves.
-    StopRate,
-    /// Mean loss of a target token, in nats.
-    Loss,
-    /// `exp` of the loss per token.
-    Perplexity,
-    /// `exp` of the loss per byte of the target: comparable between tokenizers.
-    BytePerplexity,
-}
 
 /// One figure with its interval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,156 +25,223 @@ pub struct Metric {
     pub n: usize,
 }
 
-impl MetricName {
-    /// All, in the order of tables; the first one that a task has is its headline.
-    const ALL: [Self; 10] = [
-        Self::Accuracy,
-        Self::AccuracyNorm,
-        Self::MacroF1,
-        Self::Perplexity,
-        Self::BytePerplexity,
-        Self::Loss,
-        Self::ExactMatch,
-        Self::JsonValid,
-        Self::FieldAccuracy,
-        Self::StopRate,
-    ];
+/// The answers of one model to one task.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answers<'a> {
+    /// The closed set of labels; empty where there is none.
+    pub(crate) choices: &'a [String],
+    pub(crate) samples: &'a [Sample],
+}
 
-    /// The name in files.
-    pub fn id(self) -> String {
-        let value = serde_json::to_value(self).unwrap_or_default();
-        value.as_str().unwrap_or_default().into()
-    }
-
-    /// The metric of this name in files.
-    pub fn from_id(id: &str) -> Option<Self> {
-        serde_json::from_value(id.into()).ok()
-    }
-
-    /// The name for people.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Accuracy => "accuracy",
-            Self::AccuracyNorm => "accuracy, per token",
-            Self::MacroF1 => "macro F1",
-            Self::ExactMatch => "exact match",
-            Self::JsonValid => "valid JSON",
-            Self::FieldAccuracy => "field accuracy",
-            Self::StopRate => "stop rate",
-            Self::Loss => "loss",
-            Self::Perplexity => "perplexity",
-            Self::BytePerplexity => "byte perplexity",
-        }
-    }
-
-    /// Whether a larger value is better.
-    pub fn higher_is_better(self) -> bool {
-        !matches!(self, Self::Loss | Self::Perplexity | Self::BytePerplexity)
-    }
-
-    /// Whether the value is a share of 1, shown in per cent.
-    pub fn is_share(self) -> bool {
-        self.higher_is_better()
-    }
-
-    /// What this metric observes on each sample, and the numbers of the samples that it applies to; `None` where it applies to none.
-    pub(crate) fn observe(self, samples: &[Sample]) -> Option<(Vec<usize>, Series)> {
-        let applies: Vec<usize> = (0..samples.len())
-            .filter(|i| self.applies(&samples[*i].score))
+impl Answers<'_> {
+    /// What a metric observes on each sample, and the numbers of the samples that it applies to; `None` where it applies to none.
+    pub(crate) fn observe(self, name: MetricName) -> Option<(Vec<usize>, Series)> {
+        use MetricName::*;
+        let applies: Vec<usize> = (0..self.samples.len())
+            .filter(|i| self.applies(name, &self.samples[*i]))
             .collect();
         if applies.is_empty() {
             return None;
         }
-        let chosen = applies.iter().map(|i| &samples[*i]);
-        let series = match self {
-            Self::MacroF1 => labels(chosen),
-            Self::FieldAccuracy | Self::Loss => {
-                Series::Ratio(chosen.map(|s| self.pair(s)).collect())
+        let chosen = || applies.iter().map(|i| &self.samples[*i]);
+        let texts = || chosen().map(|sample| (sample.output.trim(), [sample.target.trim()]));
+        let series = match name {
+            MacroF1 => self.labels(LabelFigure::MacroF1),
+            MicroF1 => self.labels(LabelFigure::MicroF1),
+            WeightedF1 => self.labels(LabelFigure::WeightedF1),
+            Mcc => self.labels(LabelFigure::Mcc),
+            Ece => Series::Confidence(
+                chosen()
+                    .filter_map(|sample| Some(self.scored(sample)?.confidence(1.0)))
+                    .collect(),
+            ),
+            Brier | FieldAccuracy | FieldF1 | Loss | Rouge1 | Rouge2 | RougeL => {
+                Series::Ratio(chosen().map(|sample| self.pair(name, sample)).collect())
             }
-            Self::Perplexity | Self::BytePerplexity => {
-                Series::ExpRatio(chosen.map(|s| self.pair(s)).collect())
+            Perplexity | BytePerplexity => {
+                Series::ExpRatio(chosen().map(|sample| self.pair(name, sample)).collect())
             }
-            _ => Series::Proportion(chosen.map(|s| self.is_right(s)).collect()),
+            Bleu => Series::Bleu(texts().map(|(a, b)| BleuCounts::of(a, &b)).collect()),
+            Chrf => Series::Chrf(texts().map(|(a, b)| ChrfCounts::of(a, &b)).collect()),
+            Accuracy | AccuracyNorm | ExactMatch | InvalidOutputs | JsonValid | StopRate => {
+                Series::Proportion(chosen().map(|sample| self.holds(name, sample)).collect())
+            }
         };
         Some((applies, series))
     }
 
+    /// The figure of one metric with its interval, if it applies to an item.
+    fn measure(self, name: MetricName, seed: u64) -> Option<Metric> {
+        let (applies, series) = self.observe(name)?;
+        let (interval, method) = series.interval(seed);
+        Some(Metric {
+            name,
+            value: series.value(),
+            low: interval.low,
+            high: interval.high,
+            method,
+            n: applies.len(),
+        })
+    }
+
+    /// The log-likelihoods of the choices, and which is right; `None` where the choices or their scores are not there.
+    pub(crate) fn scored(self, sample: &Sample) -> Option<ScoredItem> {
+        let Score::Choices { logprobs, .. } = &sample.score else {
+            return None;
+        };
+        let target = sample.target.trim();
+        let truth = self.choices.iter().position(|choice| choice == target)?;
+        (logprobs.len() == self.choices.len()).then(|| ScoredItem {
+            logprobs: logprobs.iter().map(|p| f64::from(*p)).collect(),
+            truth,
+        })
+    }
+
     /// Depends on the item alone, never on the answer, so that two models are compared on the same items.
-    fn applies(self, score: &Score) -> bool {
-        match (self, score) {
-            (Self::Accuracy | Self::AccuracyNorm | Self::MacroF1, Score::Choices { .. }) => true,
-            (Self::ExactMatch | Self::StopRate, Score::Generated { .. }) => true,
-            (Self::JsonValid | Self::FieldAccuracy, Score::Generated { json, .. }) => {
-                json.is_some()
+    fn applies(self, name: MetricName, sample: &Sample) -> bool {
+        use MetricName::*;
+        match (&sample.score, name) {
+            (Score::Choices { .. }, Ece | Brier) => self.scored(sample).is_some(),
+            (
+                Score::Choices { .. },
+                Accuracy | AccuracyNorm | MacroF1 | MicroF1 | WeightedF1 | Mcc,
+            ) => true,
+            (Score::Generated { .. }, MacroF1 | MicroF1 | WeightedF1 | Mcc | InvalidOutputs) => {
+                !self.choices.is_empty()
             }
-            (Self::ExactMatch | Self::Loss | Self::Perplexity, Score::Likelihood { .. }) => true,
-            (Self::BytePerplexity, Score::Likelihood { target_bytes, .. }) => *target_bytes > 0,
+            (Score::Generated { json, .. }, JsonValid | FieldAccuracy | FieldF1) => json.is_some(),
+            (
+                Score::Generated { .. },
+                ExactMatch | StopRate | Bleu | Chrf | Rouge1 | Rouge2 | RougeL,
+            ) => true,
+            (Score::Likelihood { target_bytes, .. }, BytePerplexity) => *target_bytes > 0,
+            (Score::Likelihood { .. }, ExactMatch | Loss | Perplexity) => true,
             _ => false,
         }
     }
 
-    fn is_right(self, sample: &Sample) -> bool {
-        match (self, &sample.score) {
-            (Self::AccuracyNorm, Score::Choices { correct_norm, .. }) => *correct_norm,
-            (Self::StopRate, Score::Generated { finish, .. }) => *finish == Finish::Stop,
-            (Self::JsonValid, Score::Generated { json, .. }) => json.is_some_and(|json| json.valid),
+    fn holds(self, name: MetricName, sample: &Sample) -> bool {
+        match (name, &sample.score) {
+            (MetricName::AccuracyNorm, Score::Choices { correct_norm, .. }) => *correct_norm,
+            (MetricName::StopRate, Score::Generated { finish, .. }) => *finish == Finish::Stop,
+            (MetricName::JsonValid, Score::Generated { json, .. }) => {
+                json.is_some_and(|json| json.valid)
+            }
+            (MetricName::InvalidOutputs, _) => !self.is_choice(&sample.output),
             _ => sample.is_correct(),
         }
     }
 
-    fn pair(self, sample: &Sample) -> [f64; 2] {
-        match &sample.score {
-            Score::Generated { json, .. } => json.map_or([0.0; 2], |json| {
-                [json.fields_correct as f64, json.fields as f64]
-            }),
-            Score::Likelihood {
-                logprob,
-                target_bytes,
-                ..
-            } => {
-                let length = match self {
-                    Self::BytePerplexity => *target_bytes,
+    /// What is added up above and below the line of a ratio.
+    fn pair(self, name: MetricName, sample: &Sample) -> [f64; 2] {
+        let rouge = |kind: Rouge| [kind.score(&sample.output, &sample.target, false).f1, 1.0];
+        match (name, &sample.score) {
+            (MetricName::Rouge1, _) => rouge(Rouge::One),
+            (MetricName::Rouge2, _) => rouge(Rouge::Two),
+            (MetricName::RougeL, _) => rouge(Rouge::L),
+            (MetricName::Brier, _) => {
+                let brier = self.scored(sample).map_or(f64::NAN, |item| item.brier(1.0));
+                [brier, 1.0]
+            }
+            (
+                name,
+                Score::Generated {
+                    json: Some(json), ..
+                },
+            ) => match name {
+                MetricName::FieldF1 => [
+                    2.0 * json.fields_correct as f64,
+                    (json.fields_wanted + json.fields_given) as f64,
+                ],
+                _ => [json.fields_correct as f64, json.fields as f64],
+            },
+            (
+                name,
+                Score::Likelihood {
+                    logprob,
+                    target_bytes,
+                    ..
+                },
+            ) => {
+                let length = match name {
+                    MetricName::BytePerplexity => *target_bytes,
                     _ => sample.output_tokens,
                 };
                 [-logprob, length as f64]
             }
-            Score::Choices { .. } => [0.0; 2],
+            _ => [0.0; 2],
+        }
+    }
+
+    fn is_choice(self, output: &str) -> bool {
+        self.choices.iter().any(|choice| choice == output.trim())
+    }
+
+    fn labels(self, figure: LabelFigure) -> Series {
+        let labels = Labels::of(self);
+        Series::Labels {
+            figure,
+            n_labels: labels.names.len(),
+            truth: labels.truth,
+            predicted: labels.predicted,
         }
     }
 }
 
 /// Targets and answers as numbers of labels.
-fn labels<'a>(samples: impl Iterator<Item = &'a Sample>) -> Series {
-    let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
-    let mut number = |label: &'a str| {
-        let next = numbers.len() as u32;
-        *numbers.entry(label.trim()).or_insert(next)
-    };
-    let (truth, predicted): (Vec<u32>, Vec<u32>) = samples
-        .map(|sample| (number(&sample.target), number(&sample.output)))
-        .unzip();
-    Series::Labels {
-        truth,
-        predicted,
-        n_labels: numbers.len(),
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Labels {
+    /// The choices in their order, then what else occurs.
+    pub(crate) names: Vec<String>,
+    pub(crate) truth: Vec<u32>,
+    pub(crate) predicted: Vec<u32>,
+}
+
+impl Labels {
+    /// What generated answers that are no choice are counted as: one more label, never wanted.
+    pub(crate) const INVALID: &str = "none of them";
+
+    /// Of answers to a closed set of labels; empty for others.
+    pub(crate) fn of(answers: Answers<'_>) -> Self {
+        let mut names: Vec<String> = answers.choices.to_vec();
+        let mut numbers: BTreeMap<String, u32> =
+            (0..).zip(&names).map(|(i, it)| (it.clone(), i)).collect();
+        let mut number = |label: &str| {
+            let label = label.trim();
+            if let Some(number) = numbers.get(label) {
+                return *number;
+            }
+            let number = names.len() as u32;
+            names.push(label.into());
+            numbers.insert(label.into(), number);
+            number
+        };
+        let (mut truth, mut predicted) = (Vec::new(), Vec::new());
+        for sample in answers.samples {
+            let is_invalid = match sample.score {
+                Score::Choices { .. } => false,
+                Score::Generated { .. } if !answers.choices.is_empty() => {
+                    !answers.is_choice(&sample.output)
+                }
+                _ => continue,
+            };
+            truth.push(number(&sample.target));
+            predicted.push(number(if is_invalid {
+                Self::INVALID
+            } else {
+                &sample.output
+            }));
+        }
+        Self {
+            names,
+            truth,
+            predicted,
+        }
     }
 }
 
-/// Every metric that applies to these samples. The intervals of one metric are the same for the same samples and seed.
-pub(crate) fn measure(samples: &[Sample], seed: u64) -> Vec<Metric> {
-    MetricName::ALL
-        .into_iter()
-        .filter_map(|name| {
-            let (applies, series) = name.observe(samples)?;
-            let (interval, method) = series.interval(seed);
-            Some(Metric {
-                name,
-                value: series.value(),
-                low: interval.low,
-                high: interval.high,
-                method,
-                n: applies.len(),
-            })
-        })
-        .collect()
+/// These metrics of the answers, those that apply to no item left out. The intervals of one metric are the same for the same samples and seed.
+pub(crate) fn measure(answers: Answers<'_>, names: &[MetricName], seed: u64) -> Vec<Metric> {
+    let measured = names.iter().filter_map(|name| answers.measure(*name, seed));
+    measured.collect()
 }

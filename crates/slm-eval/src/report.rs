@@ -4,10 +4,14 @@ mod chart;
 mod curves;
 mod digests;
 mod files;
+mod labels;
 mod markup;
 mod numbers;
+mod reliability;
 mod samples;
 mod scores;
+mod slices;
+mod worst;
 
 pub use curves::{Curves, EvalPoint, StepPoint};
 pub use digests::Digest;

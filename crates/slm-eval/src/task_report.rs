@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use slm_recipe::OutputType;
+use slm_recipe::{EvalTask, MetricName, OutputType};
 use slm_run::{RunError, write_file_atomic};
 
+use crate::calibration::Calibration;
 use crate::error::EvalError;
-use crate::metric::{Metric, MetricName, measure};
+use crate::metric::{Answers, Metric, measure};
 use crate::sample::Sample;
 
 /// One model on one task.
@@ -27,6 +28,9 @@ pub struct TaskReport {
     pub choices: Vec<String>,
     /// The figures.
     pub metrics: Vec<Metric>,
+    /// Probabilities that hold, and the right to abstain, where the task asks for them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub calibration: Option<Calibration>,
     /// Seconds that the answers took.
     pub elapsed_s: f64,
     /// Every item; in a file of its own.
@@ -35,7 +39,7 @@ pub struct TaskReport {
 }
 
 impl TaskReport {
-    /// The figures over answered items.
+    /// The usual figures over answered items.
     ///
     /// # Errors
     /// Without items, and where a figure is not finite.
@@ -47,24 +51,56 @@ impl TaskReport {
         seed: u64,
         elapsed_s: f64,
     ) -> Result<Self, EvalError> {
+        let task = EvalTask {
+            name: task.into(),
+            output_type,
+            ..EvalTask::default()
+        };
+        Self::of(&task, choices, samples, seed, elapsed_s)
+    }
+
+    /// The figures that the task names over answered items.
+    ///
+    /// # Errors
+    /// Without items, where a figure is not finite, and where the task names a metric that no item has.
+    pub fn of(
+        task: &EvalTask,
+        choices: Vec<String>,
+        samples: Vec<Sample>,
+        seed: u64,
+        elapsed_s: f64,
+    ) -> Result<Self, EvalError> {
+        let name = &task.name;
         if samples.is_empty() {
-            return Err(EvalError::NoItems { task: task.into() });
+            return Err(EvalError::NoItems { task: name.clone() });
         }
-        let metrics = measure(&samples, seed);
+        let answers = Answers {
+            choices: &choices,
+            samples: &samples,
+        };
+        let metrics = measure(answers, task.measured(), seed);
+        let is_there = |name: &MetricName| metrics.iter().any(|metric| metric.name == *name);
+        if let Some(missing) = task.metrics.iter().find(|name| !is_there(name)) {
+            return Err(EvalError::MetricWithoutItems {
+                task: name.clone(),
+                name: *missing,
+            });
+        }
         if let Some(metric) = metrics.iter().find(|metric| !metric.is_finite()) {
             return Err(EvalError::MetricNotFinite {
-                task: task.into(),
+                task: name.clone(),
                 name: metric.name,
                 value: metric.value,
             });
         }
         Ok(Self {
-            task: task.into(),
-            output_type,
+            task: name.clone(),
+            output_type: task.output_type,
             definition: None,
             n: samples.len(),
             choices,
             metrics,
+            calibration: None,
             elapsed_s,
             samples,
         })
@@ -73,6 +109,13 @@ impl TaskReport {
     /// The figure of this name, if the task has it.
     pub fn metric(&self, name: MetricName) -> Option<&Metric> {
         self.metrics.iter().find(|metric| metric.name == name)
+    }
+
+    pub(crate) fn answers(&self) -> Answers<'_> {
+        Answers {
+            choices: &self.choices,
+            samples: &self.samples,
+        }
     }
 
     /// Writes `scores.json` and `samples.jsonl` into a folder that exists. Returns their paths.

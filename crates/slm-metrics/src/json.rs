@@ -14,6 +14,10 @@ pub struct JsonScore {
     pub fields: usize,
     /// Fields of the target that the answer has with an equal value.
     pub fields_correct: usize,
+    /// Fields of the target.
+    pub fields_wanted: usize,
+    /// Fields of the answer.
+    pub fields_given: usize,
 }
 
 /// Compares an answer with its target; `None` where the target is not a JSON object.
@@ -29,6 +33,8 @@ pub fn score_json(output: &str, target: &str) -> Option<JsonScore> {
             valid: false,
             fields: target.len(),
             fields_correct: 0,
+            fields_wanted: target.len(),
+            fields_given: 0,
         });
     };
     let invented = output
@@ -47,6 +53,12 @@ pub fn score_json(output: &str, target: &str) -> Option<JsonScore> {
         valid: true,
         fields: target.len() + invented,
         fields_correct,
+        fields_wanted: target.len(),
+        fields_given: invented
+            + target
+                .keys()
+                .filter(|path| output.contains_key(*path))
+                .count(),
     })
 }
 
@@ -146,6 +158,15 @@ mod tests {
         assert_eq!(counts("{}", "{}"), (true, 1, 1));
         assert_eq!(counts(r#"{"a": 1}"#, "{}"), (true, 2, 0));
         assert_eq!(counts("{}", r#"{"a": 1}"#), (true, 1, 0));
+    }
+
+    #[test]
+    fn fields_of_both_sides_are_counted() {
+        let score = score_json(r#"{"a": 1, "d": 4}"#, r#"{"a": 1, "b": "x", "c": true}"#);
+        let score = score.expect("an object");
+        assert_eq!((score.fields_wanted, score.fields_given), (3, 2));
+        let given = |output| score_json(output, r#"{"a": 1}"#).map(|it| it.fields_given);
+        assert_eq!((given("{}"), given("no")), (Some(0), Some(0)));
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::macro_f1;
+use crate::bleu::BleuCounts;
+use crate::calibration::{Confidence, calibration_error};
+use crate::chrf::ChrfCounts;
+use crate::classification::{LabelFigure, Tally};
 use crate::statistics::{Interval, bootstrap, wilson};
 
 /// How an interval was found.
@@ -29,8 +32,16 @@ pub enum Series {
     Ratio(Vec<[f64; 2]>),
     /// As `Ratio`; the figure is `exp` of it.
     ExpRatio(Vec<[f64; 2]>),
-    /// Label numbers; the figure is macro F1.
+    /// The figure is BLEU of the summed counts.
+    Bleu(Vec<BleuCounts>),
+    /// The figure is chrF of the summed counts.
+    Chrf(Vec<ChrfCounts>),
+    /// The figure is the expected calibration error.
+    Confidence(Vec<Confidence>),
+    /// Label numbers, and which figure over them.
     Labels {
+        /// The figure.
+        figure: LabelFigure,
         /// The wanted label of each item.
         truth: Vec<u32>,
         /// The label that the model gave.
@@ -46,6 +57,9 @@ impl Series {
         match self {
             Self::Proportion(right) => right.len(),
             Self::Ratio(pairs) | Self::ExpRatio(pairs) => pairs.len(),
+            Self::Bleu(counts) => counts.len(),
+            Self::Chrf(counts) => counts.len(),
+            Self::Confidence(items) => items.len(),
             Self::Labels { truth, .. } => truth.len(),
         }
     }
@@ -58,11 +72,49 @@ impl Series {
             }
             Self::Ratio(pairs) => ratio(pairs, draw),
             Self::ExpRatio(pairs) => ratio(pairs, draw).exp(),
+            Self::Bleu(counts) => {
+                let mut sum = BleuCounts::default();
+                draw.iter().for_each(|i| sum.add(&counts[*i as usize]));
+                sum.corpus()
+            }
+            Self::Chrf(counts) => {
+                let mut sum = ChrfCounts::default();
+                draw.iter().for_each(|i| sum.add(&counts[*i as usize]));
+                sum.score()
+            }
+            Self::Confidence(items) => calibration_error(items, draw),
             Self::Labels {
+                figure,
                 truth,
                 predicted,
                 n_labels,
-            } => macro_f1(truth, predicted, *n_labels, draw),
+            } => Tally::over(truth, predicted, *n_labels, draw).figure(*figure),
+        }
+    }
+
+    /// The observations of some items alone, in the order given.
+    pub fn of_items(&self, items: &[u32]) -> Self {
+        fn pick<T: Copy>(from: &[T], items: &[u32]) -> Vec<T> {
+            items.iter().map(|i| from[*i as usize]).collect()
+        }
+        match self {
+            Self::Proportion(it) => Self::Proportion(pick(it, items)),
+            Self::Ratio(it) => Self::Ratio(pick(it, items)),
+            Self::ExpRatio(it) => Self::ExpRatio(pick(it, items)),
+            Self::Bleu(it) => Self::Bleu(pick(it, items)),
+            Self::Chrf(it) => Self::Chrf(pick(it, items)),
+            Self::Confidence(it) => Self::Confidence(pick(it, items)),
+            Self::Labels {
+                figure,
+                truth,
+                predicted,
+                n_labels,
+            } => Self::Labels {
+                figure: *figure,
+                truth: pick(truth, items),
+                predicted: pick(predicted, items),
+                n_labels: *n_labels,
+            },
         }
     }
 
@@ -103,6 +155,7 @@ mod tests {
         let right = Series::Proportion(vec![true, false, true, true]);
         assert_eq!(right.value(), 0.75);
         assert_eq!(right.value_over(&[1, 1, 0, 2]), 0.5);
+        assert_eq!(right.of_items(&[1, 2]).value(), 0.5);
         // 6 nats over 4 tokens: not the mean of 2/1 and 4/3.
         let nats = vec![[2.0, 1.0], [4.0, 3.0]];
         assert_eq!(Series::Ratio(nats.clone()).value(), 1.5);

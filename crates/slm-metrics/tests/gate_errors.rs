@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use slm_metrics::Series;
 use slm_metrics::gate::{Question, Side, Subject, Verdict, judge};
 use slm_metrics::statistics::{Agreement, Errors, Groups, at_least, at_most};
+use slm_metrics::{LabelFigure, Series};
 
 const EXPERIMENTS: usize = 2000;
 const ERRORS: Errors = Errors {
@@ -296,6 +296,7 @@ fn non_inferiority_of_macro_f1() {
                     false => (truth + wrong) % 3,
                 });
                 Series::Labels {
+                    figure: LabelFigure::MacroF1,
                     truth: truth.clone(),
                     predicted: predicted.collect(),
                     n_labels: 3,

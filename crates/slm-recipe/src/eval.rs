@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::MetricName;
+
 /// The measurements after training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -39,8 +41,10 @@ pub struct EvalTask {
     /// How the model answers.
     pub output_type: OutputType,
     /// The possible answers of `multiple_choice`, and the labels of a constraint; empty = `data.labels`, or the distinct
-    /// completions of the training rows.
+    /// completions of the training rows. With `generate_until`, the answers that count as valid; empty = any.
     pub choices: Vec<String>,
+    /// What is computed, the headline first; empty = the usual ones of the output type.
+    pub metrics: Vec<MetricName>,
     /// Longest answer of `generate_until`, in tokens.
     #[schemars(extend("minimum" = 1))]
     pub max_new_tokens: usize,
@@ -60,6 +64,37 @@ pub struct EvalTask {
     /// Rows that are answered together.
     #[schemars(extend("minimum" = 1))]
     pub batch_size: usize,
+    /// Calibrates the probabilities of `multiple_choice` and lets it abstain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<CalibrationSection>,
+}
+
+/// Rows that calibrate a classifier, and what its answers promise.
+///
+/// They are never rows of the test: they are set aside from the task's rows, or lie in a file of their own. Half of them set the temperature, the other half
+/// the threshold. Rows with the same prompt stay together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CalibrationSection {
+    /// File of rows; without it, `share` of the task's rows are set aside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Share of the task's rows that are set aside, seeded.
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
+    pub share: f64,
+    /// Share of rows, at least, that is answered rightly or not at all; at most the rest is answered wrongly.
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
+    pub coverage: f64,
+}
+
+impl Default for CalibrationSection {
+    fn default() -> Self {
+        Self {
+            path: None,
+            share: 0.5,
+            coverage: 0.9,
+        }
+    }
 }
 
 impl Default for EvalTask {
@@ -69,6 +104,7 @@ impl Default for EvalTask {
             path: None,
             output_type: OutputType::GenerateUntil,
             choices: Vec::new(),
+            metrics: Vec::new(),
             max_new_tokens: 64,
             temperature: 0.0,
             top_p: 1.0,
@@ -76,6 +112,7 @@ impl Default for EvalTask {
             constraint: None,
             max_samples: 0,
             batch_size: 16,
+            calibration: None,
         }
     }
 }
@@ -106,6 +143,16 @@ impl AnswerConstraint {
     }
 }
 
+impl EvalTask {
+    /// What is computed: the task's own metrics, or the usual ones of its output type.
+    pub fn measured(&self) -> &[MetricName] {
+        match &self.metrics[..] {
+            [] => self.output_type.default_metrics(),
+            named => named,
+        }
+    }
+}
+
 /// How the model answers, in the names of lm-evaluation-harness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -116,15 +163,4 @@ pub enum OutputType {
     GenerateUntil,
     /// The log-likelihood of the row's own answer: loss and perplexity.
     Loglikelihood,
-}
-
-impl OutputType {
-    /// What its answers are measured by, as evaluation names it.
-    pub fn metrics(self) -> &'static [&'static str] {
-        match self {
-            Self::MultipleChoice => &["accuracy", "accuracy_norm", "macro_f1"],
-            Self::GenerateUntil => &["exact_match", "stop_rate", "json_valid", "field_accuracy"],
-            Self::Loglikelihood => &["loss", "perplexity", "byte_perplexity", "exact_match"],
-        }
-    }
 }

@@ -83,7 +83,10 @@ mod tests {
 
     use super::*;
     use crate::schema::Schema;
-    use crate::{AnswerConstraint, EvalTask, GateCheck, ScratchConfig, Source, TeacherSection};
+    use crate::{
+        AnswerConstraint, CalibrationSection, EvalTask, GateCheck, ScratchConfig, Source,
+        TeacherSection,
+    };
 
     fn reference() -> PathBuf {
         PathBuf::from(concat!(
@@ -205,6 +208,10 @@ mod tests {
                 regex: Some("[A-Z]{2}-[0-9]+".into()),
                 json_schema: Some("answer.json".into()),
                 ..AnswerConstraint::default()
+            }),
+            calibration: Some(CalibrationSection {
+                path: Some("validation.jsonl".into()),
+                ..CalibrationSection::default()
             }),
             ..EvalTask::default()
         };

@@ -7,6 +7,8 @@ mod scheduler;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::MetricName;
+
 pub use batch_size::BatchSize;
 pub use optim::Optim;
 pub use scheduler::{LrSchedulerKwargs, Ramp, Scheduler, ThresholdMode};
@@ -200,8 +202,10 @@ impl TrainSection {
 
     /// Whether a larger `metric_for_best_model` is better.
     pub fn greater_is_better(&self) -> bool {
-        let name = &self.metric_for_best_model;
-        let falls = name.ends_with("loss") || name.ends_with("perplexity");
-        self.greater_is_better.unwrap_or(!falls)
+        let rises = self.task_metric().is_some_and(|(_, metric)| {
+            let metric: Result<MetricName, _> = serde_json::from_value(metric.into());
+            metric.is_ok_and(MetricName::higher_is_better)
+        });
+        self.greater_is_better.unwrap_or(rises)
     }
 }

@@ -454,8 +454,28 @@ fn contradictions() {
             "r.toml:7:1 `eval.task.0.stop` would cut answers that `eval.task.0.constraint` ends by itself",
         ),
         (
-            "[[eval.task]]\nname = \"x\"\noutput_type = \"generate_until\"\nchoices = [\"a\", \"b\"]\nconstraint = { regex = \"a\" }",
-            "r.toml:7:1 `eval.task.0.choices` is only read with `output_type = \"multiple_choice\"`",
+            "[[eval.task]]\nname = \"x\"\noutput_type = \"loglikelihood\"\nchoices = [\"a\", \"b\"]",
+            "r.toml:7:1 `eval.task.0.choices` is not read with `output_type = \"loglikelihood\"`",
+        ),
+        (
+            "[[eval.task]]\nname = \"x\"\noutput_type = \"loglikelihood\"\nmetrics = [\"loss\", \"bleu\"]",
+            "r.toml:7:1 task `x` has no metric `bleu`; it has `perplexity`, `byte_perplexity`, `loss`, `exact_match`",
+        ),
+        (
+            "[[eval.task]]\nname = \"x\"\noutput_type = \"loglikelihood\"\nmetrics = [\"loss\", \"loss\"]",
+            "r.toml:7:1 task `x` names `loss` twice",
+        ),
+        (
+            "[[eval.task]]\nname = \"x\"\noutput_type = \"generate_until\"\nmetrics = [\"bleu\", \"mcc\"]",
+            "r.toml:7:1 `mcc` of generated answers needs the labels of task `x` in its `choices`",
+        ),
+        (
+            "[[eval.task]]\nname = \"x\"\noutput_type = \"generate_until\"\n[eval.task.calibration]",
+            "r.toml:7:12 `eval.task.0.calibration` is only read with `output_type = \"multiple_choice\"`",
+        ),
+        (
+            "[[eval.task]]\nname = \"x\"\noutput_type = \"multiple_choice\"\n[eval.task.calibration]\ncoverage = 1.0",
+            "r.toml:8:12 `eval.task.0.calibration.coverage` is 1, needs more than 0 and less than 1",
         ),
         (
             "[tokenizer]",
@@ -464,6 +484,14 @@ fn contradictions() {
     ] {
         assert_problems(lines, &[expected]);
     }
+    let unknown =
+        "[[eval.task]]\nname = \"x\"\noutput_type = \"generate_until\"\nmetrics = [\"rouge\"]";
+    let found = problems(&format!("{RIGHT}{unknown}"), &[]).concat();
+    assert!(
+        found.contains("`eval.task.0.metrics.0` is `rouge`, needs one of `accuracy`, "),
+        "{found}"
+    );
+    assert!(found.ends_with("did you mean `rouge1`?"), "{found}");
     let twice = "[[eval.task]]\nname = \"x\"\noutput_type = \"loglikelihood\"\n".repeat(2);
     assert_problems(&twice, &["r.toml:8:1 two tasks have the name `x`"]);
     assert_eq!(

@@ -103,6 +103,7 @@ fn the_best_metric_is_the_lowest_loss_or_the_largest_of_the_others() {
     let up = |lines: &str| load(lines).unwrap().train.greater_is_better();
     assert!(!up(""));
     assert!(up("metric_for_best_model = \"intents/accuracy\""));
+    assert!(!up("metric_for_best_model = \"intents/ece\""));
     assert!(!up(
         "metric_for_best_model = \"intents/accuracy\"\ngreater_is_better = false"
     ));
@@ -125,7 +126,8 @@ fn the_best_metric_is_the_lowest_loss_or_the_largest_of_the_others() {
     assert_eq!(
         refused("metric_for_best_model = \"answers/accuracy\""),
         [
-            "task `answers` has no metric `accuracy`; it has `exact_match`, `stop_rate`, `json_valid`, `field_accuracy`"
+            "task `answers` has no metric `accuracy`; it has `exact_match`, `macro_f1`, `micro_f1`, `weighted_f1`, `mcc`, \
+             `invalid_outputs`, `json_valid`, `field_accuracy`, `field_f1`, `bleu`, `chrf`, `rouge1`, `rouge2`, `rouge_l`, `stop_rate`"
         ]
     );
 }

@@ -1,6 +1,6 @@
 //! Numbers for people.
 
-use crate::metric::MetricName;
+use slm_recipe::MetricName;
 
 /// A count with thousands set apart: `9,002`.
 pub(super) fn count(n: usize) -> String {

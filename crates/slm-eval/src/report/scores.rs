@@ -1,12 +1,13 @@
 //! The tasks: figures with intervals, base against tuned.
 
-use super::TaskResult;
 use super::markup::escape;
-use super::numbers::{count, difference, figure, p_value};
+use super::numbers::{count, difference, figure, p_value, plain};
+use super::{TaskResult, labels, reliability, slices, worst};
 use crate::comparison::{Comparison, Verdict};
 use slm_metrics::Method;
 
 use crate::metric::Metric;
+use crate::task_report::TaskReport;
 use slm_recipe::OutputType;
 
 /// Tiles at the top of the page.
@@ -67,10 +68,29 @@ fn section(task: &TaskResult) -> String {
         false => table_of_two(&task.comparisons),
     };
     format!(
-        "<section><h2>{}</h2>\n<p class=\"sub\">{} items · {how}</p>\n{table}</section>\n",
+        "<section><h2>{}</h2>\n<p class=\"sub\">{} items · {how}{}</p>\n{table}{}</section>\n",
         escape(&tuned.task),
         count(tuned.n),
+        speed(tuned),
+        [
+            labels::section(tuned),
+            reliability::section(tuned),
+            slices::section(task),
+            worst::section(task),
+        ]
+        .concat(),
     )
+}
+
+/// How fast answers were generated, all items together.
+fn speed(report: &TaskReport) -> String {
+    let tokens: usize = report.samples.iter().map(|it| it.output_tokens).sum();
+    match report.output_type {
+        OutputType::GenerateUntil if report.elapsed_s > 0.0 => {
+            format!(" · {} tokens/s", plain(tokens as f64 / report.elapsed_s))
+        }
+        _ => String::new(),
+    }
 }
 
 fn table_of_two(rows: &[Comparison]) -> String {

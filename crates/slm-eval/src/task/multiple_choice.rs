@@ -31,12 +31,14 @@ pub fn with_choices(task: &EvalTask, labels: &[String], shards: &Shards) -> Eval
 }
 
 /// The task's choices without the white space around them.
+pub(crate) fn trimmed(task: &EvalTask) -> Vec<String> {
+    let choices = task.choices.iter();
+    choices.map(|choice| choice.trim().to_owned()).collect()
+}
+
+/// The same, at least two of them and none twice.
 pub(crate) fn distinct(task: &EvalTask) -> Result<Vec<String>, EvalError> {
-    let choices: Vec<String> = task
-        .choices
-        .iter()
-        .map(|choice| choice.trim().to_owned())
-        .collect();
+    let choices = trimmed(task);
     if let Some(at) = (1..choices.len()).find(|at| choices[..*at].contains(&choices[*at])) {
         return Err(EvalError::DuplicateChoice {
             task: task.name.clone(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Combinations, is_file_name};
-use crate::{EvalTask, OutputType};
+use crate::{EvalTask, MetricName, OutputType};
 
 impl Combinations<'_> {
     pub(super) fn tasks(&mut self) {
@@ -43,11 +43,16 @@ impl Combinations<'_> {
                 format!("task `{}` has one choice; needs at least two", task.name),
             );
         }
-        let labels = task.constraint.as_ref().is_some_and(|it| it.labels);
+        if !task.choices.is_empty() && task.output_type == OutputType::Loglikelihood {
+            let reason =
+                format!("`{key}.choices` is not read with `output_type = \"loglikelihood\"`");
+            self.conflict(&[&format!("{key}.choices"), &output_type], reason);
+        }
+        self.metrics(key, task);
         for (name, used, needed, read_by) in [
             (
-                "choices",
-                !task.choices.is_empty() && !labels,
+                "calibration",
+                task.calibration.is_some(),
                 OutputType::MultipleChoice,
                 "multiple_choice",
             ),
@@ -101,4 +106,50 @@ impl Combinations<'_> {
             self.conflict(&[&stop, key], reason);
         }
     }
+
+    fn metrics(&mut self, key: &str, task: &EvalTask) {
+        let metrics_key = format!("{key}.metrics");
+        for (at, metric) in task.metrics.iter().enumerate() {
+            if task.output_type.metric(metric.key()).is_none() {
+                self.conflict(&[&metrics_key], no_metric(task, metric.key()));
+            } else if task.metrics[..at].contains(metric) {
+                let reason = format!("task `{}` names `{}` twice", task.name, metric.key());
+                self.conflict(&[&metrics_key], reason);
+            } else if task.output_type == OutputType::GenerateUntil
+                && task.choices.is_empty()
+                && NEED_CHOICES.contains(metric)
+            {
+                let reason = format!(
+                    "`{}` of generated answers needs the labels of task `{}` in its `choices`",
+                    metric.key(),
+                    task.name
+                );
+                self.conflict(&[&metrics_key], reason);
+            }
+        }
+    }
+}
+
+/// What generated answers have only where the right ones are a closed set.
+const NEED_CHOICES: [MetricName; 5] = [
+    MetricName::MacroF1,
+    MetricName::MicroF1,
+    MetricName::WeightedF1,
+    MetricName::Mcc,
+    MetricName::InvalidOutputs,
+];
+
+/// Says which metrics a task has instead.
+pub(super) fn no_metric(task: &EvalTask, metric: &str) -> String {
+    let has: Vec<_> = task
+        .output_type
+        .metrics()
+        .iter()
+        .map(|it| it.key())
+        .collect();
+    format!(
+        "task `{}` has no metric `{metric}`; it has `{}`",
+        task.name,
+        has.join("`, `")
+    )
 }

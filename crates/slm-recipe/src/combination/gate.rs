@@ -42,11 +42,6 @@ impl Combinations<'_> {
 fn known(task: &crate::EvalTask) -> GateTask {
     GateTask {
         name: task.name.clone(),
-        metrics: task
-            .output_type
-            .metrics()
-            .iter()
-            .map(|it| (*it).into())
-            .collect(),
+        metrics: task.measured().iter().map(|it| it.key().into()).collect(),
     }
 }

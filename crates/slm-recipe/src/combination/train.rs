@@ -1,6 +1,7 @@
 //! How long, how fast, and what training is judged by.
 
 use super::Combinations;
+use super::eval::no_metric;
 use crate::{BatchSize, Scheduler};
 
 impl Combinations<'_> {
@@ -164,12 +165,8 @@ impl Combinations<'_> {
             self.conflict(&[key, "eval.task"], reason);
             return;
         };
-        let metrics = found.output_type.metrics();
-        if !metrics.contains(&metric) {
-            let reason = format!(
-                "task `{task}` has no metric `{metric}`; it has `{}`",
-                metrics.join("`, `")
-            );
+        if found.output_type.metric(metric).is_none() {
+            let reason = no_metric(found, metric);
             self.conflict(&[key, "eval.task"], reason);
         }
     }
