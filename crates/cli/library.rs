@@ -19,6 +19,7 @@ macro_rules! shipped {
 pub(crate) const RECIPES: &[Shipped] = shipped![
     "banking77/lora",
     "base/slm-base-2m",
+    "distill/banking77",
     "domains/finance",
     "domains/healthcare",
     "domains/manufacturing",
@@ -101,7 +102,11 @@ mod tests {
     fn every_recipe_says_what_it_does_and_how_to_run_it() {
         for recipe in RECIPES {
             assert!(recipe.summary().ends_with('.'), "{}", recipe.name);
-            let command = format!("slm-tune train recipes/{}.toml", recipe.name);
+            let verb = match recipe.name.starts_with("distill/") {
+                true => "distill",
+                false => "train",
+            };
+            let command = format!("slm-tune {verb} recipes/{}.toml", recipe.name);
             assert!(
                 recipe.text.contains(&command) || recipe.name == "reference",
                 "{} does not hold `{command}`",

@@ -2,10 +2,10 @@
 
 mod proof;
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
 use slm_data::{CacheFolder, CacheKey, Sample};
 use slm_model::{Decoder, DecoderConfig, QuantScheme, device, locate, quant_scheme};
 use slm_recipe::{DistillSection, Recipe};
@@ -26,6 +26,8 @@ pub(crate) struct TeacherModel {
     scheme: Option<QuantScheme>,
     tokenizer: ChatTokenizer,
     config: DecoderConfig,
+    /// Computed once: weights may be many gigabytes.
+    digest: OnceCell<String>,
 }
 
 /// A recipe without a teacher has nothing to distil.
@@ -71,40 +73,29 @@ impl TeacherModel {
             scheme,
             tokenizer,
             config,
+            digest: OnceCell::new(),
         }))
     }
 
     /// Digest of its weights, and what they are computed in.
-    fn digest(&self) -> Result<String> {
+    pub(crate) fn digest(&self) -> Result<String> {
+        if let Some(digest) = self.digest.get() {
+            return Ok(digest.clone());
+        }
         let mut files = Vec::new();
-        for root in [Some(&self.folder), self.adapter.as_ref()]
-            .into_iter()
-            .flatten()
-        {
+        let roots = [Some(&self.folder), self.adapter.as_ref()];
+        for root in roots.into_iter().flatten() {
             for path in files_below(root)? {
                 let is_weight = path.extension().is_some_and(|end| end == "safetensors");
-                let name = path
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
-                if is_weight || ["config.json", "adapter_config.json"].contains(&name.as_str()) {
-                    files.push((name, sha256_file(&path)?));
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                if is_weight || ["config.json", "adapter_config.json"].contains(&name.as_ref()) {
+                    files.push((name.into_owned(), sha256_file(&path)?));
                 }
             }
         }
         let scheme = format!("{:?}", self.scheme);
-        Ok(sha256_json(&(files, self.section.teacher.dtype, scheme)))
-    }
-
-    /// What a student that learns from it depends on.
-    pub(crate) fn inputs(&self) -> Result<Value> {
-        let section = DistillSection {
-            cache_dir: self.section.cache_dir.as_ref().map(|_| String::new()),
-            teacher: slm_recipe::TeacherSection::default(),
-            ..self.section.clone()
-        };
-        Ok(json!({"distill": section, "teacher": self.digest()?}))
+        let digest = sha256_json(&(files, self.section.teacher.dtype, scheme));
+        Ok(self.digest.get_or_init(|| digest).clone())
     }
 
     /// Where what it says of rows is kept, if it is to be kept.

@@ -3,12 +3,15 @@
 use anyhow::Result;
 use slm_data::{Shards, TeacherCache};
 use slm_model::Decoder;
+use slm_recipe::{DistillSection, TeacherSection};
 use slm_run::{Event, write_file_atomic};
 use slm_train::{Faithfulness, LiveTeacher, Measure, Teaching, Tutor, WorkerShare};
 
 use super::Walk;
 use crate::{base::Base, failure::refuse, teacher::TeacherModel};
 
+/// Under which name the run notes the digest of who taught.
+pub(super) const TEACHER: &str = "teacher";
 /// How the cache compares with its teacher, in the run directory.
 const FAITHFULNESS: &str = "teacher_cache.json";
 /// Rows on which a cache is compared with its teacher.
@@ -83,6 +86,16 @@ impl Walk {
         refuse_unfaithful(&found, teacher.section.max_gap)?;
         let tutor = Tutor::Cached(cache.into());
         Ok(Some(Teaching { measure, tutor }))
+    }
+
+    /// What a student depends on besides its teacher: where the cache lies and where the teacher computes is not among it.
+    pub(super) fn taught_as(&self) -> Option<DistillSection> {
+        let section = self.recipe.distill.clone()?;
+        Some(DistillSection {
+            cache_dir: section.cache_dir.map(|_| String::new()),
+            teacher: TeacherSection::default(),
+            ..section
+        })
     }
 
     /// Who taught, and what the cache kept of it, for the page.

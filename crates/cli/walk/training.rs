@@ -16,6 +16,7 @@ use slm_train::{
 use super::following::{BEGUN, SKIPPED, STAGE, metric_of};
 use super::judge::Judge;
 use super::log::{Log, METRICS, TENSORBOARD};
+use super::teaching::TEACHER;
 use super::{Task, Walk};
 use crate::{
     base::{Base, make_trainable},
@@ -161,8 +162,7 @@ impl Walk {
                 format!("`slm-tune resume {root}` does the rest"),
             ));
         }
-        let teacher = self.teacher_found()?;
-        self.inputs = self.training_inputs(base, teacher.as_ref())?;
+        self.inputs = self.training_inputs(base, None)?;
         let decoder = self.untrained(base)?;
         self.taken_up(decoder)
     }
@@ -184,8 +184,12 @@ impl Walk {
         Ok(decoder)
     }
 
-    /// Digest of everything that the trained weights depend on; the device is not among it, so that a run may move.
+    /// Digest of everything that the trained weights depend on; the device is not among it, so that a run may move. A teacher need
+    /// not be there once it has taught.
     fn training_inputs(&mut self, base: &Base, teacher: Option<&TeacherModel>) -> Result<String> {
+        if let Some(teacher) = teacher {
+            self.run.set_digest(TEACHER, teacher.digest()?)?;
+        }
         let recipe = &self.recipe;
         let weights = base.digest()?;
         let model = ModelSection {
@@ -197,9 +201,9 @@ impl Walk {
             "shuffle": recipe.data.shuffle,
             "lora": recipe.lora, "train": recipe.train, "preference": recipe.preference, "seed": recipe.seed, "held_out": recipe.eval.max_samples,
         });
-        let inputs = match teacher {
+        let inputs = match self.taught_as() {
             None => inputs,
-            Some(teacher) => json!([inputs, teacher.inputs()?]),
+            Some(taught) => json!([inputs, taught, self.run.record().digests.get(TEACHER)]),
         };
         let digest = match &recipe.lora.adapter_path {
             None => sha256_json(&inputs),
