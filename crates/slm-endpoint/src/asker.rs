@@ -246,7 +246,8 @@ impl Shared<'_> {
         let failure = match self.client.send(request) {
             Ok(answer) => {
                 let cost = answer.tokens;
-                lock(&self.journal).answered(request, worst, answer)?;
+                let written = lock(&self.journal).answered(request, worst, answer)?;
+                written.sync()?;
                 self.budget.settle(worst, cost);
                 return Ok(Ok(()));
             }

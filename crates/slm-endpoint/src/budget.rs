@@ -120,14 +120,6 @@ impl Budget {
         self.settled.notify_all();
     }
 
-    /// What is spent.
-    pub(crate) fn spent(&self) -> Tokens {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .spent
-    }
-
     /// The limit that another request might break.
     fn obstacle(&self, state: &State, worst: Tokens) -> Option<(String, String, String)> {
         let after = state.spent + state.reserved + worst;
@@ -158,6 +150,10 @@ mod tests {
         Tokens { prompt, completion }
     }
 
+    fn spent_of(budget: &Budget) -> Tokens {
+        budget.state.lock().unwrap().spent
+    }
+
     fn budget(limit: u64) -> Budget {
         let endpoint = EndpointSection {
             budget_tokens: limit,
@@ -171,7 +167,7 @@ mod tests {
         let budget = budget(100);
         let first = budget.reserve(tokens(50, 20), || false).unwrap();
         budget.settle(first, tokens(5, 5));
-        assert_eq!(budget.spent().total(), 20);
+        assert_eq!(spent_of(&budget).total(), 20);
         assert!(budget.reserve(tokens(60, 20), || false).is_ok());
         assert_eq!(budget.reserve(tokens(1, 0), || true), Err(NoRoom::Stopped));
     }
@@ -223,7 +219,7 @@ mod tests {
             });
             let spent = spent.into_inner();
             prop_assert!(spent <= limit.max(10), "{} of {}", spent, limit);
-            prop_assert_eq!(spent, budget.spent().total());
+            prop_assert_eq!(spent, spent_of(&budget).total());
         }
     }
 }

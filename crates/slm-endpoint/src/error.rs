@@ -184,6 +184,7 @@ impl EndpointError {
                 | Self::NoClient { .. }
                 | Self::NoKey { .. }
                 | Self::WrongModel { .. }
+                | Self::Refused { .. }
                 | Self::Row { .. }
                 | Self::Rubric { .. }
                 | Self::NothingToJudge

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err::{File, OpenOptions};
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use crate::{Answer, EndpointError, Request, Tokens};
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     /// Bytes of complete lines.
     size_bytes: u64,
     answers: HashMap<(String, usize), Answer>,
@@ -50,6 +51,20 @@ enum Line {
     TurnedAway { key: String, sample: usize },
 }
 
+/// An answer that is written, and may not be on the disk yet.
+#[must_use]
+pub(crate) struct Unsynced {
+    path: PathBuf,
+    file: Arc<File>,
+}
+
+impl Unsynced {
+    pub(crate) fn sync(self) -> Result<(), EndpointError> {
+        let synced = self.file.sync_data();
+        synced.map_err(|error| EndpointError::Run(RunError::io(&self.path, error)))
+    }
+}
+
 impl Journal {
     /// Opens a journal for this process alone; makes it if it is not there. A last line that was not written to its end is
     /// taken off.
@@ -76,7 +91,7 @@ impl Journal {
             .map_or(0, |at| at + 1);
         let mut journal = Self {
             path: path.into(),
-            file,
+            file: Arc::new(file),
             size_bytes: complete as u64,
             answers: HashMap::new(),
             spent: Tokens::default(),
@@ -112,24 +127,26 @@ impl Journal {
         Ok(())
     }
 
-    /// Keeps an answer; it is on the disk when this returns.
+    /// Keeps an answer. It is on the disk when what this gives is synced: outside of any lock, so that answers that come at the
+    /// same time are synced together.
     pub(crate) fn answered(
         &mut self,
         request: &Request,
         worst: Tokens,
         answer: Answer,
-    ) -> Result<(), EndpointError> {
+    ) -> Result<Unsynced, EndpointError> {
         let (key, sample) = request.id();
         self.append(&Line::Answered {
             key,
             sample,
             answer: answer.clone(),
         })?;
-        let synced = self.file.sync_data();
-        synced.map_err(|error| EndpointError::Run(RunError::io(&self.path, error)))?;
         self.spent = self.spent - worst + answer.tokens;
         self.answers.insert(request.id(), answer);
-        Ok(())
+        Ok(Unsynced {
+            path: self.path.clone(),
+            file: self.file.clone(),
+        })
     }
 
     /// Notes that a request cost nothing.
@@ -148,7 +165,7 @@ impl Journal {
         // Strings, numbers and JSON: none of them can fail to serialize.
         let mut bytes = serde_json::to_vec(line).unwrap_or_default();
         bytes.push(b'\n');
-        match self.file.write_all(&bytes) {
+        match (&*self.file).write_all(&bytes) {
             Ok(()) => {
                 self.size_bytes += bytes.len() as u64;
                 Ok(())
@@ -238,6 +255,8 @@ mod tests {
             journal.sent(&request("a", sample), WORST).unwrap();
             journal
                 .answered(&request("a", sample), WORST, answer(text))
+                .unwrap()
+                .sync()
                 .unwrap();
         }
         journal.sent(&request("b", 0), WORST).unwrap();
