@@ -335,7 +335,7 @@ fn killed_after(sandbox: &Sandbox, server: &Server, requests: usize, moment_us: 
     let (mut child, started) = (command.spawn().unwrap(), Instant::now());
     while server.log().seen.len() < requests {
         assert!(
-            started.elapsed() < Duration::from_secs(60),
+            started.elapsed() < Duration::from_secs(300),
             "the job asks nothing"
         );
         assert!(

@@ -125,7 +125,7 @@ fn every_prompt_is_answered_once_whatever_the_server_does() {
 fn the_budget_holds_on_the_servers_side() {
     for (budget_tokens, script) in [
         (2_000, chaos as fn(&Seen, usize) -> Reply),
-        (2_500, |seen, _| Reply::Text(echo(seen))),
+        (1_500, |seen, _| Reply::Text(echo(seen))),
     ] {
         let server = Server::start(script);
         let endpoint = EndpointSection {
