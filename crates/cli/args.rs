@@ -59,6 +59,8 @@ pub(crate) enum Verb {
     Distill(TrainArguments),
     /// Ask the teacher of a recipe once, and keep what it says for every student
     Teach(TeachArguments),
+    /// Have the served teacher of a recipe answer its training prompts, and write the answers as rows
+    Synth(SynthArguments),
     /// Continue an interrupted run
     Resume(RunArguments),
     /// Measure a run, a GGUF file, or the base model of a recipe, on the recipe's tasks
@@ -68,6 +70,8 @@ pub(crate) enum Verb {
     /// Keep what a run did on every item, for later runs to be compared with
     #[command(subcommand)]
     Baseline(BaselineVerb),
+    /// Have a served model compare the answers of a run with those of its base
+    Judge(JudgeArguments),
     /// Write the artifacts of a run again
     Export(RunArguments),
     /// Turn a GGUF file of floats into one of blocks
@@ -246,6 +250,29 @@ fn worker_share(text: &str) -> Result<WorkerShare, String> {
         Some((i, n)) if (1..=n).contains(&i) => Ok(WorkerShare { nth: i - 1, of: n }),
         _ => Err("a part and how many there are is needed, from `1/8` to `8/8`".into()),
     }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SynthArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    /// The folder to write into; by default `NAME.rows` beside the recipe's run directory
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct JudgeArguments {
+    /// The run directory; it has to have been measured together with its base
+    pub(crate) run: PathBuf,
+    /// Who judges, and by what prompt: a TOML file such as examples/judge.toml
+    #[arg(long)]
+    pub(crate) rubric: PathBuf,
+    /// Keys that replace those of the rubric, such as `endpoint.model=NAME`
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: JsonArguments,
 }
 
 #[derive(Args, Debug)]

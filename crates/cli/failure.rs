@@ -9,6 +9,7 @@ use std::{
 use anyhow::Error;
 use slm_data::{CacheError, DataError};
 use slm_dist::DistError;
+use slm_endpoint::EndpointError;
 use slm_eval::EvalError;
 use slm_export::ExportError;
 use slm_gguf::GgufError;
@@ -185,6 +186,14 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<String
     if let Some(it) = cause.downcast_ref::<TrainError>() {
         let code = match it {
             TrainError::WillNotFit { .. } => NO_ROOM,
+            _ => STAGE,
+        };
+        return Some((code, it.hint()));
+    }
+    if let Some(it) = cause.downcast_ref::<EndpointError>() {
+        let code = match it {
+            EndpointError::Stopped { .. } => INTERRUPTED,
+            it if it.is_input() => INPUT,
             _ => STAGE,
         };
         return Some((code, it.hint()));

@@ -1,4 +1,4 @@
-//! Ctrl-C: the first one lets training write a checkpoint, the second one ends the process.
+//! Ctrl-C: the first one lets training write a checkpoint, and requests in flight be answered; the second one ends the process.
 
 use std::{
     io::{self, Write},
@@ -35,7 +35,8 @@ fn signalled() {
     if !WATCHED.load(Ordering::SeqCst) || STOP.swap(true, Ordering::SeqCst) {
         exit(130);
     }
-    let told = "\nstopping after this step and a checkpoint; press Ctrl-C again to stop at once\n";
+    let told =
+        "\nstopping as soon as what is under way is kept; press Ctrl-C again to stop at once\n";
     // Where stderr is gone, nobody waits for this line.
     let _ = io::stderr().write_all(told.as_bytes());
 }

@@ -13,7 +13,10 @@ use slm_run::{Event, StageStatus, files_below, sha256_bytes, sha256_file, sha256
 use slm_text::{ChatTokenizer, VocabularyProof};
 use slm_train::{Taught, WorkerShare, teach};
 
-use crate::{base::Base, failure::refuse, reporter::Reporter, walk::recipe_of};
+use crate::{
+    base::Base, commands::synth::refuse_served_teacher, failure::refuse, reporter::Reporter,
+    walk::recipe_of,
+};
 
 /// A model that teaches, not loaded yet.
 pub(crate) struct TeacherModel {
@@ -47,6 +50,7 @@ impl TeacherModel {
         let Some(section) = recipe.distill.clone() else {
             return Ok(None);
         };
+        refuse_served_teacher(recipe)?;
         let given = &section.teacher;
         let path = Path::new(&given.path);
         let (folder, adapter, scheme) = match path.join("run.json").exists() {

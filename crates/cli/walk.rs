@@ -27,7 +27,9 @@ use slm_train::Ranks;
 use crate::{
     args::RecipeArguments,
     base::{self, Base},
-    batch, exhaustion,
+    batch,
+    commands::synth::refuse_served_teacher,
+    exhaustion,
     failure::{is_interruption, refuse},
     reporter::Reporter,
     terminal::Terminal,
@@ -57,6 +59,7 @@ impl Walk {
         terminal: &Terminal,
     ) -> Result<Self> {
         let mut recipe = Recipe::load(&arguments.recipe, &arguments.overrides)?;
+        refuse_served_teacher(&recipe)?;
         let root = PathBuf::from(&recipe.output_dir);
         if overwrite {
             remove_run(&root)?;

@@ -36,6 +36,8 @@ mod trajectory;
 // Several processes that train one model.
 #[cfg(feature = "libtorch")]
 mod ranks;
+// Teachers and judges behind an endpoint.
+mod served;
 // train, resume, eval, export, generate, chat: from rows to an answer.
 mod the_walk;
 // gate, baseline save: is a run good enough, and do so many items tell?

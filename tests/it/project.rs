@@ -20,10 +20,12 @@ fn help_names_every_verb_and_exit_code() {
       train        Run a recipe from raw rows to exported files and a report
       distill      Run a recipe whose student learns from a teacher
       teach        Ask the teacher of a recipe once, and keep what it says for every student
+      synth        Have the served teacher of a recipe answer its training prompts, and write the answers as rows
       resume       Continue an interrupted run
       eval         Measure a run, a GGUF file, or the base model of a recipe, on the recipe's tasks
       gate         Decide from the evaluation of a run whether it is good enough: pass, fail, or too few items to tell
       baseline     Keep what a run did on every item, for later runs to be compared with
+      judge        Have a served model compare the answers of a run with those of its base
       export       Write the artifacts of a run again
       quantize     Turn a GGUF file of floats into one of blocks
       verify       Check an exported file against its certificate and the run that it came from

@@ -172,19 +172,33 @@ pub fn load_examples(
     Ok(examples.into_iter().map(HeldOut::from).collect())
 }
 
+/// The rows to learn from, held-out ones left out, as prompts to be answered anew and the answers that they have.
+///
+/// # Errors
+/// As for [`crate::prepare`], up to encoding.
+pub fn training_rows(section: &DataSection, seed: u64) -> Result<Vec<HeldOut>, DataError> {
+    let reading = read_texts(section, seed)?;
+    Ok(reading.train.into_iter().map(HeldOut::from).collect())
+}
+
 /// The texts of the rows to learn from, held-out ones left out: what a tokenizer of one's own is trained on.
 ///
 /// # Errors
 /// As for [`crate::prepare`], up to encoding.
 pub fn training_texts(section: &DataSection, seed: u64) -> Result<Vec<String>, DataError> {
+    let reading = read_texts(section, seed)?;
+    let contents = reading.train.iter().map(|example| &example.content);
+    let texts = contents.flat_map(|content| content.texts());
+    Ok(texts.map(str::to_owned).collect())
+}
+
+/// Reads rows for which no tokenizer is there yet.
+fn read_texts(section: &DataSection, seed: u64) -> Result<Reading, DataError> {
     let reader = Reader {
         format: section.format,
         seed,
         has_template: true,
         tokenizer: None,
     };
-    let reading = reader.read(section)?;
-    let contents = reading.train.iter().map(|example| &example.content);
-    let texts = contents.flat_map(|content| content.texts());
-    Ok(texts.map(str::to_owned).collect())
+    reader.read(section)
 }

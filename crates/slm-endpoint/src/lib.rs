@@ -1,1 +1,30 @@
 //! Models behind an OpenAI-compatible endpoint: requests in flight, retries, a journal, and a limit on what is spent.
+//!
+//! [`Asker::ask`] answers [`Request`]s, from its [`Journal`] or by the endpoint. [`teach`] makes rows of a teacher's answers,
+//! [`judge`] sets two models' answers side by side.
+
+mod answer;
+mod asker;
+mod backoff;
+mod budget;
+#[cfg_attr(not(feature = "http"), path = "no_client.rs")]
+mod client;
+mod error;
+mod failure;
+mod filter;
+mod journal;
+mod judge;
+mod judgement;
+mod judging_prompt;
+mod request;
+mod teaching;
+mod verdict;
+
+pub use answer::{Answer, Tokens};
+pub use asker::{Answered, Asker, Cost, Terms};
+pub use error::EndpointError;
+pub use journal::Journal;
+pub use judge::{Contest, judge};
+pub use judgement::{JudgedItem, Judgement, TaskVerdict};
+pub use request::Request;
+pub use teaching::{Taught, teach};

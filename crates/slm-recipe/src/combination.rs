@@ -7,6 +7,7 @@ mod export;
 mod gate;
 mod model;
 mod preference;
+mod served_teacher;
 mod train;
 
 use crate::document::Node;
@@ -65,6 +66,7 @@ pub(crate) fn contradictions(
     it.watchdog();
     it.preference();
     it.distill();
+    it.served_teacher();
     it.held_out_rows();
     it.tasks();
     it.gates();

@@ -1,5 +1,11 @@
 //! `[distill]`: learning from a larger model.
 
+mod endpoint;
+mod filters;
+
+pub use endpoint::{Api, EndpointSection};
+pub use filters::FilterSection;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +45,8 @@ pub struct DistillSection {
     pub max_gap: f64,
     /// Who teaches.
     pub teacher: TeacherSection,
+    /// Which of a served teacher's answers become rows, with `method = "sequence"`.
+    pub filters: FilterSection,
 }
 
 impl Default for DistillSection {
@@ -54,13 +62,14 @@ impl Default for DistillSection {
             mass: 0.999,
             max_gap: 0.01,
             teacher: TeacherSection::default(),
+            filters: FilterSection::default(),
         }
     }
 }
 
-/// `[distill.teacher]`: a model on this machine.
+/// `[distill.teacher]`: a model on this machine, or one behind an endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct TeacherSection {
     /// A run directory, a folder in Hugging Face format, or a hub name.
     pub path: String,
@@ -77,6 +86,9 @@ pub struct TeacherSection {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("minLength" = 1))]
     pub device: Option<String>,
+    /// Where it is served, and how it is asked, with `method = "sequence"`.
+    #[serde(flatten, skip_serializing_if = "EndpointSection::is_unset")]
+    pub endpoint: EndpointSection,
 }
 
 /// What is learned from a teacher.
@@ -86,6 +98,8 @@ pub enum DistillMethod {
     /// Its distribution over the vocabulary at every learned token.
     #[default]
     Logits,
+    /// Its answers to the prompts of the training rows, which it gives once, through an endpoint.
+    Sequence,
 }
 
 /// How far two distributions are from each other.

@@ -18,13 +18,17 @@ mod preference;
 mod problem;
 mod range;
 mod recipe;
+mod rubric;
 mod schema;
 mod shape;
 mod tokenizer;
 mod train;
 
 pub use data::{DataSection, Finding, Format, Overlong, Source, TrainOn};
-pub use distill::{DistillMethod, DistillSection, DivergenceKind, TeacherSection};
+pub use distill::{
+    Api, DistillMethod, DistillSection, DivergenceKind, EndpointSection, FilterSection,
+    TeacherSection,
+};
 pub use eval::{AnswerConstraint, CalibrationSection, EvalSection, EvalTask, OutputType};
 pub use export::{CompressedScheme, ExportSection, GgufType, ParitySection};
 pub use gate::{Against, GateCheck, GateSection, GateTask, OnInconclusive};
@@ -34,6 +38,7 @@ pub use model::{Dtype, Init, ModelSection, Quantization, ScratchConfig};
 pub use preference::{LossType, PreferenceSection};
 pub use problem::{Place, RecipeError, RecipeErrors};
 pub use recipe::{Recipe, SCHEMA_VERSION};
+pub use rubric::{JudgeMode, Rubric};
 pub use schema::json_schema;
 pub use tokenizer::TokenizerSection;
 pub use train::{

@@ -3,6 +3,8 @@
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::combination::{contradictions, fill_dependent_defaults};
@@ -28,6 +30,32 @@ impl Recipe {
             Some(recipe) if errors.is_empty() => Ok(recipe),
             _ => Err(fail(errors)),
         }
+    }
+}
+
+/// Reads a document of another type than a recipe; `check` says what contradicts itself in it, by key.
+pub(crate) fn load<T: JsonSchema + DeserializeOwned>(
+    path: &Path,
+    overrides: &[String],
+    check: impl Fn(&mut T) -> Vec<(String, String)>,
+) -> Result<T, RecipeErrors> {
+    let fail = |errors| RecipeErrors::new(path, errors);
+    let mut document = read(path).map_err(fail)?;
+    let mut errors = apply(&mut document, overrides);
+    let schema = schemars::schema_for!(T).to_value();
+    let mut value = shaped::<T>(&document, &schema, &mut errors).map(|(value, _)| value);
+    if errors.is_empty()
+        && let Some(value) = &mut value
+    {
+        let found = check(value).into_iter().map(|(key, reason)| {
+            let reason = format!("`{key}` {reason}");
+            (document.place_of(&key), RecipeError::Conflict { reason })
+        });
+        errors.extend(found);
+    }
+    match value {
+        Some(value) if errors.is_empty() => Ok(value),
+        _ => Err(fail(errors)),
     }
 }
 
@@ -112,16 +140,28 @@ fn apply_one(document: &mut Node, text: &str) -> Result<(), RecipeError> {
 
 /// Checks a document and makes the recipe; where something is wrong, checks as much of the rest as can be.
 fn resolve(path: &Path, document: &Node, errors: &mut Errors) -> Option<Recipe> {
-    let json_schema = json_schema();
-    let schema = Schema::new(&json_schema)?;
+    let (mut recipe, bad_keys) = shaped::<Recipe>(document, &json_schema(), errors)?;
+    fill_names(&mut recipe, path);
+    fill_dependent_defaults(&mut recipe, document);
+    errors.append(&mut contradictions(&recipe, document, &bad_keys));
+    Some(recipe)
+}
+
+/// The value that a document describes, and the keys that are wrong in it.
+fn shaped<T: DeserializeOwned>(
+    document: &Node,
+    json_schema: &Json,
+    errors: &mut Errors,
+) -> Option<(T, Vec<String>)> {
+    let schema = Schema::new(json_schema)?;
     let mut shape = Shape::default();
     let mut json = shape.value("", document, schema, schema)?;
     errors.append(&mut shape.errors);
     if let Json::Object(keys) = &mut json {
         keys.remove("extends");
     }
-    let mut recipe = match serde_json::from_value::<Recipe>(json) {
-        Ok(recipe) => recipe,
+    match serde_json::from_value(json) {
+        Ok(value) => Some((value, shape.bad_keys)),
         Err(error) => {
             errors.push((
                 document.place.clone(),
@@ -129,13 +169,9 @@ fn resolve(path: &Path, document: &Node, errors: &mut Errors) -> Option<Recipe> 
                     reason: error.to_string(),
                 },
             ));
-            return None;
+            None
         }
-    };
-    fill_names(&mut recipe, path);
-    fill_dependent_defaults(&mut recipe, document);
-    errors.append(&mut contradictions(&recipe, document, &shape.bad_keys));
-    Some(recipe)
+    }
 }
 
 fn fill_names(recipe: &mut Recipe, path: &Path) {

@@ -84,8 +84,8 @@ mod tests {
     use super::*;
     use crate::schema::Schema;
     use crate::{
-        AnswerConstraint, CalibrationSection, EvalTask, GateCheck, ScratchConfig, Source,
-        TeacherSection,
+        AnswerConstraint, CalibrationSection, EndpointSection, EvalTask, GateCheck, ScratchConfig,
+        Source, TeacherSection,
     };
 
     fn reference() -> PathBuf {
@@ -197,9 +197,15 @@ mod tests {
         assert_eq!(everything.tokenizer, Some(TokenizerSection::default()));
         let mut distill = everything.distill.unwrap();
         distill.cache_dir = None;
+        distill.filters.rubric = None;
         let shown = std::mem::take(&mut distill.teacher);
         assert_eq!(distill, DistillSection::default());
         assert_eq!(shown.dtype, TeacherSection::default().dtype);
+        let served = EndpointSection {
+            api_key_env: None,
+            ..shown.endpoint
+        };
+        assert_eq!(served, EndpointSection::default());
         let task = &everything.eval.task[0];
         let expected = EvalTask {
             name: task.name.clone(),

@@ -2,8 +2,10 @@
 
 #![expect(clippy::print_stderr, reason = "tests say what they skip")]
 
+mod endpoint;
 mod golden;
 
+pub use endpoint::{Log, Reply, Seen, Server};
 pub use golden::Golden;
 
 use std::path::{Path, PathBuf};

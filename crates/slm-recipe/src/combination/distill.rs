@@ -11,6 +11,7 @@ impl Combinations<'_> {
         let train = &self.recipe.train;
         let needs_path = match section.method {
             DistillMethod::Logits => section.teacher.path.is_empty(),
+            DistillMethod::Sequence => false,
         };
         if needs_path {
             let reason =
