@@ -21,7 +21,10 @@ mod tokenizer;
 mod train;
 
 pub use data::{DataSection, Finding, Format, Overlong, Source, TrainOn};
-pub use eval::{EvalSection, EvalTask, OutputType};
+pub use eval::{
+    EvalSection, EvalTask, ExactMatch, FewshotSampler, FilterFunction, FilterPipeline, FilterStep,
+    OutputType, Suite,
+};
 pub use export::{CompressedScheme, ExportSection, GgufType, ParitySection};
 pub use lora::{InitLora, LoraSection, TargetModules};
 pub use model::{Dtype, Init, ModelSection, Quantization, ScratchConfig};

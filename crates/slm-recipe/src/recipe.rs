@@ -189,6 +189,11 @@ mod tests {
         let expected = EvalTask {
             name: task.name.clone(),
             path: task.path.clone(),
+            prompt: task.prompt.clone(),
+            target: task.target.clone(),
+            choices_from: task.choices_from.clone(),
+            fewshot_path: task.fewshot_path.clone(),
+            filter: task.filter.clone(),
             ..EvalTask::default()
         };
         assert_eq!(*task, expected);
