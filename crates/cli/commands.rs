@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod doctor;
 pub(crate) mod eval;
+pub(crate) mod eval_suite;
 pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod init;

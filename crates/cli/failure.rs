@@ -15,6 +15,7 @@ use slm_gguf::GgufError;
 use slm_model::ModelError;
 use slm_recipe::RecipeErrors;
 use slm_run::RunError;
+use slm_suite::SuiteError;
 use slm_text::TextError;
 use slm_train::TrainError;
 
@@ -164,7 +165,11 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<String
         return Some((code, it.hint()));
     }
     if let Some(it) = cause.downcast_ref::<EvalError>() {
-        return Some((STAGE, it.hint()));
+        let code = if it.is_about_rows() { INPUT } else { STAGE };
+        return Some((code, it.hint()));
+    }
+    if let Some(it) = cause.downcast_ref::<SuiteError>() {
+        return Some((INPUT, it.hint()));
     }
     if let Some(it) = cause.downcast_ref::<ExportError>() {
         let code = match it {

@@ -1,24 +1,23 @@
 //! Base and tuned model on the tasks.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::json;
-use slm_data::{HeldOut, Shards};
-use slm_eval::{Evaluator, TaskReport, compare, report::TaskResult, with_choices};
+use slm_data::Shards;
+use slm_eval::{Evaluator, Task, TaskReport, compare, report::TaskResult, with_choices};
 use slm_model::Decoder;
 use slm_recipe::{EvalTask, Method, OutputType, Recipe, Source};
 use slm_run::{AtomicDir, Emit, Event, sha256_file, sha256_json};
+use slm_suite::{Entry, Given};
 use slm_text::ChatTokenizer;
 
 use super::{Walk, training::Student};
-use crate::base::Base;
+use crate::{base::Base, failure::refuse};
 
 const BASE: &str = "base";
 const TUNED: &str = "tuned";
-
-/// A task with its choices filled in, and its items.
-pub(crate) type Task = (EvalTask, Vec<HeldOut>);
 
 impl Walk {
     /// Reads the rows of the tasks; before training, so that a missing file is not found hours later.
@@ -35,7 +34,7 @@ impl Walk {
     ) -> Result<Vec<TaskResult>> {
         let recipe = self.recipe.clone();
         let digest = sha256_json(&json!({
-            "student": self.inputs, "eval": recipe.eval, "labels": recipe.data.labels, "files": digests(&recipe)?,
+            "student": self.inputs, "eval": recipe.eval, "labels": recipe.data.labels, "files": digests(&recipe, tasks)?,
         }));
         let folder = self.run.path("eval");
         self.stage("eval", &digest, |run, reporter| {
@@ -67,7 +66,7 @@ impl Walk {
             written.commit()?;
             Ok(vec!["eval".into()])
         })?;
-        let names = tasks.iter().map(|(task, _)| task.name.as_str());
+        let names = tasks.iter().map(Task::name);
         names.map(|name| read(&folder, name, recipe.seed)).collect()
     }
 }
@@ -80,36 +79,80 @@ pub(crate) fn tasks(
     tokenizer: &ChatTokenizer,
 ) -> Result<Vec<Task>> {
     let mut tasks = recipe.eval.task.clone();
-    if tasks.is_empty() && !shards.held_out().is_empty() {
+    if tasks.is_empty() && recipe.eval.suite.is_empty() && !shards.held_out().is_empty() {
         tasks.push(EvalTask {
             name: "held-out".into(),
             output_type: OutputType::Loglikelihood,
             ..EvalTask::default()
         });
     }
-    tasks
-        .into_iter()
-        .map(|task| {
-            let items = match &task.path {
-                None => shards.held_out().to_vec(),
-                Some(path) => {
-                    // The rows of a task are read as the rows to learn from are.
-                    let source = Source {
-                        path: path.clone(),
-                        max_samples: 0,
-                        ..recipe.data.train.first().cloned().unwrap_or_default()
-                    };
-                    slm_data::load_examples(
-                        &source,
-                        recipe.data.format,
-                        recipe.seed,
-                        Some(tokenizer),
-                    )?
-                }
-            };
-            Ok((with_choices(&task, &recipe.data.labels, shards), items))
-        })
-        .collect()
+    let mut all = Vec::new();
+    for task in tasks {
+        all.push(of_recipe(task, recipe, shards, tokenizer)?);
+    }
+    let suites: Vec<PathBuf> = recipe.eval.suite.iter().map(PathBuf::from).collect();
+    all.extend(of_suites(&suites, &[], recipe, tokenizer)?);
+    let mut names = BTreeSet::new();
+    if let Some(twice) = all.iter().find(|task| !names.insert(task.name())) {
+        return Err(refuse(
+            format!("two tasks have the name `{}`", twice.name()),
+            "a name is that of a folder of the run: give one of the two another",
+        ));
+    }
+    Ok(all)
+}
+
+fn of_recipe(
+    task: EvalTask,
+    recipe: &Recipe,
+    shards: &Shards,
+    tokenizer: &ChatTokenizer,
+) -> Result<Task> {
+    if task.is_templated() {
+        let labels = &recipe.data.labels;
+        let task = slm_suite::Task::declared(&task, labels, &[], recipe.seed)?;
+        return Ok(Task::Suite(Box::new(task)));
+    }
+    let items = match &task.path {
+        None => shards.held_out().to_vec(),
+        Some(_) => {
+            return rows_of(
+                with_choices(&task, &recipe.data.labels, shards),
+                recipe,
+                tokenizer,
+            );
+        }
+    };
+    Ok(Task::Rows(
+        with_choices(&task, &recipe.data.labels, shards),
+        items,
+    ))
+}
+
+/// The tasks of suites, with rows that `given` has and those that they name.
+pub(crate) fn of_suites(
+    suites: &[PathBuf],
+    given: &[Given],
+    recipe: &Recipe,
+    tokenizer: &ChatTokenizer,
+) -> Result<Vec<Task>> {
+    let entries = slm_suite::load(suites, given, recipe.seed)?;
+    let tasks = entries.into_iter().map(|entry| match entry {
+        Entry::Templated(task) => Ok(Task::Suite(Box::new(task))),
+        Entry::Plain(task) => rows_of(task, recipe, tokenizer),
+    });
+    tasks.collect()
+}
+
+/// A task whose rows are read as the rows to learn from are.
+fn rows_of(task: EvalTask, recipe: &Recipe, tokenizer: &ChatTokenizer) -> Result<Task> {
+    let source = Source {
+        path: task.path.clone().unwrap_or_default(),
+        max_samples: 0,
+        ..recipe.data.train.first().cloned().unwrap_or_default()
+    };
+    let items = slm_data::load_examples(&source, recipe.data.format, recipe.seed, Some(tokenizer))?;
+    Ok(Task::Rows(task, items))
 }
 
 /// One model on all tasks; every answer is kept under `folder`. Products are taken in floats, as they are of what is shipped.
@@ -129,9 +172,9 @@ pub(crate) fn measure(
     };
     let who = folder.file_name().unwrap_or_default().to_string_lossy();
     let mut reports = Vec::new();
-    for (task, items) in tasks {
-        let report = evaluator.evaluate(task, items, &mut |event| emit(by(&who, event)))?;
-        let folder = folder.join(&task.name);
+    for task in tasks {
+        let report = evaluator.answer(task, &mut |event| emit(by(&who, event)))?;
+        let folder = folder.join(task.name());
         fs_err::create_dir_all(&folder)?;
         report.write(&folder)?;
         reports.push(report);
@@ -176,12 +219,21 @@ fn read(folder: &Path, task: &str, seed: u64) -> Result<TaskResult> {
 }
 
 /// Digests of the files that tasks bring with them.
-fn digests(recipe: &Recipe) -> Result<Vec<String>> {
-    let paths = recipe
+fn digests(recipe: &Recipe, tasks: &[Task]) -> Result<Vec<String>> {
+    let named = recipe
         .eval
         .task
         .iter()
         .filter_map(|task| task.path.as_ref());
-    let existing = paths.map(PathBuf::from).filter(|path| path.exists());
-    Ok(existing.map(sha256_file).collect::<Result<_, _>>()?)
+    let mut paths: Vec<PathBuf> = named.chain(&recipe.eval.suite).map(PathBuf::from).collect();
+    for task in tasks {
+        match task {
+            Task::Rows(task, _) => paths.extend(task.path.as_ref().map(PathBuf::from)),
+            Task::Suite(task) => paths.extend(task.files.iter().cloned()),
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    paths.retain(|path| path.exists());
+    Ok(paths.iter().map(sha256_file).collect::<Result<_, _>>()?)
 }

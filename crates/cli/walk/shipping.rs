@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::json;
 use slm_data::{HeldOut, Prompt, Shards};
+use slm_eval::Task;
 use slm_export::{
     CALIBRATION_ROWS, COMPANIONS, Certified, Check, Comparison, Exported, Probe, ProbePrompt,
     Request, export, recertify,
@@ -15,7 +16,7 @@ use slm_run::{RunError, sha256_file, sha256_json};
 use slm_text::ChatTokenizer;
 
 use super::parity::Parity;
-use super::{Task, Walk, training::Student};
+use super::{Walk, training::Student};
 use crate::base::Base;
 
 /// Rows on which every file is compared with the trained model.
@@ -41,6 +42,7 @@ impl Walk {
         let recipe = self.recipe.clone();
         let inputs = json!({
             "student": self.inputs, "export": recipe.export, "name": recipe.name, "tasks": recipe.eval.task,
+            "suites": recipe.eval.suite,
             "imatrix": self.imatrix()?,
         });
         let (digest, out) = (sha256_json(&inputs), self.run.path("export"));

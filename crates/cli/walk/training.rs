@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use serde_json::json;
 use slm_data::{Answers, Sample, Shards};
+use slm_eval::Task;
 use slm_model::Decoder;
 use slm_recipe::{ModelSection, Objective};
 use slm_run::{Event, RunDir, StageStatus, sha256_file, sha256_json, write_file_atomic};
@@ -12,10 +13,10 @@ use slm_train::{
     Checkpoint, Corpus, Options, Outcome, Ranks, Reference, TrainError, Trainer, Turn,
 };
 
+use super::Walk;
 use super::following::{BEGUN, SKIPPED, STAGE, metric_of};
 use super::judge::Judge;
 use super::log::{Log, METRICS, TENSORBOARD};
-use super::{Task, Walk};
 use crate::{
     base::{Base, make_trainable},
     batch,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use slm_run::RunError;
+use slm_suite::SuiteError;
 use slm_text::TextError;
 use thiserror::Error;
 
@@ -127,9 +128,37 @@ pub enum EvalError {
         /// What serde says.
         source: serde_json::Error,
     },
+    /// Answers that a task's measure cannot be taken of.
+    #[error("task `{task}`: {reason}")]
+    NotMeasurable {
+        /// The task.
+        task: String,
+        /// Why.
+        reason: String,
+    },
+    /// A suite whose rows cannot be asked.
+    #[error(transparent)]
+    Suite(#[from] SuiteError),
     /// A file could not be written or read.
     #[error(transparent)]
     Run(#[from] RunError),
+}
+
+impl EvalError {
+    /// Whether rows or suites are to be mended, not the model.
+    pub fn is_about_rows(&self) -> bool {
+        matches!(
+            self,
+            Self::NoItems { .. }
+                | Self::TooFewChoices { .. }
+                | Self::DuplicateChoice { .. }
+                | Self::UnknownTarget { .. }
+                | Self::EmptyTarget { .. }
+                | Self::EmptyPrompt { .. }
+                | Self::NotMeasurable { .. }
+                | Self::Suite(_)
+        )
+    }
 }
 
 impl EvalError {
@@ -157,6 +186,8 @@ impl EvalError {
             ),
             Self::NotPaired { .. } => Some("evaluate both models again on the same rows".into()),
             Self::Unreadable { .. } => Some("delete the file and run the evaluation again".into()),
+            Self::NotMeasurable { .. } => Some("take the metric out of the task's list".into()),
+            Self::Suite(error) => error.hint(),
             Self::Run(error) => error.hint(),
             Self::Text { source, .. } => source.hint(),
         }

@@ -10,6 +10,7 @@ mod metric;
 pub mod report;
 mod request;
 mod sample;
+mod suite;
 mod task;
 mod task_report;
 
@@ -18,5 +19,6 @@ pub use error::EvalError;
 pub use evaluator::Evaluator;
 pub use metric::{Metric, MetricName};
 pub use sample::{Finish, Sample, Score};
+pub use suite::{Exchange, Task};
 pub use task::multiple_choice::with_choices;
 pub use task_report::TaskReport;

@@ -6,7 +6,7 @@ use crate::python::literal;
 use crate::template::{Fields, Template, as_jinja};
 
 /// What stands under a key such as `doc_to_text`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Field {
     Number(i64),
     List(Vec<String>),

@@ -8,7 +8,7 @@ use slm_recipe::OutputType;
 use crate::correlation::{binary_f1, matthews};
 use crate::exact::Exactness;
 use crate::filter::Pipeline;
-use crate::item::{Ask, Gold, Item};
+use crate::item::{Gold, Item};
 use crate::task::Task;
 
 /// What a model gave to the asks of one item.
@@ -232,7 +232,7 @@ impl Task {
             ),
             Answer::Likelihoods(likelihoods) if item.choices.is_empty() => likelihoods[0].greedy,
             Answer::Likelihoods(likelihoods) => {
-                is_gold(item, first_largest(&logprobs(item, likelihoods)))
+                item.accepts(first_largest(&logprobs(item, likelihoods)))
             }
             Answer::Rolling(_) => false,
         }
@@ -420,7 +420,7 @@ impl Measure {
             }
             _ => first_largest(&logprobs),
         };
-        is_gold(item, best)
+        item.accepts(best)
     }
 }
 
@@ -429,10 +429,6 @@ fn matches(exactness: &Exactness, item: &Item, answer: &str) -> bool {
         Gold::Texts { right, .. } => right.iter().any(|right| exactness.holds(answer, right)),
         Gold::Choices { .. } => false,
     }
-}
-
-fn is_gold(item: &Item, best: usize) -> bool {
-    matches!(&item.gold, Gold::Choices { right, .. } if right.contains(&best))
 }
 
 /// Those of the choices after the prompt.
@@ -473,7 +469,7 @@ fn brier(item: &Item, answer: &Answer) -> f64 {
         .collect();
     let sum: f64 = weights.iter().sum();
     let distance = weights.iter().enumerate().map(|(at, weight)| {
-        let wanted = f64::from(u8::from(is_gold(item, at)));
+        let wanted = f64::from(u8::from(item.accepts(at)));
         (weight / sum - wanted).powi(2)
     });
     distance.sum()
@@ -499,13 +495,6 @@ fn first_largest(values: &[f64]) -> usize {
         }
     }
     best
-}
-
-impl Item {
-    /// Tokens of a whole text are scored in windows.
-    pub fn is_rolling(&self) -> bool {
-        matches!(self.asks.first(), Some(Ask::Rolling(_)))
-    }
 }
 
 #[cfg(test)]

@@ -53,6 +53,13 @@ pub(crate) enum Gold {
     Texts { right: Vec<String>, is_list: bool },
 }
 
+impl Item {
+    /// Whether a choice is a right one.
+    pub fn accepts(&self, choice: usize) -> bool {
+        matches!(&self.gold, Gold::Choices { right, .. } if right.contains(&choice))
+    }
+}
+
 /// A prompt up to its answer: one, or one for each choice.
 enum Context {
     One(String),

@@ -10,7 +10,7 @@ use crate::rows::Given;
 use crate::task::Task;
 
 /// A task of a suite.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Entry {
     /// One whose rows are read as the rows to learn from are.
     Plain(EvalTask),

@@ -11,7 +11,7 @@ use crate::filter::Pipeline;
 use crate::template::Fields;
 
 /// A task that is ready to be asked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Task {
     /// Its name in reports.
     pub name: String,
@@ -63,7 +63,7 @@ pub(crate) struct Row {
 }
 
 /// What is made of a row.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Wording {
     pub(crate) text: Field,
     pub(crate) target: Field,
@@ -72,7 +72,7 @@ pub(crate) struct Wording {
 }
 
 /// What stands before a prompt.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fewshot {
     pub(crate) n: usize,
     pub(crate) rows: Vec<Fields>,
@@ -88,7 +88,7 @@ pub(crate) struct Fewshot {
 }
 
 /// What examples word in another way than the prompt.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct FewshotWording {
     pub(crate) text: Option<Field>,
     pub(crate) target: Option<Field>,
@@ -115,7 +115,7 @@ impl Task {
     }
 
     /// Keeps at most `n` rows, spread over all of them, all for 0.
-    pub(crate) fn spread(&mut self, n: usize) {
+    pub fn spread(&mut self, n: usize) {
         let all = self.rows.len();
         if n == 0 || n >= all {
             return;

@@ -13,7 +13,7 @@ use crate::python::written;
 pub(crate) type Fields = Map<String, Json>;
 
 /// A text that a row fills.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Template {
     engine: Environment<'static>,
     source: String,
