@@ -34,5 +34,7 @@ mod trajectory;
 mod ranks;
 // train, resume, eval, export, generate, chat: from rows to an answer.
 mod the_walk;
+// Suites of tasks, in TOML and in the YAML of lm-evaluation-harness.
+mod suites;
 // What a run tells while it trains, what it is judged by, and what stops it.
 mod dynamics;

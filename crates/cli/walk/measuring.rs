@@ -90,7 +90,7 @@ pub(crate) fn tasks(
     for task in tasks {
         all.push(of_recipe(task, recipe, shards, tokenizer)?);
     }
-    let suites: Vec<PathBuf> = recipe.eval.suite.iter().map(PathBuf::from).collect();
+    let suites: Vec<PathBuf> = recipe.eval.suites().iter().map(PathBuf::from).collect();
     all.extend(of_suites(&suites, &[], recipe, tokenizer)?);
     let mut names = BTreeSet::new();
     if let Some(twice) = all.iter().find(|task| !names.insert(task.name())) {

@@ -42,7 +42,7 @@ impl Walk {
         let recipe = self.recipe.clone();
         let inputs = json!({
             "student": self.inputs, "export": recipe.export, "name": recipe.name, "tasks": recipe.eval.task,
-            "suites": recipe.eval.suite,
+            "suites": recipe.eval.suites(),
             "imatrix": self.imatrix()?,
         });
         let (digest, out) = (sha256_json(&inputs), self.run.path("export"));

@@ -132,6 +132,7 @@ impl Evaluator<'_> {
                 unit: "items".into(),
             });
         };
+        let mut tokens_read = 0;
         let answered = match task.output_type {
             OutputType::GenerateUntil => {
                 let written = texts(self.decoder, encoding, task, self.seed, &items, &mut done)?;
@@ -166,8 +167,9 @@ impl Evaluator<'_> {
                     .collect()
             }
             OutputType::MultipleChoice | OutputType::Loglikelihood => {
-                let asked =
+                let (asked, read) =
                     likelihoods(self.decoder, &encoding, task.batch_size, &items, &mut done)?;
+                tokens_read = read;
                 items
                     .iter()
                     .zip(asked)
@@ -175,13 +177,12 @@ impl Evaluator<'_> {
                     .collect::<Vec<_>>()
             }
         };
-        report(
-            task,
-            &items,
-            answered,
-            self.seed,
-            started.elapsed().as_secs_f64(),
-        )
+        let elapsed_s = started.elapsed().as_secs_f64();
+        let report = report(task, &items, answered, self.seed, elapsed_s)?;
+        Ok(TaskReport {
+            tokens_read,
+            ..report
+        })
     }
 
     fn of_texts(

@@ -31,6 +31,9 @@ pub struct TaskReport {
     pub figures: Vec<Figure>,
     /// Seconds that the answers took.
     pub elapsed_s: f64,
+    /// Tokens that a suite's task had the model read to score pairs: what several begin with counts once.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub tokens_read: usize,
     /// What a suite's task asked and was answered, item by item; in a file of its own.
     #[serde(skip)]
     pub exchanges: Vec<Exchange>,
@@ -71,6 +74,7 @@ impl TaskReport {
             metrics,
             figures: Vec::new(),
             elapsed_s,
+            tokens_read: 0,
             exchanges: Vec::new(),
             samples,
         })
@@ -139,6 +143,11 @@ impl Metric {
     fn is_finite(&self) -> bool {
         self.value.is_finite() && self.low.is_finite() && self.high.is_finite()
     }
+}
+
+/// As serde asks it.
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 fn write_lines(path: &Path, values: &[impl Serialize]) -> Result<(), EvalError> {

@@ -17,8 +17,10 @@ pub struct EvalSection {
     pub max_samples: usize,
     /// Whether the base is measured as well.
     pub compare_base: bool,
-    /// Suites of tasks, as files: TOML of `[[task]]`, or YAML of lm-evaluation-harness.
+    /// Suites of tasks, as files: TOML of `[[task]]`, or YAML of lm-evaluation-harness; `general` is part of the binary.
     pub suite: Vec<String>,
+    /// Whether base and tuned model are asked what has nothing to do with the rows: the suite `general`.
+    pub forgetting: bool,
     /// The tasks.
     pub task: Vec<EvalTask>,
 }
@@ -29,6 +31,7 @@ impl Default for EvalSection {
             max_samples: 0,
             compare_base: true,
             suite: Vec::new(),
+            forgetting: false,
             task: Vec::new(),
         }
     }
@@ -128,6 +131,17 @@ impl Default for EvalTask {
             max_samples: 0,
             batch_size: 16,
         }
+    }
+}
+
+impl EvalSection {
+    /// The suites that are asked: those that are named, and `general` where what was forgotten is measured.
+    pub fn suites(&self) -> Vec<String> {
+        let mut suites = self.suite.clone();
+        if self.forgetting && !suites.iter().any(|name| name == Suite::GENERAL) {
+            suites.push(Suite::GENERAL.into());
+        }
+        suites
     }
 }
 

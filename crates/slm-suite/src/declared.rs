@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use slm_recipe::{EvalTask, FewshotSampler, FilterFunction, FilterStep, OutputType};
 
+use crate::bundled;
 use crate::error::SuiteError;
 use crate::exact::Exactness;
 use crate::fewshot::Sampler;
@@ -86,6 +87,7 @@ impl Task {
             filters: declaration.filters()?,
             measured: declaration.measured()?,
         };
+        made.files.retain(|file| !bundled::is_bundled(file));
         made.spread(task.max_samples);
         Ok(made)
     }

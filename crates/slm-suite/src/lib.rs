@@ -2,6 +2,7 @@
 //!
 //! [`load`] reads tasks with their rows, [`Task::items`] words what a model is asked, [`Task::figures`] measures what it answered.
 
+mod bundled;
 mod correlation;
 mod declared;
 mod error;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use slm_data::read_rows;
 
+use crate::bundled;
 use crate::error::SuiteError;
 use crate::task::Row;
 
@@ -75,7 +76,7 @@ pub(crate) fn read(files: &[PathBuf]) -> Result<(Vec<Row>, Vec<String>), SuiteEr
     let mut all = Vec::new();
     let mut columns = Vec::new();
     for file in files {
-        for row in read_rows(&name_of(file))?.rows {
+        for row in rows_of(file)? {
             for column in row.fields.keys() {
                 if !columns.contains(column) {
                     columns.push(column.clone());
@@ -83,12 +84,24 @@ pub(crate) fn read(files: &[PathBuf]) -> Result<(Vec<Row>, Vec<String>), SuiteEr
             }
             all.push(Row {
                 number: all.len(),
-                origin: row.origin.to_string(),
-                fields: row.fields,
+                ..row
             });
         }
     }
     Ok((all, columns))
+}
+
+fn rows_of(file: &Path) -> Result<Vec<Row>, SuiteError> {
+    if let Some(rows) = bundled::rows(file) {
+        return Ok(rows);
+    }
+    let rows = read_rows(&name_of(file))?.rows.into_iter().enumerate();
+    let rows = rows.map(|(number, row)| Row {
+        number,
+        origin: row.origin.to_string(),
+        fields: row.fields,
+    });
+    Ok(rows.collect())
 }
 
 fn name_of(file: &Path) -> String {

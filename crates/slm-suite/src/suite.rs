@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use slm_recipe::{EvalTask, Suite};
 
+use crate::bundled;
 use crate::error::SuiteError;
 use crate::harness::tasks_of;
 use crate::rows::Given;
@@ -75,7 +76,7 @@ fn is_yaml(file: &Path) -> bool {
 }
 
 fn toml_tasks(file: &Path, given: &[Given], seed: u64) -> Result<Vec<Entry>, SuiteError> {
-    let suite = Suite::load(file)?;
+    let suite = bundled::suite(file).unwrap_or_else(|| Suite::load(file))?;
     let tasks = suite
         .task
         .into_iter()

@@ -18,14 +18,14 @@ pub(crate) struct Asked {
     pub(crate) tokens: usize,
 }
 
-/// Scores the asks of all items, in their order.
+/// Scores the asks of all items, in their order; and says how many tokens were read for that.
 pub(crate) fn likelihoods(
     decoder: &Decoder,
     encoding: &Encoding<'_>,
     batch_size: usize,
     items: &[Item],
     done: &mut dyn FnMut(usize),
-) -> Result<Vec<Vec<Asked>>, EvalError> {
+) -> Result<(Vec<Vec<Asked>>, usize), EvalError> {
     let encoder = PairEncoder::of(encoding);
     let encoded: Vec<Vec<Sequence>> = items
         .par_iter()
@@ -50,7 +50,7 @@ pub(crate) fn likelihoods(
                 .collect()
         })
         .collect();
-    let scored = unique.score(decoder, batch_size, &numbers, items.len(), done);
+    let (scored, read) = unique.score(decoder, batch_size, &numbers, items.len(), done);
     let asked = encoded
         .iter()
         .zip(&numbers)
@@ -75,7 +75,7 @@ pub(crate) fn likelihoods(
             });
             of_item.collect()
         });
-    asked.collect()
+    Ok((asked.collect::<Result<_, _>>()?, read))
 }
 
 /// Pairs without repetition.
@@ -104,7 +104,7 @@ impl<'a> Unique<'a> {
             })
     }
 
-    /// Scores each pair. `items` names the pairs of each item.
+    /// Scores each pair, and counts the tokens that are read. `items` names the pairs of each item.
     fn score(
         &self,
         decoder: &Decoder,
@@ -112,7 +112,7 @@ impl<'a> Unique<'a> {
         items: &[Vec<usize>],
         n_items: usize,
         done: &mut dyn FnMut(usize),
-    ) -> Vec<Scored> {
+    ) -> (Vec<Scored>, usize) {
         let (groups, alone) = self.groups(items);
         let whole: Vec<Sequence> = alone.iter().map(|&i| self.sequences[i].clone()).collect();
         let branches: Vec<Vec<Vec<u32>>> = groups
@@ -158,7 +158,17 @@ impl<'a> Unique<'a> {
         for (i, result) in alone.into_iter().zip(results) {
             scored[i] = result;
         }
-        scored
+        // Nothing follows the last token of a pair, so it is not read.
+        let branch = |branches: &Vec<Vec<u32>>| {
+            branches
+                .iter()
+                .map(|branch| branch.len() - 1)
+                .sum::<usize>()
+        };
+        let branches: usize = branches.iter().map(branch).sum();
+        let trunks: usize = groups.iter().map(|group| group.shared).sum();
+        let whole: usize = whole.iter().map(|sequence| sequence.ids.len() - 1).sum();
+        (scored, trunks + branches + whole)
     }
 
     /// The pairs of an item that begin alike, where that spares reading; and all others. A pair that several items have belongs to the first.

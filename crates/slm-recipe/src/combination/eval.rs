@@ -7,6 +7,12 @@ use crate::{EvalTask, OutputType};
 
 impl Combinations<'_> {
     pub(super) fn tasks(&mut self) {
+        if self.recipe.eval.forgetting && !self.recipe.eval.compare_base {
+            self.conflict(
+                &["eval.forgetting", "eval.compare_base"],
+                "`eval.forgetting` compares the tuned model with the base; needs `eval.compare_base = true`",
+            );
+        }
         let mut names = BTreeSet::new();
         for (index, task) in self.recipe.eval.task.iter().enumerate() {
             let key = format!("eval.task.{index}");

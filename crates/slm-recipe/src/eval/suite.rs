@@ -24,16 +24,29 @@ pub struct Suite {
 }
 
 impl Suite {
+    /// The name of the suite that is part of the binary.
+    pub const GENERAL: &str = "general";
+
     /// Reads a suite and checks keys, types and ranges.
     ///
     /// # Errors
     /// Everything that is wrong with it, at once, each with its place.
     pub fn load(path: &Path) -> Result<Self, RecipeErrors> {
+        let whole = Place::File { file: path.into() };
+        let text = fs_err::read_to_string(path).map_err(|error| {
+            RecipeErrors::new("suite", path, vec![(whole, unreadable(path, &error))])
+        })?;
+        Self::parse(path, &text)
+    }
+
+    /// [`Self::load`] of a text; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// Those of [`Self::load`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, RecipeErrors> {
         let fail = |errors| RecipeErrors::new("suite", path, errors);
         let whole = Place::File { file: path.into() };
-        let text = fs_err::read_to_string(path)
-            .map_err(|error| fail(vec![(whole.clone(), unreadable(path, &error))]))?;
-        let document = parse_file(path, &text).map_err(fail)?;
+        let document = parse_file(path, text).map_err(fail)?;
         let json_schema = schemars::schema_for!(Self).to_value();
         let mut shape = Shape::default();
         let json =

@@ -6,7 +6,7 @@ use super::Document;
 use crate::error::SuiteError;
 use crate::rows::Given;
 use crate::task::Task;
-use crate::yaml::{Entry, Yaml, parse};
+use crate::yaml::{Entry, Yaml, parse, unknown};
 
 /// The tasks of a file with their rows, in the order in which a group names them.
 pub(crate) fn tasks_of(file: &Path, given: &[Given]) -> Result<Vec<Task>, SuiteError> {
@@ -39,6 +39,22 @@ fn collect(
         tasks.push(document.task(given)?);
         return Ok(());
     };
+    let known = [
+        "task",
+        "group",
+        "group_alias",
+        "tag",
+        "aggregate_metric_list",
+        "metadata",
+    ];
+    if let Some(entry) = document
+        .entries
+        .iter()
+        .find(|entry| !known.contains(&entry.key.as_str()))
+    {
+        return Err(unknown(entry, &known));
+    }
+    let before = tasks.len();
     chain.push(file.into());
     let index = Index::of(file.parent().unwrap_or(Path::new("")))?;
     for name in members.texts()? {
@@ -55,6 +71,13 @@ fn collect(
         }
     }
     chain.pop();
+    if let (Some(_), Some(first)) = (document.get("aggregate_metric_list"), tasks.get_mut(before)) {
+        let note = format!(
+            "`aggregate_metric_list` of `{}` is not followed: each task has its own figures",
+            file.display()
+        );
+        first.notes.push(note);
+    }
     Ok(())
 }
 
