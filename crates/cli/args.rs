@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use slm_recipe::Dtype;
+use slm_suite::Given;
 use slm_train::WorkerShare;
 
 /// Turn a small open language model and your own rows into a specialist that is measured and ready to ship.
@@ -63,7 +64,7 @@ pub(crate) enum Verb {
     Synth(SynthArguments),
     /// Continue an interrupted run
     Resume(RunArguments),
-    /// Measure a run, a GGUF file, or the base model of a recipe, on the recipe's tasks
+    /// Measure a run, a GGUF file, or the base model of a recipe on the recipe's tasks, or any model on suites
     Eval(EvalArguments),
     /// Decide from the evaluation of a run whether it is good enough: pass, fail, or too few items to tell
     Gate(GateArguments),
@@ -308,11 +309,26 @@ pub(crate) struct RunArguments {
 
 #[derive(Args, Debug)]
 pub(crate) struct EvalArguments {
-    /// A run directory, a GGUF file, or a recipe whose base is to be measured
+    /// A run directory, a GGUF file, or a recipe whose base is to be measured; with `--suite` also a model's folder
     pub(crate) target: PathBuf,
     /// The recipe whose tasks a GGUF file answers; by default that of the run that it lies in
-    #[arg(long)]
+    #[arg(long, conflicts_with = "suite")]
     pub(crate) recipe: Option<PathBuf>,
+    /// A file of tasks to ask instead of a recipe's: TOML, or YAML of lm-evaluation-harness; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(crate) suite: Vec<PathBuf>,
+    /// Rows of a task of a suite: `TASK=FILE`, `TASK:SPLIT=FILE`, or a folder of files that are called like the splits; may be given several times
+    #[arg(long, value_name = "TASK=FILE", requires = "suite")]
+    pub(crate) data: Vec<Given>,
+    /// Ask at most this many rows of each task of a suite
+    #[arg(long, requires = "suite", value_parser = at_least_1)]
+    pub(crate) limit: Option<usize>,
+    /// Keep the figures of suites and every answer in this folder
+    #[arg(long, value_name = "DIR", requires = "suite")]
+    pub(crate) out: Option<PathBuf>,
+    /// For suites: `auto`, `cpu`, `libtorch:cpu`, `libtorch:cuda:N` or `libtorch:mps`
+    #[arg(long, default_value = "auto", requires = "suite")]
+    pub(crate) device: String,
     /// Keys that replace those of the recipe, such as `eval.max_samples=100`
     #[arg(value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<String>,

@@ -9,6 +9,7 @@ pub(crate) mod data;
 pub(crate) mod distill;
 pub(crate) mod doctor;
 pub(crate) mod eval;
+pub(crate) mod eval_suite;
 pub(crate) mod export;
 pub(crate) mod gate;
 pub(crate) mod generate;

@@ -17,6 +17,7 @@ use slm_grammar::GrammarError;
 use slm_model::ModelError;
 use slm_recipe::RecipeErrors;
 use slm_run::RunError;
+use slm_suite::SuiteError;
 use slm_text::TextError;
 use slm_train::TrainError;
 
@@ -199,16 +200,20 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<String
         return Some((code, it.hint()));
     }
     if let Some(it) = cause.downcast_ref::<EvalError>() {
-        let code = match it {
+        let is_asked = matches!(
+            it,
             EvalError::Constraint { .. }
-            | EvalError::SchemaFile { .. }
-            | EvalError::Unspelled { .. }
-            | EvalError::Run(RunError::Missing { .. }) => INPUT,
-            _ => STAGE,
-        };
-        return Some((code, it.hint()));
+                | EvalError::SchemaFile { .. }
+                | EvalError::Unspelled { .. }
+                | EvalError::Run(RunError::Missing { .. })
+        );
+        let is_input = is_asked || it.is_about_rows();
+        return Some((if is_input { INPUT } else { STAGE }, it.hint()));
     }
     if let Some(it) = cause.downcast_ref::<GrammarError>() {
+        return Some((INPUT, it.hint()));
+    }
+    if let Some(it) = cause.downcast_ref::<SuiteError>() {
         return Some((INPUT, it.hint()));
     }
     if let Some(it) = cause.downcast_ref::<ExportError>() {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use slm_data::{BatchOptions, Side};
 use slm_model::device::{self, Place};
 use slm_model::quant_scheme;
-use slm_recipe::{BatchSize, EvalTask, Method, Recipe};
+use slm_recipe::{BatchSize, Method, Recipe};
 use slm_train::{Fit, Memory, batches_per_epoch, total_steps};
 
 use crate::{
@@ -90,7 +90,7 @@ impl Plan {
             steps,
             tasks: tasks(recipe, &preview.shards, &preview.base.tokenizer)?
                 .iter()
-                .map(|it| (it.task.name.clone(), rows_of(&it.task, it.items.len())))
+                .map(|task| (task.name().to_owned(), task.rows()))
                 .collect(),
             artifacts: artifacts(recipe),
         })
@@ -213,14 +213,6 @@ fn steps(recipe: &Recipe, preview: &Preview) -> (usize, f64) {
     let steps = total_steps(section, micro_batches, of_step);
     let each = micro_batches.div_ceil(of_step);
     (steps, steps as f64 / each.max(1) as f64)
-}
-
-/// Rows that a task uses of those that it has.
-fn rows_of(task: &EvalTask, rows: usize) -> usize {
-    match task.max_samples {
-        0 => rows,
-        max => rows.min(max),
-    }
 }
 
 fn artifacts(recipe: &Recipe) -> Vec<String> {

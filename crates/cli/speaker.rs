@@ -71,6 +71,23 @@ impl Speaker {
         Ok(Self::new(tokenizer, decoder, manner, arguments))
     }
 
+    /// The model of a run, a GGUF file or a folder, and its tokenizer.
+    pub(crate) fn model(
+        path: &Path,
+        device: &str,
+        offline: bool,
+    ) -> Result<(Decoder, ChatTokenizer)> {
+        let arguments = SamplingArguments {
+            temperature: 0.0,
+            top_p: 1.0,
+            seed: 0,
+            max_new_tokens: 1,
+            device: device.into(),
+        };
+        let speaker = Self::open(path, &arguments, offline)?;
+        Ok((speaker.decoder, speaker.tokenizer))
+    }
+
     /// A GGUF file by itself, asked as the run that it lies in asks.
     fn of_file(path: &Path, arguments: &SamplingArguments) -> Result<Self> {
         let tokenizer = read_gguf_tokenizer(path)?;

@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::Result;
 use serde_json::{Value, json};
 use slm_eval::{Metric, MetricName, TaskReport, Verdict, report::TaskResult};
+use slm_suite::Figure;
 
 use crate::{
     table::{Table, size, thousands},
@@ -71,7 +72,7 @@ pub(crate) fn write_results(results: &[TaskResult], out: &mut dyn Write) -> Resu
     let mut table = Table::new(&header).right(&[2, 4, 6]);
     for result in results {
         for (at, metric) in result.tuned.metrics.iter().enumerate() {
-            let task = title(at, &result.tuned.task, metric);
+            let task = titled(at, &result.tuned.task, metric.n);
             let name = metric.name.label().to_owned();
             let (tuned, range) = figures(metric);
             let compared = result.comparisons.iter().find(|it| it.name == metric.name);
@@ -120,9 +121,18 @@ pub(crate) fn write_results(results: &[TaskResult], out: &mut dyn Write) -> Resu
 pub(crate) fn write_reports(reports: &[TaskReport], out: &mut dyn Write) -> Result<()> {
     let mut table = Table::new(&["task", "metric", "value", ""]).right(&[2]);
     for report in reports {
+        // A suite's task has figures of its own names.
+        for (at, it) in report.figures.iter().enumerate() {
+            let task = titled(at, &report.task, it.n);
+            let [value, low, high] = [it.value, it.low, it.high].map(decimals);
+            table.row([task, named(it), value, format!("[{low}, {high}]")]);
+        }
+        if !report.figures.is_empty() {
+            continue;
+        }
         for (at, metric) in report.metrics.iter().enumerate() {
             let (value, range) = figures(metric);
-            let task = title(at, &report.task, metric);
+            let task = titled(at, &report.task, metric.n);
             table.row([task, metric.name.label().into(), value, range]);
         }
     }
@@ -152,6 +162,24 @@ fn write_calibrations<'a>(
     Ok(())
 }
 
+/// A figure's name, with the filter where there are several.
+fn named(it: &Figure) -> String {
+    let arrow = if it.higher_is_better {
+        ""
+    } else {
+        " (less is better)"
+    };
+    match it.filter.as_str() {
+        "none" => format!("{}{arrow}", it.metric),
+        filter => format!("{}, {filter}{arrow}", it.metric),
+    }
+}
+
+/// Four decimals, as lm-evaluation-harness prints.
+fn decimals(value: f64) -> String {
+    format!("{value:.4}")
+}
+
 /// The results without the samples.
 pub(crate) fn json_of(results: &[TaskResult]) -> Value {
     let list: Vec<_> = results
@@ -162,9 +190,9 @@ pub(crate) fn json_of(results: &[TaskResult]) -> Value {
 }
 
 /// The task and its number of rows, once.
-fn title(at: usize, task: &str, metric: &Metric) -> String {
+fn titled(at: usize, task: &str, rows: usize) -> String {
     match at {
-        0 => format!("{task} ({} rows)", thousands(metric.n)),
+        0 => format!("{task} ({} rows)", thousands(rows)),
         _ => String::new(),
     }
 }

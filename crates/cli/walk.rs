@@ -15,7 +15,7 @@ mod training;
 use std::path::{Path, PathBuf};
 
 pub(crate) use following::follow;
-pub(crate) use measuring::{Task, measure, tasks};
+pub(crate) use measuring::{measure, of_suites, tasks};
 pub(crate) use shipping::Artifact;
 
 use anyhow::Result;

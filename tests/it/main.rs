@@ -42,5 +42,7 @@ mod served;
 mod the_walk;
 // gate, baseline save: is a run good enough, and do so many items tell?
 mod gates;
+// Suites of tasks, in TOML and in the YAML of lm-evaluation-harness.
+mod suites;
 // What a run tells while it trains, what it is judged by, and what stops it.
 mod dynamics;

@@ -1,4 +1,4 @@
-//! `slm-tune eval`: a run, a GGUF file, or the base of a recipe, on the recipe's tasks.
+//! `slm-tune eval`: a run, a GGUF file, or the base of a recipe on the recipe's tasks; any model on suites.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use slm_text::ChatTokenizer;
 
 use crate::{
     args::EvalArguments,
-    commands::verify::run_of,
+    commands::{eval_suite, verify::run_of},
     failure::refuse,
     preview::Preview,
     reporter::Reporter,
@@ -23,10 +23,23 @@ use crate::{
 const CHANGEABLE: [&str; 2] = ["eval.", "model.device="];
 
 pub(crate) fn run(arguments: EvalArguments, terminal: &mut Terminal) -> Result<()> {
+    if !arguments.suite.is_empty() {
+        return eval_suite::run(&arguments, terminal);
+    }
+    let file = Some(arguments.target.as_path()).filter(|target| speaker::is_gguf(target));
+    if let (Some(recipe), None) = (&arguments.recipe, file) {
+        return Err(refuse(
+            format!(
+                "`--recipe {}` is only read with a GGUF file, `{}` is none",
+                recipe.display(),
+                arguments.target.display()
+            ),
+            "a run has its own recipe; to measure a recipe's base, give the recipe alone; to ask any model, use `--suite`",
+        ));
+    }
     if arguments.target.is_dir() {
         return of_run(&arguments, terminal);
     }
-    let file = Some(arguments.target.as_path()).filter(|target| speaker::is_gguf(target));
     let recipe = match file {
         Some(file) => recipe_for(file, &arguments)?,
         None => Recipe::load(&arguments.target, &arguments.overrides)?,

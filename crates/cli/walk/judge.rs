@@ -1,12 +1,12 @@
 //! What tells the best weights from the others while a student is trained: the metric of a task.
 
 use anyhow::{Context, Result};
-use slm_eval::{Evaluator, MetricName};
+use slm_eval::{Evaluator, MetricName, Task};
 use slm_model::Decoder;
 use slm_recipe::EvalTask;
 use slm_run::Emit;
 
-use super::{Task, Walk};
+use super::Walk;
 use crate::base::Base;
 
 /// A task and its metric.
@@ -24,7 +24,7 @@ impl Walk {
         let Some((name, metric)) = self.recipe.train.task_metric() else {
             return Ok(None);
         };
-        let task = tasks.iter().find(|it| it.task.name == name);
+        let task = tasks.iter().find(|task| task.name() == name);
         Ok(Some(Judge {
             base,
             task: task.with_context(|| format!("there is no task `{name}`"))?,
@@ -44,17 +44,21 @@ impl Judge<'_> {
             eos: self.eos,
             seed: self.seed,
         };
-        let Task { task, items, .. } = self.task;
-        let task = EvalTask {
-            metrics: vec![self.metric],
-            ..task.clone()
+        let report = match self.task {
+            Task::Rows { task, items, .. } => {
+                let task = EvalTask {
+                    metrics: vec![self.metric],
+                    ..task.clone()
+                };
+                evaluator.evaluate(&task, items, emit)?
+            }
+            Task::Suite(_) => evaluator.answer(self.task, emit)?,
         };
-        let report = evaluator.evaluate(&task, items, emit)?;
         let found = report.metric(self.metric).with_context(|| {
             let name = self.metric.label();
             format!(
                 "task `{}` has no {name}: no item of it is measured by that",
-                task.name
+                self.task.name()
             )
         })?;
         Ok(found.value)
@@ -67,11 +71,14 @@ mod tests {
 
     #[test]
     fn recipe_and_evaluation_agree_on_metrics() {
-        use OutputType::{GenerateUntil, Loglikelihood, MultipleChoice};
-        for metric in [MultipleChoice, GenerateUntil, Loglikelihood]
-            .map(OutputType::metrics)
-            .concat()
-        {
+        use OutputType::{GenerateUntil, Loglikelihood, LoglikelihoodRolling, MultipleChoice};
+        let all = [
+            MultipleChoice,
+            GenerateUntil,
+            Loglikelihood,
+            LoglikelihoodRolling,
+        ];
+        for metric in all.map(OutputType::metrics).concat() {
             let name = metric.key();
             let section = TrainSection {
                 metric_for_best_model: format!("task/{name}"),

@@ -1,34 +1,26 @@
 //! Base and tuned model on the tasks.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::json;
 use slm_data::{HeldOut, Shards};
 use slm_eval::{
-    Evaluator, Split, TaskReport, compare, constraint, holm_across, report::TaskResult,
+    Evaluator, Split, Task, TaskReport, compare, constraint, holm_across, report::TaskResult,
     with_choices,
 };
 use slm_model::Decoder;
 use slm_recipe::{EvalTask, Method, OutputType, Recipe, Source};
 use slm_run::{AtomicDir, Emit, Event, sha256_file, sha256_json};
+use slm_suite::{Entry, Given};
 use slm_text::ChatTokenizer;
 
 use super::{Walk, training::Student};
-use crate::base::Base;
+use crate::{base::Base, failure::refuse};
 
 const BASE: &str = "base";
 pub(super) const TUNED: &str = "tuned";
-
-/// A task with its choices filled in, and its rows.
-#[derive(Clone)]
-pub(crate) struct Task {
-    pub(crate) task: EvalTask,
-    /// The rows that test; with `calibration`, never those that calibrate.
-    pub(crate) items: Vec<HeldOut>,
-    /// The rows apart, where the task is calibrated; its `test` is in `items`.
-    calibration: Option<Split>,
-}
 
 impl Walk {
     /// Reads the rows of the tasks; before training, so that a missing file is not found hours later.
@@ -45,7 +37,7 @@ impl Walk {
     ) -> Result<Vec<TaskResult>> {
         let recipe = self.recipe.clone();
         let digest = sha256_json(&json!({
-            "student": self.inputs, "eval": recipe.eval, "labels": recipe.data.labels, "files": digests(&recipe)?,
+            "student": self.inputs, "eval": recipe.eval, "labels": recipe.data.labels, "files": digests(&recipe, tasks)?,
         }));
         let folder = self.run.path("eval");
         self.stage("eval", &digest, |run, reporter| {
@@ -77,7 +69,7 @@ impl Walk {
             written.commit()?;
             Ok(vec!["eval".into()])
         })?;
-        let names = tasks.iter().map(|it| it.task.name.as_str());
+        let names = tasks.iter().map(Task::name);
         let mut results: Vec<TaskResult> = names
             .map(|name| read(&folder, name, &recipe))
             .collect::<Result<_>>()?;
@@ -98,46 +90,109 @@ pub(crate) fn tasks(
     tokenizer: &ChatTokenizer,
 ) -> Result<Vec<Task>> {
     let mut tasks = recipe.eval.task.clone();
-    if tasks.is_empty() && !shards.held_out().is_empty() {
+    if tasks.is_empty() && recipe.eval.suite.is_empty() && !shards.held_out().is_empty() {
         tasks.push(EvalTask {
             name: "held-out".into(),
             output_type: OutputType::Loglikelihood,
             ..EvalTask::default()
         });
     }
-    // The rows of a task are read as the rows to learn from are.
-    let read = |path: &String| {
-        let source = Source {
-            path: path.clone(),
-            max_samples: 0,
-            ..recipe.data.train.first().cloned().unwrap_or_default()
-        };
-        slm_data::load_examples(&source, recipe.data.format, recipe.seed, Some(tokenizer))
+    let mut all = Vec::new();
+    for task in tasks {
+        all.push(of_recipe(task, recipe, shards, tokenizer)?);
+    }
+    let suites: Vec<PathBuf> = recipe.eval.suites().iter().map(PathBuf::from).collect();
+    all.extend(of_suites(&suites, &[], recipe, tokenizer)?);
+    let mut names = BTreeSet::new();
+    if let Some(twice) = all.iter().find(|task| !names.insert(task.name())) {
+        return Err(refuse(
+            format!("two tasks have the name `{}`", twice.name()),
+            "a name is that of a folder of the run: give one of the two another",
+        ));
+    }
+    Ok(all)
+}
+
+fn of_recipe(
+    task: EvalTask,
+    recipe: &Recipe,
+    shards: &Shards,
+    tokenizer: &ChatTokenizer,
+) -> Result<Task> {
+    if task.is_templated() {
+        let labels = &recipe.data.labels;
+        let task = slm_suite::Task::declared(&task, labels, &[], recipe.seed)?;
+        return Ok(Task::Suite(Box::new(task)));
+    }
+    let items = match &task.path {
+        None => shards.held_out().to_vec(),
+        Some(path) => read_rows(path, recipe, tokenizer)?,
     };
-    tasks
-        .into_iter()
-        .map(|task| {
-            let mut items = match &task.path {
-                None => shards.held_out().to_vec(),
-                Some(path) => read(path)?,
-            };
-            let mut calibration = None;
-            if let Some(section) = &task.calibration {
-                let own = section.path.as_ref().map(read).transpose()?;
-                let mut split = Split::of(items, own, section.share, recipe.seed);
-                items = std::mem::take(&mut split.test);
-                calibration = Some(split);
-            }
-            let task = with_choices(&task, &recipe.data.labels, shards);
-            // Found wrong here, and not hours later.
-            constraint(&task, tokenizer)?;
-            Ok(Task {
-                task,
-                items,
-                calibration,
-            })
-        })
-        .collect()
+    of_rows(
+        with_choices(&task, &recipe.data.labels, shards),
+        items,
+        recipe,
+        tokenizer,
+    )
+}
+
+/// The tasks of suites, with rows that `given` has and those that they name.
+pub(crate) fn of_suites(
+    suites: &[PathBuf],
+    given: &[Given],
+    recipe: &Recipe,
+    tokenizer: &ChatTokenizer,
+) -> Result<Vec<Task>> {
+    let entries = slm_suite::load(suites, given, recipe.seed)?;
+    let tasks = entries.into_iter().map(|entry| match entry {
+        Entry::Templated(task) => Ok(Task::Suite(Box::new(task))),
+        Entry::Plain(task) => {
+            let items = read_rows(task.path.as_deref().unwrap_or_default(), recipe, tokenizer)?;
+            of_rows(task, items, recipe, tokenizer)
+        }
+    });
+    tasks.collect()
+}
+
+/// A task with rows that are read as the rows to learn from are.
+fn of_rows(
+    task: EvalTask,
+    mut items: Vec<HeldOut>,
+    recipe: &Recipe,
+    tokenizer: &ChatTokenizer,
+) -> Result<Task> {
+    // Found wrong here, and not hours later.
+    constraint(&task, tokenizer)?;
+    let mut calibration = None;
+    if let Some(section) = &task.calibration {
+        let own = section
+            .path
+            .as_ref()
+            .map(|path| read_rows(path, recipe, tokenizer))
+            .transpose()?;
+        let mut split = Split::of(items, own, section.share, recipe.seed);
+        items = std::mem::take(&mut split.test);
+        calibration = Some(split);
+    }
+    Ok(Task::Rows {
+        task,
+        items,
+        calibration,
+    })
+}
+
+fn read_rows(path: &str, recipe: &Recipe, tokenizer: &ChatTokenizer) -> Result<Vec<HeldOut>> {
+    let source = Source {
+        path: path.into(),
+        max_samples: 0,
+        ..recipe.data.train.first().cloned().unwrap_or_default()
+    };
+    Ok(slm_data::load_examples(
+        &source,
+        recipe.data.format,
+        recipe.seed,
+        Some(tokenizer),
+    )?)
 }
 
 /// One model on all tasks; every answer is kept under `folder`. Products are taken in floats, as they are of what is shipped.
@@ -157,19 +212,19 @@ pub(crate) fn measure(
     };
     let who = folder.file_name().unwrap_or_default().to_string_lossy();
     let mut reports = Vec::new();
-    for Task {
-        task,
-        items,
-        calibration,
-    } in tasks
-    {
+    for task in tasks {
         let mut tell = |event| emit(by(&who, event));
-        let mut report = evaluator.evaluate(task, items, &mut tell)?;
-        if let Some(split) = calibration {
+        let mut report = evaluator.answer(task, &mut tell)?;
+        if let Task::Rows {
+            task,
+            calibration: Some(split),
+            ..
+        } = task
+        {
             report.calibration = Some(evaluator.calibrate(task, split, &report, &mut tell)?);
         }
-        report.definition = Some(definition(task));
-        let folder = folder.join(&task.name);
+        report.definition = Some(definition(task, &report));
+        let folder = folder.join(task.name());
         fs_err::create_dir_all(&folder)?;
         report.write(&folder)?;
         reports.push(report);
@@ -178,13 +233,21 @@ pub(crate) fn measure(
 }
 
 /// Digest of what a task asks, wherever its rows lie and however many of them are answered at once.
-fn definition(task: &EvalTask) -> String {
-    let standard = EvalTask::default();
-    sha256_json(&EvalTask {
-        path: None,
-        batch_size: standard.batch_size,
-        ..task.clone()
-    })
+fn definition(task: &Task, report: &TaskReport) -> String {
+    match task {
+        Task::Rows { task, .. } => sha256_json(&EvalTask {
+            path: None,
+            batch_size: EvalTask::default().batch_size,
+            ..task.clone()
+        }),
+        Task::Suite(task) => {
+            let exchanges = report.exchanges.iter();
+            let asked: Vec<_> = exchanges
+                .map(|it| (&it.context, &it.continuation))
+                .collect();
+            sha256_json(&(task.output_type, task.repeats, asked))
+        }
+    }
 }
 
 /// Progress on a task, with the name of the model that answers.
@@ -224,17 +287,32 @@ fn read(folder: &Path, task: &str, recipe: &Recipe) -> Result<TaskResult> {
 }
 
 /// Digests of the files that tasks bring with them.
-fn digests(recipe: &Recipe) -> Result<Vec<String>> {
-    let paths = recipe.eval.task.iter().flat_map(|task| {
-        let calibration = task.calibration.as_ref();
-        let constraint = task.constraint.as_ref();
-        [
-            task.path.as_ref(),
-            calibration.and_then(|it| it.path.as_ref()),
-            constraint.and_then(|it| it.json_schema.as_ref()),
-        ]
-    });
-    let paths = paths.flatten();
-    let existing = paths.map(PathBuf::from).filter(|path| path.exists());
-    Ok(existing.map(sha256_file).collect::<Result<_, _>>()?)
+fn digests(recipe: &Recipe, tasks: &[Task]) -> Result<Vec<String>> {
+    let mut paths: Vec<PathBuf> = recipe.eval.suite.iter().map(PathBuf::from).collect();
+    recipe
+        .eval
+        .task
+        .iter()
+        .for_each(|task| paths.extend(files(task)));
+    for task in tasks {
+        match task {
+            Task::Rows { task, .. } => paths.extend(files(task)),
+            Task::Suite(task) => paths.extend(task.files.iter().cloned()),
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    paths.retain(|path| path.exists());
+    Ok(paths.iter().map(sha256_file).collect::<Result<_, _>>()?)
+}
+
+fn files(task: &EvalTask) -> impl Iterator<Item = PathBuf> {
+    let calibration = task.calibration.as_ref();
+    let constraint = task.constraint.as_ref();
+    let paths = [
+        task.path.as_ref(),
+        calibration.and_then(|it| it.path.as_ref()),
+        constraint.and_then(|it| it.json_schema.as_ref()),
+    ];
+    paths.into_iter().flatten().map(PathBuf::from)
 }

@@ -4,13 +4,11 @@ use std::cell::OnceCell;
 use std::error::Error;
 
 use anyhow::Result;
-use slm_eval::{Comparison, EvalError, Evaluator, TaskReport, compare};
+use slm_eval::{Comparison, EvalError, Evaluator, Task, TaskReport, compare};
 use slm_export::TaskParity;
 use slm_model::Decoder;
 use slm_recipe::Recipe;
 use slm_text::ChatTokenizer;
-
-use super::Task;
 
 /// Tasks that every rounded file answers, on some of their items.
 pub(crate) struct Parity<'a> {
@@ -35,10 +33,8 @@ impl<'a> Parity<'a> {
             0 => Vec::new(),
             _ => tasks.to_vec(),
         };
-        for Task { task, .. } in &mut tasks {
-            if task.max_samples == 0 || task.max_samples > most {
-                task.max_samples = most;
-            }
+        for task in &mut tasks {
+            task.spread(most);
         }
         Self {
             student,
@@ -83,7 +79,7 @@ impl<'a> Parity<'a> {
         };
         let tasks = self.tasks.iter();
         tasks
-            .map(|it| evaluator.evaluate(&it.task, &it.items, &mut |_| {}))
+            .map(|task| evaluator.answer(task, &mut |_| {}))
             .collect()
     }
 }

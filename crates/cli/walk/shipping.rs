@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::json;
 use slm_data::{HeldOut, Prompt, Shards};
-use slm_eval::{ClassifierFile, TaskReport};
+use slm_eval::{ClassifierFile, Task, TaskReport};
 use slm_export::{
     CALIBRATION_ROWS, COMPANIONS, Certified, Check, Comparison, Exported, Probe, ProbePrompt,
     Request, export, recertify,
@@ -17,7 +17,7 @@ use slm_text::ChatTokenizer;
 
 use super::measuring::TUNED;
 use super::parity::Parity;
-use super::{Task, Walk, training::Student};
+use super::{Walk, training::Student};
 use crate::base::Base;
 
 /// Rows on which every file is compared with the trained model.
@@ -44,7 +44,7 @@ impl Walk {
         let classifiers = self.classifiers(tasks, &base.tokenizer)?;
         let inputs = json!({
             "student": self.inputs, "export": recipe.export, "name": recipe.name, "tasks": recipe.eval.task,
-            "imatrix": self.imatrix()?, "classifiers": classifiers,
+            "suites": recipe.eval.suites(), "imatrix": self.imatrix()?, "classifiers": classifiers,
         });
         let (digest, out) = (sha256_json(&inputs), self.run.path("export"));
         let trained_tokenizer = self.run.path("tokenizer");
@@ -102,12 +102,12 @@ impl Walk {
         tokenizer: &ChatTokenizer,
     ) -> Result<Option<ClassifierFile>> {
         let mut found = BTreeMap::new();
-        for Task { task, .. } in tasks.iter().filter(|it| it.task.calibration.is_some()) {
-            let folder = self.run.path("eval").join(TUNED).join(&task.name);
+        for task in tasks {
+            let folder = self.run.path("eval").join(TUNED).join(task.name());
             if folder.exists()
                 && let Some(calibration) = TaskReport::read(&folder)?.calibration
             {
-                found.insert(task.name.clone(), calibration.classifier);
+                found.insert(task.name().to_owned(), calibration.classifier);
             }
         }
         let template = tokenizer.template_source();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use serde_json::json;
 use slm_data::{Answers, Sample, Shards};
+use slm_eval::Task;
 use slm_export::ensure_exportable;
 use slm_model::Decoder;
 use slm_recipe::{ModelSection, Objective};
@@ -13,11 +14,11 @@ use slm_train::{
     Checkpoint, Corpus, Options, Outcome, Ranks, Reference, Teaching, TrainError, Trainer, Turn,
 };
 
+use super::Walk;
 use super::following::{BEGUN, SKIPPED, STAGE, metric_of};
 use super::judge::Judge;
 use super::log::{Log, METRICS, TENSORBOARD};
 use super::teaching::TEACHER;
-use super::{Task, Walk};
 use crate::{
     base::{Base, make_trainable},
     batch,

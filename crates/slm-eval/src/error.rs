@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use slm_grammar::GrammarError;
 use slm_run::RunError;
+use slm_suite::SuiteError;
 use slm_text::TextError;
 use thiserror::Error;
 
@@ -201,6 +202,17 @@ pub enum EvalError {
         /// Which row, and what it lacks.
         reason: String,
     },
+    /// Answers that a task's measure cannot be taken of.
+    #[error("task `{task}`: {reason}")]
+    NotMeasurable {
+        /// The task.
+        task: String,
+        /// Why.
+        reason: String,
+    },
+    /// A suite whose rows cannot be asked.
+    #[error(transparent)]
+    Suite(#[from] SuiteError),
     /// A file could not be written or read.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -212,6 +224,21 @@ impl EvalError {
             task: task.into(),
             source: source.into(),
         }
+    }
+
+    /// Whether rows or suites are to be mended, not the model.
+    pub fn is_about_rows(&self) -> bool {
+        matches!(
+            self,
+            Self::NoItems { .. }
+                | Self::TooFewChoices { .. }
+                | Self::DuplicateChoice { .. }
+                | Self::UnknownTarget { .. }
+                | Self::EmptyTarget { .. }
+                | Self::EmptyPrompt { .. }
+                | Self::NotMeasurable { .. }
+                | Self::Suite(_)
+        )
     }
 
     /// What the user can do about it.
@@ -250,6 +277,8 @@ impl EvalError {
                 Some("write it again: `slm-tune baseline save RUN FILE`".into())
             }
             Self::NoGroup { .. } => Some("group by a short column that the prompt does not use".into()),
+            Self::NotMeasurable { .. } => Some("take the metric out of the task's list".into()),
+            Self::Suite(error) => error.hint(),
             Self::Run(error) => error.hint(),
             Self::Text { source, .. } | Self::Unspelled { source, .. } => source.hint(),
             Self::Constraint { source, .. } => source.hint(),

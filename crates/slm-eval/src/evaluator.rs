@@ -10,7 +10,7 @@ use slm_text::ChatTokenizer;
 
 use crate::error::EvalError;
 use crate::request::Encoding;
-use crate::task::{generate_until, loglikelihood, multiple_choice};
+use crate::task::{generate_until, loglikelihood, multiple_choice, rolling};
 use crate::task_report::TaskReport;
 
 /// A model that answers tasks.
@@ -76,6 +76,9 @@ impl Evaluator<'_> {
             }
             OutputType::Loglikelihood => {
                 loglikelihood::answer(self.decoder, encoding, task.batch_size, &items, &mut done)?
+            }
+            OutputType::LoglikelihoodRolling => {
+                rolling::answer(self.decoder, encoding, task.batch_size, &items, &mut done)?
             }
         };
         let elapsed_s = started.elapsed().as_secs_f64();

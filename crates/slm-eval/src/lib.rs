@@ -15,6 +15,7 @@ mod metric;
 pub mod report;
 mod request;
 mod sample;
+mod suite;
 mod task;
 mod task_report;
 
@@ -30,5 +31,6 @@ pub use metric::Metric;
 pub use sample::{Finish, Sample, Score};
 pub use slm_metrics::ClassifierFile;
 pub use slm_recipe::MetricName;
+pub use suite::{Exchange, Task};
 pub use task::multiple_choice::with_choices;
 pub use task_report::TaskReport;

@@ -3,3 +3,4 @@
 pub(crate) mod generate_until;
 pub(crate) mod loglikelihood;
 pub(crate) mod multiple_choice;
+pub(crate) mod rolling;

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use slm_recipe::{EvalTask, MetricName, OutputType};
 use slm_run::{RunError, write_file_atomic};
+use slm_suite::Figure;
 
 use crate::calibration::Calibration;
 use crate::error::EvalError;
 use crate::metric::{Answers, Metric, measure};
 use crate::sample::Sample;
+use crate::suite::Exchange;
 
 /// One model on one task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,8 +33,17 @@ pub struct TaskReport {
     /// Probabilities that hold, and the right to abstain, where the task asks for them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub calibration: Option<Calibration>,
+    /// The figures of a suite's task, in the names of lm-evaluation-harness.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub figures: Vec<Figure>,
     /// Seconds that the answers took.
     pub elapsed_s: f64,
+    /// Tokens that a suite's task had the model read to score pairs: what several begin with counts once.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub tokens_read: usize,
+    /// What a suite's task asked and was answered, item by item; in a file of its own.
+    #[serde(skip)]
+    pub exchanges: Vec<Exchange>,
     /// Every item; in a file of its own.
     #[serde(skip)]
     pub samples: Vec<Sample>,
@@ -101,9 +112,21 @@ impl TaskReport {
             choices,
             metrics,
             calibration: None,
+            figures: Vec::new(),
             elapsed_s,
+            tokens_read: 0,
+            exchanges: Vec::new(),
             samples,
         })
+    }
+
+    /// Adds what only the task of a suite has.
+    pub(crate) fn with_suite(self, figures: Vec<Figure>, exchanges: Vec<Exchange>) -> Self {
+        Self {
+            figures,
+            exchanges,
+            ..self
+        }
     }
 
     /// The figure of this name, if the task has it.
@@ -118,27 +141,19 @@ impl TaskReport {
         }
     }
 
-    /// Writes `scores.json` and `samples.jsonl` into a folder that exists. Returns their paths.
+    /// Writes `scores.json` and `samples.jsonl` into a folder that exists, and `exchanges.jsonl` where there are some. Returns the
+    /// paths of the first two.
     ///
     /// # Errors
     /// When the folder cannot be written; each file is there whole or not at all.
     pub fn write(&self, folder: &Path) -> Result<[PathBuf; 2], EvalError> {
         let [scores, samples] = paths(folder);
-        let unreadable = |path: &Path| {
-            let path = path.to_owned();
-            move |source| EvalError::Unreadable {
-                path,
-                line: 1,
-                source,
-            }
-        };
-        let mut lines = Vec::new();
-        for sample in &self.samples {
-            serde_json::to_writer(&mut lines, sample).map_err(unreadable(&samples))?;
-            lines.push(b'\n');
+        write_lines(&samples, &self.samples)?;
+        if !self.exchanges.is_empty() {
+            write_lines(&folder.join("exchanges.jsonl"), &self.exchanges)?;
         }
-        write_file_atomic(&samples, &lines)?;
-        let mut text = serde_json::to_vec_pretty(self).map_err(unreadable(&scores))?;
+        let mut text =
+            serde_json::to_vec_pretty(self).map_err(|error| unwritable(&scores, error))?;
         text.push(b'\n');
         write_file_atomic(&scores, &text)?;
         Ok([scores, samples])
@@ -174,6 +189,28 @@ impl TaskReport {
 impl Metric {
     fn is_finite(&self) -> bool {
         self.value.is_finite() && self.low.is_finite() && self.high.is_finite()
+    }
+}
+
+/// As serde asks it.
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+fn write_lines(path: &Path, values: &[impl Serialize]) -> Result<(), EvalError> {
+    let mut lines = Vec::new();
+    for value in values {
+        serde_json::to_writer(&mut lines, value).map_err(|error| unwritable(path, error))?;
+        lines.push(b'\n');
+    }
+    Ok(write_file_atomic(path, &lines)?)
+}
+
+fn unwritable(path: &Path, source: serde_json::Error) -> EvalError {
+    EvalError::Unreadable {
+        path: path.to_owned(),
+        line: 1,
+        source,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Keys and values of the tokens that were already read.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use slm_ops::step::HeadCache;
 
 /// Keys and values per layer, with room for those to come.
@@ -33,12 +33,20 @@ impl KvCache {
         self.layers.iter().map(Held::heads).collect()
     }
 
-    /// The same one row for `rows` rows that all continue it, with room for `more` tokens.
-    pub(crate) fn for_rows(&self, rows: usize, more: usize) -> Self {
+    /// Copies of rows, which may repeat, with room for `more` tokens.
+    pub(crate) fn for_rows(&self, rows: &[usize], more: usize) -> Self {
+        let index: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
         let spread = |held: &Held| {
             let spread = |x: &Tensor<4>| {
                 let seen = x.clone().narrow(2, 0, held.seen);
-                with_room(seen.repeat_dim(0, rows), more)
+                let copies = match x.dims()[0] {
+                    1 => seen.repeat_dim(0, rows.len()),
+                    _ => {
+                        let index = TensorData::new(index.clone(), [rows.len()]);
+                        seen.select(0, Tensor::from_data(index, &x.device()))
+                    }
+                };
+                with_room(copies, more)
             };
             Held {
                 keys: spread(&held.keys),
@@ -148,10 +156,14 @@ mod tests {
     fn rows_continue_the_same_beginning() {
         let mut cache = KvCache::new();
         cache.extend(0, numbers(0, 2), numbers(0, 2));
-        let mut rows = cache.for_rows(2, 1);
+        let mut rows = cache.for_rows(&[0, 0], 1);
         let new = Tensor::cat(vec![numbers(7, 1), numbers(8, 1)], 0);
         let (keys, _) = rows.extend(0, new.clone(), new);
         assert_eq!(flat(keys), [0.0, 1.0, 7.0, 0.0, 1.0, 8.0]);
         assert_eq!(cache.seen(), 2);
+        // The second row twice, then the first.
+        let rows = rows.for_rows(&[1, 1, 0], 1).layers[0].clone();
+        let seen = flat(rows.keys.narrow(2, 0, rows.seen));
+        assert_eq!(seen, [0.0, 1.0, 8.0, 0.0, 1.0, 8.0, 0.0, 1.0, 7.0]);
     }
 }

@@ -1,5 +1,11 @@
 //! `[eval]`: what is measured on the base and on the tuned model.
 
+mod filter;
+mod suite;
+
+pub use filter::{FilterFunction, FilterPipeline, FilterStep};
+pub use suite::Suite;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +19,10 @@ pub struct EvalSection {
     pub max_samples: usize,
     /// Whether the base is measured as well.
     pub compare_base: bool,
+    /// Suites of tasks, as files: TOML of `[[task]]`, or YAML of lm-evaluation-harness; `general` is part of the binary.
+    pub suite: Vec<String>,
+    /// Whether base and tuned model are asked what has nothing to do with the rows: the suite `general`.
+    pub forgetting: bool,
     /// The tasks.
     pub task: Vec<EvalTask>,
 }
@@ -22,6 +32,8 @@ impl Default for EvalSection {
         Self {
             max_samples: 0,
             compare_base: true,
+            suite: Vec::new(),
+            forgetting: false,
             task: Vec::new(),
         }
     }
@@ -40,11 +52,44 @@ pub struct EvalTask {
     pub path: Option<String>,
     /// How the model answers.
     pub output_type: OutputType,
+    /// What a row of `path` asks: a column, a text with `{column}` places, or Jinja. Without it, rows are read as `[[data.train]]` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// What a row wants as answer, written like `prompt`; a number is that of a choice, counted from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// The possible answers of `multiple_choice`, and the labels of a constraint; empty = `data.labels`, or the distinct
     /// completions of the training rows. With `generate_until`, the answers that count as valid; empty = any.
     pub choices: Vec<String>,
     /// What is computed, the headline first; empty = the usual ones of the output type.
     pub metrics: Vec<MetricName>,
+    /// The choices of each row, instead of `choices`: a column that holds a list, or Jinja that gives one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choices_from: Option<String>,
+    /// Whether the choices of `multiple_choice` are also scored without the prompt: accuracy by the difference.
+    pub calibrate: bool,
+    /// Text before the examples and the prompt.
+    pub description: String,
+    /// Rows with their answers that stand before the prompt.
+    pub num_fewshot: usize,
+    /// File of the rows to show; by default `path`, without the row that is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fewshot_path: Option<String>,
+    /// Which rows are shown.
+    pub fewshot_sampler: FewshotSampler,
+    /// Text between a prompt and its answer.
+    pub target_delimiter: String,
+    /// Text after an example.
+    pub fewshot_delimiter: String,
+    /// Whether the prompt is a conversation of the chat template.
+    pub chat_template: bool,
+    /// How often `generate_until` answers each row.
+    #[schemars(extend("minimum" = 1))]
+    pub repeats: usize,
+    /// Pipelines that make the answer of `generate_until` out of what was written, each measured by itself.
+    pub filter: Vec<FilterPipeline>,
+    /// What exact match does not look at.
+    pub exact_match: ExactMatch,
     /// Longest answer of `generate_until`, in tokens.
     #[schemars(extend("minimum" = 1))]
     pub max_new_tokens: usize,
@@ -103,8 +148,22 @@ impl Default for EvalTask {
             name: String::new(),
             path: None,
             output_type: OutputType::GenerateUntil,
+            prompt: None,
+            target: None,
             choices: Vec::new(),
             metrics: Vec::new(),
+            choices_from: None,
+            calibrate: false,
+            description: String::new(),
+            num_fewshot: 0,
+            fewshot_path: None,
+            fewshot_sampler: FewshotSampler::Random,
+            target_delimiter: " ".into(),
+            fewshot_delimiter: "\n\n".into(),
+            chat_template: false,
+            repeats: 1,
+            filter: Vec::new(),
+            exact_match: ExactMatch::default(),
             max_new_tokens: 64,
             temperature: 0.0,
             top_p: 1.0,
@@ -153,6 +212,49 @@ impl EvalTask {
     }
 }
 
+impl EvalSection {
+    /// The suites that are asked: those that are named, and `general` where what was forgotten is measured.
+    pub fn suites(&self) -> Vec<String> {
+        let mut suites = self.suite.clone();
+        if self.forgetting && !suites.iter().any(|name| name == Suite::GENERAL) {
+            suites.push(Suite::GENERAL.into());
+        }
+        suites
+    }
+}
+
+impl EvalTask {
+    /// Whether its rows are filled into templates of its own, instead of being read as the rows to learn from are.
+    pub fn is_templated(&self) -> bool {
+        self.prompt.is_some() || self.target.is_some()
+    }
+}
+
+/// Which rows are shown before a prompt, in the names of lm-evaluation-harness where it has one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FewshotSampler {
+    /// Others for each row, drawn from a seed.
+    #[default]
+    Random,
+    /// The first ones of the file.
+    FirstN,
+}
+
+/// What exact match does not look at, in answer and target alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExactMatch {
+    /// Whether letters are large.
+    pub ignore_case: bool,
+    /// ASCII punctuation.
+    pub ignore_punctuation: bool,
+    /// The digits 0 to 9.
+    pub ignore_numbers: bool,
+    /// What these regular expressions of Python find.
+    pub regexes_to_ignore: Vec<String>,
+}
+
 /// How the model answers, in the names of lm-evaluation-harness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -163,4 +265,6 @@ pub enum OutputType {
     GenerateUntil,
     /// The log-likelihood of the row's own answer: loss and perplexity.
     Loglikelihood,
+    /// The log-likelihood of the row's whole text, in windows as long as the model reads: perplexity.
+    LoglikelihoodRolling,
 }

@@ -130,7 +130,7 @@ impl GateSection {
     /// # Errors
     /// Everything that is wrong with it, at once.
     pub fn load(path: &Path, tasks: Option<&[GateTask]>) -> Result<Self, RecipeErrors> {
-        let fail = |errors| RecipeErrors::new(path, errors);
+        let fail = |errors| RecipeErrors::new("gates", path, errors);
         let text = fs_err::read_to_string(path).map_err(|error| {
             let (file, reason) = (path.to_owned(), error.to_string());
             let place = Place::File { file: file.clone() };

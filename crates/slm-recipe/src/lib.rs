@@ -29,7 +29,10 @@ pub use distill::{
     Api, DistillMethod, DistillSection, DivergenceKind, EndpointSection, FilterSection,
     TeacherSection,
 };
-pub use eval::{AnswerConstraint, CalibrationSection, EvalSection, EvalTask, OutputType};
+pub use eval::{
+    AnswerConstraint, CalibrationSection, EvalSection, EvalTask, ExactMatch, FewshotSampler,
+    FilterFunction, FilterPipeline, FilterStep, OutputType, Suite,
+};
 pub use export::{CompressedScheme, ExportSection, GgufType, ParitySection};
 pub use gate::{Against, GateCheck, GateSection, GateTask, OnInconclusive};
 pub use lora::{InitLora, LoraSection, TargetModules};

@@ -22,7 +22,7 @@ impl Recipe {
     /// # Errors
     /// Everything that is wrong with it, at once.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self, RecipeErrors> {
-        let fail = |errors| RecipeErrors::new(path, errors);
+        let fail = |errors| RecipeErrors::new("recipe", path, errors);
         let mut document = read(path).map_err(fail)?;
         let mut errors = apply(&mut document, overrides);
         let recipe = resolve(path, &document, &mut errors);
@@ -33,13 +33,14 @@ impl Recipe {
     }
 }
 
-/// Reads a document of another type than a recipe; `check` says what contradicts itself in it, by key.
+/// Reads a document of another type than a recipe, which is a `what`; `check` says what contradicts itself in it, by key.
 pub(crate) fn load<T: JsonSchema + DeserializeOwned>(
+    what: &'static str,
     path: &Path,
     overrides: &[String],
     check: impl Fn(&mut T) -> Vec<(String, String)>,
 ) -> Result<T, RecipeErrors> {
-    let fail = |errors| RecipeErrors::new(path, errors);
+    let fail = |errors| RecipeErrors::new(what, path, errors);
     let mut document = read(path).map_err(fail)?;
     let mut errors = apply(&mut document, overrides);
     let schema = schemars::schema_for!(T).to_value();
@@ -66,22 +67,7 @@ fn read(path: &Path) -> Result<Node, Errors> {
 }
 
 fn read_chain(path: &Path, asked_at: Place, chain: &mut Vec<PathBuf>) -> Result<Node, Errors> {
-    let unreadable = |error: Error| {
-        let reason = match error.kind() {
-            ErrorKind::NotFound => "it does not exist".into(),
-            ErrorKind::InvalidData => "it is not UTF-8".into(),
-            ErrorKind::IsADirectory => "it is a folder".into(),
-            ErrorKind::PermissionDenied => "permission denied".into(),
-            _ => error.to_string(),
-        };
-        vec![(
-            asked_at.clone(),
-            RecipeError::Unreadable {
-                file: path.into(),
-                reason,
-            },
-        )]
-    };
+    let unreadable = |error: Error| vec![(asked_at.clone(), unreadable(path, &error))];
     let canonical = fs_err::canonicalize(path).map_err(unreadable)?;
     if chain.contains(&canonical) {
         return Err(vec![(
@@ -110,6 +96,21 @@ fn read_chain(path: &Path, asked_at: Place, chain: &mut Vec<PathBuf>) -> Result<
     }
     merged.overlay(child);
     Ok(merged)
+}
+
+/// A file that cannot be read.
+pub(crate) fn unreadable(path: &Path, error: &Error) -> RecipeError {
+    let reason = match error.kind() {
+        ErrorKind::NotFound => "it does not exist".into(),
+        ErrorKind::InvalidData => "it is not UTF-8".into(),
+        ErrorKind::IsADirectory => "it is a folder".into(),
+        ErrorKind::PermissionDenied => "permission denied".into(),
+        _ => error.to_string(),
+    };
+    RecipeError::Unreadable {
+        file: path.into(),
+        reason,
+    }
 }
 
 /// Lays the overrides over a document; gives those that cannot be.

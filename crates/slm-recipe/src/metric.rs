@@ -181,6 +181,7 @@ impl OutputType {
                 StopRate,
             ],
             Self::Loglikelihood => &[Perplexity, BytePerplexity, Loss, ExactMatch],
+            Self::LoglikelihoodRolling => &[Perplexity, BytePerplexity, Loss],
         }
     }
 
@@ -198,6 +199,7 @@ impl OutputType {
                 StopRate,
             ],
             Self::Loglikelihood => &[Perplexity, BytePerplexity, Loss, ExactMatch],
+            Self::LoglikelihoodRolling => &[Perplexity, BytePerplexity, Loss],
         }
     }
 
@@ -212,10 +214,11 @@ impl OutputType {
 mod tests {
     use super::*;
 
-    const OUTPUT_TYPES: [OutputType; 3] = [
+    const OUTPUT_TYPES: [OutputType; 4] = [
         OutputType::MultipleChoice,
         OutputType::GenerateUntil,
         OutputType::Loglikelihood,
+        OutputType::LoglikelihoodRolling,
     ];
 
     #[test]

@@ -164,9 +164,11 @@ fn list(allowed: &[String]) -> String {
         .join(", ")
 }
 
-/// Everything that is wrong with a recipe.
+/// Everything that is wrong with a recipe or a suite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipeErrors {
+    /// `recipe` or `suite`.
+    pub what: &'static str,
     /// The recipe as the user named it.
     pub recipe: PathBuf,
     /// The problems in the order in which a reader meets them; at least one.
@@ -174,9 +176,14 @@ pub struct RecipeErrors {
 }
 
 impl RecipeErrors {
-    pub(crate) fn new(recipe: &Path, mut errors: Vec<(Place, RecipeError)>) -> Self {
+    pub(crate) fn new(
+        what: &'static str,
+        recipe: &Path,
+        mut errors: Vec<(Place, RecipeError)>,
+    ) -> Self {
         errors.sort_by(|left, right| left.0.cmp(&right.0));
         Self {
+            what,
             recipe: recipe.into(),
             errors,
         }
@@ -185,7 +192,7 @@ impl RecipeErrors {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         let any = |test: fn(&RecipeError) -> bool| self.errors.iter().any(|(_, error)| test(error));
-        if any(|error| matches!(error, RecipeError::Unreadable { .. })) {
+        if self.what == "recipe" && any(|error| matches!(error, RecipeError::Unreadable { .. })) {
             return Some("`slm-tune recipes ls` lists the recipes that come with slm-tune".into());
         }
         if any(|error| {
@@ -209,12 +216,13 @@ impl fmt::Display for RecipeErrors {
         if let [(Place::File { .. }, RecipeError::Unreadable { reason, .. })] =
             self.errors.as_slice()
         {
-            return write!(f, "cannot read recipe `{recipe}`: {reason}");
+            return write!(f, "cannot read {} `{recipe}`: {reason}", self.what);
         }
         let count = self.errors.len();
         write!(
             f,
-            "recipe `{recipe}` has {count} problem{}",
+            "{} `{recipe}` has {count} problem{}",
+            self.what,
             if count == 1 { "" } else { "s" }
         )?;
         let places: Vec<_> = self

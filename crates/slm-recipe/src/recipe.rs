@@ -219,6 +219,11 @@ mod tests {
                 path: Some("validation.jsonl".into()),
                 ..CalibrationSection::default()
             }),
+            prompt: task.prompt.clone(),
+            target: task.target.clone(),
+            choices_from: task.choices_from.clone(),
+            fewshot_path: task.fewshot_path.clone(),
+            filter: task.filter.clone(),
             ..EvalTask::default()
         };
         assert_eq!(*task, expected);

@@ -43,7 +43,7 @@ impl Rubric {
     /// # Errors
     /// Everything that is wrong with it, at once.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self, RecipeErrors> {
-        loader::load(path, overrides, Self::check)
+        loader::load("rubric", path, overrides, Self::check)
     }
 
     fn check(&mut self) -> Vec<(String, String)> {

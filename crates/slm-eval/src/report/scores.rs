@@ -62,6 +62,7 @@ fn section(task: &TaskResult) -> String {
         ),
         OutputType::GenerateUntil => "generated answers".into(),
         OutputType::Loglikelihood => "likelihood of the wanted answers".into(),
+        OutputType::LoglikelihoodRolling => "likelihood of whole texts".into(),
     };
     let table = match task.comparisons.is_empty() {
         true => table_of_one(&tuned.metrics),

@@ -7,6 +7,12 @@ use crate::{EvalTask, MetricName, OutputType};
 
 impl Combinations<'_> {
     pub(super) fn tasks(&mut self) {
+        if self.recipe.eval.forgetting && !self.recipe.eval.compare_base {
+            self.conflict(
+                &["eval.forgetting", "eval.compare_base"],
+                "`eval.forgetting` compares the tuned model with the base; needs `eval.compare_base = true`",
+            );
+        }
         let mut names = BTreeSet::new();
         for (index, task) in self.recipe.eval.task.iter().enumerate() {
             let key = format!("eval.task.{index}");
@@ -37,6 +43,7 @@ impl Combinations<'_> {
             self.conflict(&[key, "data.val_size"], reason);
         }
         let output_type = format!("{key}.output_type");
+        self.templates(key, task);
         if task.choices.len() == 1 {
             self.conflict(
                 &[&format!("{key}.choices")],
@@ -126,6 +133,49 @@ impl Combinations<'_> {
                 );
                 self.conflict(&[&metrics_key], reason);
             }
+        }
+    }
+
+    /// Keys that only a task with templates of its own reads.
+    fn templates(&mut self, key: &str, task: &EvalTask) {
+        if task.is_templated() {
+            if task.path.is_none() {
+                let reason = format!(
+                    "task `{}` has a `prompt` of its own, so it needs a `path`",
+                    task.name
+                );
+                self.conflict(
+                    &[&format!("{key}.prompt"), &format!("{key}.target")],
+                    reason,
+                );
+            }
+            return;
+        }
+        let default = EvalTask::default();
+        let used = [
+            ("choices_from", task.choices_from.is_some()),
+            ("calibrate", task.calibrate),
+            ("description", !task.description.is_empty()),
+            ("num_fewshot", task.num_fewshot > 0),
+            ("fewshot_path", task.fewshot_path.is_some()),
+            (
+                "target_delimiter",
+                task.target_delimiter != default.target_delimiter,
+            ),
+            (
+                "fewshot_delimiter",
+                task.fewshot_delimiter != default.fewshot_delimiter,
+            ),
+            ("chat_template", task.chat_template),
+            ("repeats", task.repeats > 1),
+            ("filter", !task.filter.is_empty()),
+            ("exact_match", task.exact_match != default.exact_match),
+        ];
+        for (name, _) in used.iter().filter(|(_, used)| *used) {
+            self.conflict(
+                &[&format!("{key}.{name}")],
+                format!("`{key}.{name}` is only read with a `{key}.prompt` or `{key}.target`"),
+            );
         }
     }
 }
