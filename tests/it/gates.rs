@@ -151,7 +151,7 @@ fn gates_that_are_wrong_are_told_with_their_place() {
     assert_refused(
         &unknown,
         2,
-        "gates.toml:5:10 `gate.check.0.metric` is `acuracy`, needs one of `accuracy`; did you mean `accuracy`?",
+        "gates.toml:5:1 `gate.check.0.metric` is `acuracy`, needs one of `accuracy`; did you mean `accuracy`?",
     );
 }
 
