@@ -245,7 +245,7 @@ fn train_ends_with_its_gates() {
     assert_refused(
         &sandbox.run(&["gate", "adapter.toml"]),
         3,
-        "is not a run directory",
+        "`runs/adapter` does not exist",
     );
     let trained = sandbox.run(&["train", "adapter.toml", "--quiet"]);
     assert_refused(&trained, 3, "error: 1 of 1 gates failed");
