@@ -42,8 +42,31 @@ fn gate(sandbox: &Sandbox, folder: &str, more: &[&str]) -> String {
 #[test]
 fn a_small_test_set_is_inconclusive_and_fails() {
     let sandbox = sandbox();
-    assert_shown!(gate(&sandbox, "large", &[]), @"");
-    assert_shown!(gate(&sandbox, "small", &["--baseline", "small.json"]), @"");
+    assert_shown!(gate(&sandbox, "large", &[]), @r###"
+    exit code: 0
+    ----- stdout -----
+    gate                                               figure  interval            p  items  could show  would decide  verdict
+    intent: accuracy above 60.0 %                      90.0 %  [87.2, 92.4]  <0.0001    400    > 66.1 %             -  PASS
+    intent: accuracy not 2 points worse than baseline    +0.0  [-0.7, +0.7]   0.0022    400      > -0.6             -  PASS
+
+    PASS
+    "###);
+    assert_shown!(gate(&sandbox, "small", &["--baseline", "small.json"]), @r###"
+    exit code: 4
+    ----- stdout -----
+    gate                                               figure  interval            p  items  could show  would decide  verdict
+    intent: accuracy above 60.0 %                      90.0 %  [78.6, 96.5]  <0.0001     40    > 79.1 %             -  PASS
+    intent: accuracy not 2 points worse than baseline    +0.0  [-6.3, +6.3]   0.4457     40     > +10.4     470 items  INCONCLUSIVE
+
+    intent: accuracy not 2 points worse than baseline
+      not shown, and not its opposite: +0.0 (p 0.4457, 40 items, 90 % interval [-6.3, +6.3]); so many items show > +10.4 with power 0.8; about 470 would decide, were the truth what was measured
+
+    INCONCLUSIVE
+    ----- stderr -----
+    error: 1 of 2 gates could not decide
+
+    hint: measure more items, or state a wider margin; `gate.on_inconclusive = "pass"` lets it through
+    "###);
     sandbox.replace("gates.toml", "[gate]", "[gate]\non_inconclusive = \"pass\"");
     let shown = gate(&sandbox, "small", &["--baseline", "small.json"]);
     assert!(shown.starts_with("exit code: 0"), "{shown}");
@@ -55,7 +78,23 @@ fn a_small_test_set_is_inconclusive_and_fails() {
 fn what_is_worse_fails() {
     let sandbox = sandbox();
     evaluation(&sandbox, "worse", 400, 200);
-    assert_shown!(gate(&sandbox, "worse", &[]), @"");
+    assert_shown!(gate(&sandbox, "worse", &[]), @r###"
+    exit code: 3
+    ----- stdout -----
+    gate                                               figure  interval              p  items  could show  would decide  verdict
+    intent: accuracy above 60.0 %                      50.0 %  [45.8, 54.2]    <0.0001    400    > 66.1 %             -  FAIL
+    intent: accuracy not 2 points worse than baseline   -40.0  [-44.1, -36.1]  <0.0001    400      > +5.9             -  FAIL
+
+    intent: accuracy above 60.0 %
+      the opposite is shown: 50.0 % (p <0.0001, 400 items, 90 % interval [45.8, 54.2])
+
+    intent: accuracy not 2 points worse than baseline
+      the opposite is shown: -40.0 (p <0.0001, 400 items, 90 % interval [-44.1, -36.1])
+
+    FAIL
+    ----- stderr -----
+    error: 2 of 2 gates failed
+    "###);
 }
 
 #[test]
@@ -69,9 +108,46 @@ fn every_output_tells_the_same_verdict() {
         "gate.md",
         "--annotations",
     ];
-    assert_shown!(gate(&sandbox, "worse", &outputs), @"");
-    assert_shown!(sandbox.read("gate.xml"), @"");
-    assert_shown!(sandbox.read("gate.md"), @"");
+    assert_shown!(gate(&sandbox, "worse", &outputs), @r###"
+    exit code: 3
+    ----- stdout -----
+    gate                                               figure  interval              p  items  could show  would decide  verdict
+    intent: accuracy above 60.0 %                      75.0 %  [71.2, 78.5]    <0.0001    400    > 66.1 %             -  PASS
+    intent: accuracy not 2 points worse than baseline   -15.0  [-18.2, -12.3]  <0.0001    400      > +2.8             -  FAIL
+
+    intent: accuracy not 2 points worse than baseline
+      the opposite is shown: -15.0 (p <0.0001, 400 items, 90 % interval [-18.2, -12.3])
+
+    FAIL
+    ::error title=FAIL intent%3A accuracy not 2 points worse than baseline::the opposite is shown: -15.0 (p <0.0001, 400 items, 90 %25 interval [-18.2, -12.3])
+    ----- stderr -----
+    error: 1 of 2 gates failed
+    "###);
+    assert_shown!(sandbox.read("gate.xml"), @r###"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <testsuites name="slm-tune gate worse" tests="2" failures="1" errors="0" skipped="0">
+      <testsuite name="intent" tests="2" failures="1" errors="0" skipped="0">
+        <testcase name="intent: accuracy above 60.0 %" classname="slm-tune.gate.intent" time="0">
+          <system-out>shown: 75.0 % (p &lt;0.0001, 400 items, 90 % interval [71.2, 78.5])</system-out>
+        </testcase>
+        <testcase name="intent: accuracy not 2 points worse than baseline" classname="slm-tune.gate.intent" time="0">
+          <failure message="the opposite is shown: -15.0 (p &lt;0.0001, 400 items, 90 % interval [-18.2, -12.3])" type="FAIL"/>
+        </testcase>
+      </testsuite>
+    </testsuites>
+    "###);
+    assert_shown!(sandbox.read("gate.md"), @r###"
+    ### Gates of `worse`: FAIL
+
+    | | gate | figure | interval | p | items | could show | would decide |
+    |---|---|--:|---|--:|--:|--:|--:|
+    | PASS | intent: accuracy above 60.0 % | 75.0 % | [71.2, 78.5] | &lt;0.0001 | 400 | > 66.1 % | - |
+    | FAIL | intent: accuracy not 2 points worse than baseline | -15.0 | [-18.2, -12.3] | &lt;0.0001 | 400 | > +2.8 | - |
+
+    - **FAIL** intent: accuracy not 2 points worse than baseline: the opposite is shown: -15.0 (p &lt;0.0001, 400 items, 90 % interval [-18.2, -12.3])
+
+    Baseline: `old.json`.
+    "###);
     let json = gate(&sandbox, "worse", &["--json"]);
     assert!(json.starts_with("exit code: 3"), "{json}");
     assert!(json.contains("\"verdict\": \"fail\""), "{json}");
@@ -151,7 +227,7 @@ fn gates_that_are_wrong_are_told_with_their_place() {
     assert_refused(
         &unknown,
         2,
-        "gates.toml:5:10 `gate.check.0.metric` is `acuracy`, needs one of `accuracy`; did you mean `accuracy`?",
+        "gates.toml:5:1 `gate.check.0.metric` is `acuracy`, needs one of `accuracy`; did you mean `accuracy`?",
     );
 }
 
@@ -169,7 +245,7 @@ fn train_ends_with_its_gates() {
     assert_refused(
         &sandbox.run(&["gate", "adapter.toml"]),
         3,
-        "is not a run directory",
+        "`runs/adapter` does not exist",
     );
     let trained = sandbox.run(&["train", "adapter.toml", "--quiet"]);
     assert_refused(&trained, 3, "error: 1 of 1 gates failed");

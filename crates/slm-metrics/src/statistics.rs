@@ -31,7 +31,7 @@ pub use mcnemar::mcnemar_exact;
 pub use newcombe::{Agreement, newcombe};
 pub use paired::Discordance;
 pub use permutation::permutation;
-pub use power::{Errors, PairedTest, ProportionTest, z_sum};
+pub use power::{Errors, PairedTest, ProportionTest, reach};
 use serde::{Deserialize, Serialize};
 pub use wilson::wilson;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::document::{Node, Value, parse_file};
+use crate::document::{Node, parse_file};
 use crate::names::nearest;
 use crate::schema::Schema;
 use crate::shape::Shape;
@@ -164,7 +164,8 @@ impl GateSection {
             errors.push((document.place_of("gate"), RecipeError::Conflict { reason }));
         }
         for (keys, error) in file.gate.problems(tasks) {
-            errors.push((place(document, &keys), error));
+            let key = keys.first().map_or("gate", String::as_str);
+            errors.push((document.place_of(key), error));
         }
         (Some(file.gate), errors)
     }
@@ -256,18 +257,5 @@ impl GateCheck {
             }
             _ => None,
         }
-    }
-}
-
-/// Where the value of the first key that was written is, or its section.
-fn place(document: &Node, keys: &[String]) -> Place {
-    let written = keys.iter().find_map(|key| document.get(key));
-    match written {
-        Some(Node {
-            value: Value::String(_),
-            place,
-            ..
-        }) => place.clone(),
-        _ => document.place_of(keys.first().map_or("gate", String::as_str)),
     }
 }

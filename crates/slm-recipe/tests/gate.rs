@@ -79,11 +79,11 @@ fn what_contradicts_itself_is_told_with_its_place() {
     for (gates, expected) in [
         (
             "[[gate.check]]\ntask = \"intents\"\nmetric = \"accuracy\"\nmin = 0.6".to_owned(),
-            "r.toml:11:8 `gate.check.0.task` is `intents`, needs one of `intent`, `answer`; did you mean `intent`?",
+            "r.toml:11:1 `gate.check.0.task` is `intents`, needs one of `intent`, `answer`; did you mean `intent`?",
         ),
         (
             "[[gate.check]]\ntask = \"intent\"\nmetric = \"acuracy\"\nmin = 0.6".to_owned(),
-            "r.toml:12:10 `gate.check.0.metric` is `acuracy`, needs one of `accuracy`, `accuracy_norm`, `macro_f1`; did you mean `accuracy`?",
+            "r.toml:12:1 `gate.check.0.metric` is `acuracy`, needs one of `accuracy`, `accuracy_norm`, `macro_f1`; did you mean `accuracy`?",
         ),
         (
             format!("{check}margin = 0.02"),
@@ -157,7 +157,7 @@ fn a_file_holds_gates_and_nothing_else() {
         ),
         (
             "[[gate.check]]\ntask = \"intent\"\nmetric = \"loss\"\nmin = 1",
-            "g.toml:3:10 `gate.check.0.metric` is `loss`, needs one of `accuracy`, `macro_f1`",
+            "g.toml:3:1 `gate.check.0.metric` is `loss`, needs one of `accuracy`, `macro_f1`",
         ),
     ] {
         let found = file(gates).unwrap_err();
@@ -169,4 +169,12 @@ fn a_file_holds_gates_and_nothing_else() {
     }
     let missing = GateSection::load(std::path::Path::new("nowhere.toml"), None).unwrap_err();
     assert!(missing.to_string().contains("nowhere.toml"), "{missing}");
+}
+
+/// The gates that are shown in examples/ are right.
+#[test]
+fn the_example_is_right() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/ci/gates.toml");
+    let section = GateSection::load(std::path::Path::new(path), None).unwrap();
+    assert_eq!(section.check.len(), 2);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Answer, Evidence, GateMethod, Plan, Planner, Question};
-use crate::statistics::{Errors, Groups, Interval, Resamples, at_most, clopper_pearson, z_sum};
+use crate::statistics::{Errors, Groups, Interval, Resamples, at_most, clopper_pearson, reach};
 
 /// With fewer units than this the bootstrap has hardly anything to draw from, and decides nothing.
 const LEAST_UNITS: usize = 20;
@@ -68,8 +68,11 @@ pub(super) fn above(
                 p_fail: resamples.p_below(limit),
                 ..evidence
             };
-            let effect = z_sum(errors) * resamples.standard_error();
-            answer(evidence, Some(effect), Some((effect / distance).powi(2)))
+            // As far as the interval reaches, and so much more that it clears the limit with the power that is asked for.
+            let effect =
+                figure - evidence.interval.low + reach(errors.power) * resamples.standard_error();
+            let shown = Some(effect).filter(|it| it.is_finite());
+            answer(evidence, shown, Some((effect / distance).powi(2)))
         }
     }
 }

@@ -161,10 +161,9 @@ impl PairedTest {
     }
 }
 
-/// The multiple of a standard error that an effect has to be for a test to show it.
-pub fn z_sum(errors: Errors) -> f64 {
-    let normal = Normal::standard();
-    normal.inverse_cdf(errors.power) - normal.inverse_cdf(errors.alpha)
+/// How many standard errors beyond what is refused the truth has to be to be shown with a probability of `power`.
+pub fn reach(power: f64) -> f64 {
+    Normal::standard().inverse_cdf(power)
 }
 
 /// The smallest number of items from which on enough is shown, as nearly as the steps of whole numbers let it be told.
