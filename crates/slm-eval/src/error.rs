@@ -138,7 +138,7 @@ pub enum EvalError {
         value: f64,
     },
     /// A metric that was asked for and applies to no item.
-    #[error("no item of task `{task}` has a {}", name.label())]
+    #[error("task `{task}` has no item to measure by {}", name.label())]
     MetricWithoutItems {
         /// The task.
         task: String,

@@ -3,7 +3,8 @@
 use slm_eval::report::{
     Curves, DataSide, Digest, EvalPoint, Page, ShippedFile, StepPoint, TaskResult, html,
 };
-use slm_eval::{Finish, Sample, Score, TaskReport, compare};
+use slm_eval::{Calibration, Finish, Sample, Score, TaskReport, compare};
+use slm_metrics::{Classifier, ScoredItem};
 use slm_recipe::OutputType;
 
 const NASTY: &str = "</pre><script>alert('x')</script> & \u{1b}[31m \u{202e}<img src=\"http://x\">";
@@ -137,8 +138,11 @@ fn the_figures_are_there() {
 
 #[test]
 fn every_element_that_opens_closes() {
+    assert_well_formed(&html(&page()));
+}
+
+fn assert_well_formed(html: &str) {
     const VOID: [&str; 2] = ["meta", "br"];
-    let html = html(&page());
     let mut open: Vec<&str> = Vec::new();
     for tag in html.split('<').skip(1) {
         let (tag, _) = tag.split_once('>').expect("a closed tag");
@@ -150,6 +154,93 @@ fn every_element_that_opens_closes() {
         }
     }
     assert!(open.is_empty(), "{open:?} never close");
+}
+
+/// Scores of 77 labels: rows of label 3 are taken for label 4, the others are right; two channels.
+fn of_many_labels() -> TaskReport {
+    let names: Vec<String> = (0..77).map(|label| format!("label_{label:02}")).collect();
+    let samples = (0..154)
+        .map(|row| {
+            let (truth, answer) = (row % 77, if row % 77 == 3 { 4 } else { row % 77 });
+            let mut logprobs = vec![-9.0; 77];
+            logprobs[answer] = -1.0;
+            Sample {
+                slices: [("channel".to_string(), ["app", NASTY][row % 2].to_string())].into(),
+                score: Score::Choices {
+                    correct: answer == truth,
+                    output_norm: names[answer].clone(),
+                    correct_norm: answer == truth,
+                    logprobs,
+                    choice_tokens: vec![1; 77],
+                },
+                ..generated(row, NASTY, &names[truth], &names[answer])
+            }
+        })
+        .collect();
+    TaskReport::new(
+        "intent",
+        OutputType::MultipleChoice,
+        names,
+        samples,
+        42,
+        1.0,
+    )
+    .expect("a report")
+}
+
+fn page_of_labels() -> Page {
+    let mut tuned = of_many_labels();
+    let labels = tuned.choices.clone();
+    let wrong = |p: f64| ScoredItem {
+        logprobs: (0..77)
+            .map(|label| {
+                if label == 0 {
+                    p.ln()
+                } else {
+                    ((1.0 - p) / 76.0).ln()
+                }
+            })
+            .collect(),
+        truth: 1,
+    };
+    let rows: Vec<ScoredItem> = (1..20).map(|i| wrong(0.5 + f64::from(i) / 100.0)).collect();
+    let items = [wrong(0.9), wrong(0.4)];
+    let classifier = Classifier::fit(labels, &rows[..5], &rows, 0.9);
+    tuned.calibration = Some(Calibration::of(classifier, &items, 1));
+    Page {
+        tasks: vec![TaskResult {
+            tuned,
+            base: None,
+            comparisons: Vec::new(),
+        }],
+        ..Page::default()
+    }
+}
+
+#[test]
+fn many_labels_are_readable() {
+    let html = html(&page_of_labels());
+    for expected in [
+        "<td>label_03</td><td>label_04</td><td class=\"n\">2 of 2</td>",
+        "label_04 given for label_03: 2 of 2",
+        "Each of 77 labels, the lowest F1 first",
+        // Accuracy of each channel: 76 of 77.
+        "98.7 %",
+        "<th>channel</th>",
+        "The 2 worst items",
+        "wrong with 97.5 %",
+        "at most 10.0 % promised",
+        "5 rows set the temperature, 19 others the threshold",
+    ] {
+        assert!(html.contains(expected), "{expected} is missing");
+    }
+    let of_label_3 = html
+        .split("<th scope=\"row\">label_03</th>")
+        .nth(1)
+        .expect("a row");
+    assert!(of_label_3.starts_with("<td class=\"n\">0.0 %</td><td class=\"n\">0.0 %</td>"));
+    assert!(!html.contains("<script") && !html.contains("<img"));
+    assert_well_formed(&html);
 }
 
 #[test]

@@ -189,7 +189,7 @@ impl OutputType {
     pub fn default_metrics(self) -> &'static [MetricName] {
         use MetricName::*;
         match self {
-            Self::MultipleChoice => &[Accuracy, AccuracyNorm, MacroF1, Ece],
+            Self::MultipleChoice => &[Accuracy, AccuracyNorm, MacroF1],
             Self::GenerateUntil => &[
                 ExactMatch,
                 MacroF1,

@@ -129,7 +129,7 @@ fn pairs(names: &[String], matrix: &[Vec<u64>]) -> String {
         more => format!("<p class=\"foot\">{} more pairs</p>", count(more)),
     };
     format!(
-        "<div class=\"wide\"><table class=\"pairs\"><thead><tr><th>wanted</th><th>given</th><th class=\"n\">most confused</th></tr></thead>\
+        "<div class=\"wide\"><table class=\"pairs\"><caption>Most confused</caption><thead><tr><th>wanted</th><th>given</th><th class=\"n\">rows</th></tr></thead>\
          <tbody>{rows}</tbody></table>{more}</div>"
     )
 }
