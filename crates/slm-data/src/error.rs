@@ -134,6 +134,8 @@ pub enum DataError {
         rows: usize,
         nearest: Option<(String, String)>,
     },
+    #[error("{} another answer to a prompt than another row: {}", count(origins.len(), *rows, "gives", "give"), some(origins))]
+    Conflicts { origins: Vec<String>, rows: usize },
     #[error("{} {}: {}", count(origins.len(), *rows, found(*finding).0, found(*finding).1), found(*finding).2, some(origins))]
     Mask {
         finding: Finding,
@@ -347,6 +349,9 @@ impl DataError {
             ),
             Self::UnknownLabel { nearest: Some((label, nearest)), .. } => format!("is `{label}` meant to be `{nearest}`?"),
             Self::UnknownLabel { .. } => "add it to `data.labels`, or correct the rows".into(),
+            Self::Conflicts { .. } => {
+                "correct them, or leave all of them out with `data.clean.conflicts = \"drop\"`; `\"report\"` lists them beside the shards".into()
+            }
             Self::Mask { finding, bos, stops, .. } => format!(
                 "{}; to train all the same: `data.accept_findings = [\"{}\"]`",
                 remedy(*finding, bos, stops),

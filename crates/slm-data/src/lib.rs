@@ -4,6 +4,7 @@
 //! batches of an epoch. Nothing here knows a tensor.
 
 mod batch;
+mod clean;
 mod content;
 mod encode;
 mod encoded_rows;
@@ -15,6 +16,7 @@ mod manifest;
 mod mask_probe;
 mod mask_proof;
 mod mixture;
+mod near;
 mod origin;
 mod packing;
 mod preference_batch;
@@ -31,6 +33,7 @@ mod template;
 mod warnings;
 
 pub use batch::{Batch, BatchOptions, Batches, batches, collate, collate_packed};
+pub use clean::{CLEANING, CleanRecord, CleanStep, CleanTotals, Effect, Like};
 pub use content::{Content, Judged, TokenRow};
 pub use error::{DataError, NeededBy};
 pub use example::{Example, HeldOut, Prompt};

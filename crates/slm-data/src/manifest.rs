@@ -4,6 +4,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use slm_recipe::Format;
 
+use crate::clean::CleanTotals;
 use crate::error::DataError;
 use crate::mask_proof::MaskProof;
 
@@ -26,6 +27,9 @@ pub struct Manifest {
     pub max_length: usize,
     /// The files, in the order of the recipe.
     pub sources: Vec<SourceRecord>,
+    /// What was done to the rows before they were split; each change and each row left out is in `cleaning.jsonl`.
+    #[serde(default)]
+    pub cleaning: Vec<CleanTotals>,
     /// Rows to learn from.
     pub train: SplitRecord,
     /// Rows that are held out.
@@ -151,6 +155,11 @@ impl Manifest {
             )));
         }
         serde_json::from_slice(&text).map_err(broken)
+    }
+
+    /// Rows that cleaning left out, before they were on any side.
+    pub fn cleaned_out(&self) -> usize {
+        self.cleaning.iter().map(|step| step.left_out).sum()
     }
 
     /// The record of one side.

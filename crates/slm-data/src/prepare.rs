@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use slm_recipe::DataSection;
-use slm_run::{AtomicDir, Emit, Event, write_file_atomic};
+use slm_run::{AtomicDir, Emit, Event, RunError, write_file_atomic};
 use slm_text::ChatTokenizer;
 
+use crate::clean::{CLEANING, CleanRecord};
 use crate::encode::Encoding;
 use crate::encoded_rows::{EncodedRow, EncodedRows, Refused};
 use crate::error::DataError;
@@ -25,8 +26,8 @@ const STAGE: &str = "data";
 /// complete or not at all.
 ///
 /// # Errors
-/// Any row that is not what the section says it is, with its file and line. Rows are left out by `data.overlong` only, and
-/// counted in the manifest.
+/// Any row that is not what the section says it is, with its file and line. Rows are left out by `data.clean` and
+/// `data.overlong` only, and counted in the manifest.
 pub fn prepare(
     section: &DataSection,
     tokenizer: &ChatTokenizer,
@@ -53,10 +54,13 @@ pub fn prepare(
     };
     let Reading {
         sources,
+        cleaning,
+        cleaned,
         train,
         validation,
     } = reading;
     let rows = train.len() + validation.len();
+    let cleaned_out: usize = cleaning.iter().map(|step| step.left_out).sum();
     let mut progress = |done: usize| {
         emit(Event::Progress {
             stage: STAGE.into(),
@@ -77,9 +81,10 @@ pub fn prepare(
     )?;
     refused.check(rows, &encoding, &section.accept_findings)?;
     if train.rows.is_empty() {
-        let dropped = train.record.dropped.total() + validation.record.dropped.total();
+        let encoding = train.record.dropped.total() + validation.record.dropped.total();
+        let dropped = cleaned_out + encoding;
         return Err(DataError::NoTrainingRows {
-            rows,
+            rows: rows + cleaned_out,
             held_out: validation.record.read,
             dropped,
         });
@@ -89,6 +94,7 @@ pub fn prepare(
     let folder = AtomicDir::new(out).map_err(written)?;
     let mut shards = write_side(folder.path(), Side::Train, &train)?;
     shards.extend(write_side(folder.path(), Side::Validation, &validation)?);
+    write_cleaning(&folder.path().join(CLEANING), &cleaned).map_err(written)?;
     let mask = MaskProof::of(&encoding, &train, &validation)?;
     let manifest = Manifest {
         format_version: FORMAT_VERSION,
@@ -96,6 +102,7 @@ pub fn prepare(
         seed,
         max_length,
         sources,
+        cleaning,
         train: train.record,
         validation: validation.record,
         leaked,
@@ -109,6 +116,13 @@ pub fn prepare(
     folder.commit().map_err(written)?;
     warn(section, &manifest, emit);
     Ok(manifest)
+}
+
+/// One line for each thing that was done to a row.
+fn write_cleaning(path: &Path, records: &[CleanRecord]) -> Result<(), RunError> {
+    let line = |record| serde_json::to_string(record).unwrap_or_default() + "\n";
+    let lines: String = records.iter().map(line).collect();
+    write_file_atomic(path, lines.as_bytes())
 }
 
 /// How often each target occurs, and how many there are; only the number where they are too many to be labels.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::CleanSection;
+
 /// The rows and what is made of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -34,6 +36,8 @@ pub struct DataSection {
     pub accept_findings: Vec<Finding>,
     /// If not empty, the text to be learned of every row, trimmed, must be one of these.
     pub labels: Vec<String>,
+    /// What is done to the rows first.
+    pub clean: CleanSection,
     /// Files to learn from.
     #[schemars(extend("minItems" = 1))]
     pub train: Vec<Source>,
@@ -55,6 +59,7 @@ impl Default for DataSection {
             shuffle: true,
             accept_findings: Vec::new(),
             labels: Vec::new(),
+            clean: CleanSection::default(),
             train: Vec::new(),
             validation: Vec::new(),
         }

@@ -2,6 +2,7 @@
 //!
 //! One file per section of the recipe.
 
+mod clean;
 mod combination;
 mod data;
 mod distill;
@@ -23,6 +24,7 @@ mod shape;
 mod tokenizer;
 mod train;
 
+pub use clean::{CleanSection, Conflicts, Dedup, Shingle, Unicode};
 pub use data::{DataSection, Finding, Format, Overlong, Source, TrainOn};
 pub use distill::{DistillMethod, DistillSection, DivergenceKind, TeacherSection};
 pub use eval::{AnswerConstraint, CalibrationSection, EvalSection, EvalTask, OutputType};

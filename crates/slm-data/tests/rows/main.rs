@@ -4,6 +4,7 @@
 //! - `bad_rows`: every refusal with its message and its hint
 //! - `formats`: what rows of each format and file type become
 //! - `preference`: rows with judged answers
+//! - `clean`: what cleaning changes, leaves out and lists
 //! - `splits`: what is held out, sampled, left out and counted
 //! - `folder`: what is on disk, read back, refused when damaged
 //! - `mask`: what is learned, proven, refused and checked again
@@ -13,6 +14,7 @@
 
 mod bad_rows;
 mod bench;
+mod clean;
 mod folder;
 mod formats;
 mod mask;

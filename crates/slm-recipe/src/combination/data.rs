@@ -49,6 +49,17 @@ impl Combinations<'_> {
         }
     }
 
+    pub(super) fn cleaning(&mut self) {
+        let clean = &self.recipe.data.clean;
+        if clean.max_chars > 0 && clean.min_chars > clean.max_chars {
+            let reason = format!(
+                "`data.clean.min_chars` is {} and `data.clean.max_chars` is {}: no row can have both",
+                clean.min_chars, clean.max_chars
+            );
+            self.conflict(&["data.clean.min_chars", "data.clean.max_chars"], reason);
+        }
+    }
+
     pub(super) fn sources(&mut self) {
         let data = &self.recipe.data;
         let (train, validation) = (&data.train, &data.validation);
