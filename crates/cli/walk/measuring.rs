@@ -10,7 +10,7 @@ use slm_eval::{
     with_choices,
 };
 use slm_model::Decoder;
-use slm_recipe::{EvalTask, Method, OutputType, Recipe, Source};
+use slm_recipe::{EvalTask, Method, OutputType, Recipe};
 use slm_run::{AtomicDir, Emit, Event, sha256_file, sha256_json};
 use slm_text::ChatTokenizer;
 
@@ -107,11 +107,7 @@ pub(crate) fn tasks(
     }
     // The rows of a task are read as the rows to learn from are.
     let read = |path: &String| {
-        let source = Source {
-            path: path.clone(),
-            max_samples: 0,
-            ..recipe.data.train.first().cloned().unwrap_or_default()
-        };
+        let source = recipe.task_source(path);
         slm_data::load_examples(&source, recipe.data.format, recipe.seed, Some(tokenizer))
     };
     tasks

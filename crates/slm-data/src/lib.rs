@@ -12,6 +12,7 @@ mod error;
 mod example;
 mod input_digest;
 mod layout;
+mod leak;
 mod manifest;
 mod mask_probe;
 mod mask_proof;
@@ -38,6 +39,7 @@ pub use content::{Content, Judged, TokenRow};
 pub use error::{DataError, NeededBy};
 pub use example::{Example, HeldOut, Prompt};
 pub use input_digest::input_digest;
+pub use leak::{Guarded, LEAKS, Leak, LeakKind, LeakTotals};
 pub use manifest::{
     Dropped, FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, ShardRecord, Side, SourceRecord,
     SplitRecord,

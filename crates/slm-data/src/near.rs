@@ -1,5 +1,6 @@
 //! Which rows say nearly the same: `MinHash` finds candidates, the exact Jaccard similarity of their shingles decides.
 
+mod clusters;
 mod shingles;
 mod signature;
 
@@ -8,9 +9,11 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 use slm_recipe::{CleanSection, Shingle};
 
+pub(crate) use self::clusters::Clusters;
 pub(crate) use self::shingles::{Shingles, compared};
 use self::signature::{Banding, Signature};
 use crate::content::Content;
+use crate::example::Example;
 
 /// When two rows are near-duplicates.
 #[derive(Clone, Copy, Debug)]
@@ -49,22 +52,19 @@ impl Nearness {
     }
 
     /// Rows as they are compared, in their order.
-    pub(crate) fn sketches<'a>(
-        &self,
-        contents: impl IntoParallelIterator<Item = &'a Content>,
-    ) -> Vec<Sketch>
-    where
-        Vec<Sketch>: FromParallelIterator<Sketch>,
-    {
-        let sketch = |content| {
-            let shingles = Shingles::of(content, self.shingle, self.size);
-            let signature = Signature::of(&shingles);
-            Sketch {
-                shingles,
-                signature,
-            }
-        };
-        contents.into_par_iter().map(sketch).collect()
+    pub(crate) fn sketches(&self, rows: &[Example]) -> Vec<Sketch> {
+        let sketch = |row: &Example| self.sketch(&row.content);
+        rows.par_iter().map(sketch).collect()
+    }
+
+    /// A row as it is compared.
+    pub(crate) fn sketch(&self, content: &Content) -> Sketch {
+        let shingles = Shingles::of(content, self.shingle, self.size);
+        let signature = Signature::of(&shingles);
+        Sketch {
+            shingles,
+            signature,
+        }
     }
 
     /// Whether two texts are equal as they are compared, or near-duplicates.
@@ -159,9 +159,9 @@ mod tests {
         fn near_ones_are_found_at_the_threshold_and_no_others(texts in texts()) {
             let nearness = nearness(0.8);
             let near: Vec<String> = texts.iter().map(|text| altered(text, &nearness, 0.8)).collect();
-            let contents: Vec<Content> = texts.iter().cloned().map(Content::Text).collect();
-            let altered: Vec<Content> = near.iter().cloned().map(Content::Text).collect();
-            let (known, asked) = (nearness.sketches(&contents), nearness.sketches(&altered));
+            let sketch = |text: &String| nearness.sketch(&Content::Text(text.clone()));
+            let known: Vec<Sketch> = texts.iter().map(sketch).collect();
+            let asked: Vec<Sketch> = near.iter().map(sketch).collect();
             let mut index = Index::new(nearness);
             known.iter().enumerate().for_each(|(number, sketch)| index.add(number, sketch));
             let mut found = 0;
@@ -179,8 +179,7 @@ mod tests {
 
     #[test]
     fn nothing_is_near_to_an_empty_row() {
-        let contents = [Content::Text(" ".into()), Content::Text(String::new())];
-        let sketches = nearness(0.5).sketches(&contents);
+        let sketches = [" ", ""].map(|text| nearness(0.5).sketch(&Content::Text(text.into())));
         let mut index = Index::new(nearness(0.5));
         index.add(0, &sketches[0]);
         assert_eq!(index.near(&sketches[1]), []);

@@ -58,8 +58,10 @@ impl Reader<'_> {
         let [train, validation] = given;
         let train = cleaning.clean(train, Side::Train)?;
         let given = cleaning.clean(validation, Side::Validation)?;
-        let (mut validation, train): (Vec<_>, Vec<_>) =
-            train.into_iter().partition(|row| split.holds_out(row));
+        let mut sides = split.sides(&train)?.into_iter();
+        let (mut validation, train): (Vec<_>, Vec<_>) = train
+            .into_iter()
+            .partition(|_| sides.next().unwrap_or_default());
         validation.extend(given);
         let reading = Reading {
             sources,
@@ -70,6 +72,12 @@ impl Reader<'_> {
         };
         check_labels(section, &reading)?;
         Ok(reading)
+    }
+
+    /// The rows of a task, as they are compared with those to learn from.
+    pub(crate) fn guarded(self, source: &Source) -> Result<Vec<Example>, DataError> {
+        let (_, examples) = self.source(source, None, Side::Validation, 0)?;
+        Ok(examples)
     }
 
     fn source(

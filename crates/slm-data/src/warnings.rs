@@ -1,4 +1,4 @@
-use slm_recipe::DataSection;
+use slm_recipe::{DataSection, OnLeak};
 use slm_run::{Emit, Event};
 
 use crate::clean::{CLEANING, CleanStep};
@@ -51,6 +51,11 @@ pub(crate) fn warn(section: &DataSection, manifest: &Manifest, emit: Emit<'_>) {
             conflicts.listed
         );
         emit(Event::Warning { text });
+    }
+    for leaks in manifest.leaks.iter().filter(|leaks| leaks.leaked > 0) {
+        emit(Event::Warning {
+            text: leaks.told(section.on_leak == OnLeak::Drop),
+        });
     }
     if manifest.leaked > 0 {
         let text = format!(

@@ -25,7 +25,7 @@ mod tokenizer;
 mod train;
 
 pub use clean::{CleanSection, Conflicts, Dedup, Shingle, Unicode};
-pub use data::{DataSection, Finding, Format, Overlong, Source, TrainOn};
+pub use data::{DataSection, Finding, Format, OnLeak, Overlong, Source, TrainOn};
 pub use distill::{DistillMethod, DistillSection, DivergenceKind, TeacherSection};
 pub use eval::{AnswerConstraint, CalibrationSection, EvalSection, EvalTask, OutputType};
 pub use export::{CompressedScheme, ExportSection, GgufType, ParitySection};

@@ -130,6 +130,24 @@ fn cleaning() {
 }
 
 #[test]
+fn leaks_and_units_of_the_split() {
+    assert_problems(
+        "[data]\non_leak = \"stop\"\nmax_leak_rate = 2",
+        &[
+            "r.toml:5:11 `data.on_leak` is `stop`, needs one of `off`, `error`, `drop`, `report`",
+            "r.toml:6:17 `data.max_leak_rate` is 2, needs at least 0 and at most 1",
+        ],
+    );
+    assert_problems(
+        "[data]\nval_every = 5\nstratify = true\nkeep_near_together = true",
+        &[
+            "r.toml:6:1 `data.stratify` is about the split by `data.val_size`, and there is none",
+            "r.toml:7:1 `data.keep_near_together` is about the split by `data.val_size`, and there is none",
+        ],
+    );
+}
+
+#[test]
 fn wrong_types() {
     assert_problems(
         "[lora]\nr = 1.5",

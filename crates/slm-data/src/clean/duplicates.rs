@@ -53,8 +53,7 @@ impl Cleaning<'_> {
     /// another answer is no duplicate: it teaches something else.
     fn near_ones(&mut self, rows: Vec<Example>) -> Vec<Example> {
         let nearness = Nearness::of(self.section);
-        let contents: Vec<_> = rows.iter().map(|row| &row.content).collect();
-        let sketches = nearness.sketches(contents);
+        let sketches = nearness.sketches(&rows);
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by_cached_key(|at| (Reverse(rows[*at].content.chars()), digest(&rows[*at])));
         let (mut index, mut left_out) = (Index::new(nearness), Vec::new());

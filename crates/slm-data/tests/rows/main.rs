@@ -5,6 +5,7 @@
 //! - `formats`: what rows of each format and file type become
 //! - `preference`: rows with judged answers
 //! - `clean`: what cleaning changes, leaves out and lists
+//! - `leaks`: rows of tasks among the rows to learn from
 //! - `splits`: what is held out, sampled, left out and counted
 //! - `folder`: what is on disk, read back, refused when damaged
 //! - `mask`: what is learned, proven, refused and checked again
@@ -17,6 +18,7 @@ mod bench;
 mod clean;
 mod folder;
 mod formats;
+mod leaks;
 mod mask;
 mod packed;
 mod preference;

@@ -36,6 +36,16 @@ impl Combinations<'_> {
             let reason = "`data.group_by` keeps rows together in a split by `data.val_size`, and there is none";
             self.conflict(&["data.group_by", "data.val_size"], reason);
         }
+        for (key, is_set) in [
+            ("data.keep_near_together", data.keep_near_together),
+            ("data.stratify", data.stratify),
+        ] {
+            if is_set && !by_share {
+                let reason =
+                    format!("`{key}` is about the split by `data.val_size`, and there is none");
+                self.conflict(&[key, "data.val_size"], reason);
+            }
+        }
         if data.packing && !data.shuffle {
             let reason = "`data.packing` fills rows longest first, and `data.shuffle = false` keeps the order of the files; needs one of them";
             self.conflict(&["data.shuffle", "data.packing"], reason);
