@@ -3,6 +3,7 @@
 mod conflicts;
 mod duplicates;
 mod html;
+mod personal;
 mod record;
 mod texts;
 
@@ -37,6 +38,7 @@ impl<'a> Cleaning<'a> {
         given_as: Side,
     ) -> Result<Vec<Example>, DataError> {
         let rows = self.texts(rows);
+        let rows = self.personal(rows)?;
         let rows = self.lengths(rows);
         if given_as == Side::Validation {
             return Ok(rows);

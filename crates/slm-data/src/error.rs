@@ -149,6 +149,8 @@ pub enum DataError {
         "`data.stratify` needs labels, and {distinct} of {rows} rows have an answer of their own"
     )]
     NoLabels { distinct: usize, rows: usize },
+    #[error("{} personal data: {}", count(origins.len(), *rows, "has", "have"), some(origins))]
+    Personal { origins: Vec<String>, rows: usize },
     #[error("{} another answer to a prompt than another row: {}", count(origins.len(), *rows, "gives", "give"), some(origins))]
     Conflicts { origins: Vec<String>, rows: usize },
     #[error("{} {}: {}", count(origins.len(), *rows, found(*finding).0, found(*finding).1), found(*finding).2, some(origins))]
@@ -366,6 +368,9 @@ impl DataError {
             Self::UnknownLabel { .. } => "add it to `data.labels`, or correct the rows".into(),
             Self::Leak { .. } => {
                 "leave them out of the rows to learn from with `data.on_leak = \"drop\"`, or measure all the same with `\"report\"`, which lists them beside the shards".into()
+            }
+            Self::Personal { .. } => {
+                "put placeholders in its stead with `data.clean.pii = \"redact\"`, or take it out of the rows".into()
             }
             Self::NoLabels { .. } => "a label is the text to be learned of a row; leave `data.stratify` out for other rows".into(),
             Self::Conflicts { .. } => {

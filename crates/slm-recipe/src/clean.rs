@@ -11,6 +11,8 @@ pub struct CleanSection {
     pub unicode: Unicode,
     /// Whether tags, comments, scripts and styles are taken out of texts, and entities become characters.
     pub strip_html: bool,
+    /// What becomes of personal data in texts: addresses, numbers and keys.
+    pub pii: Pii,
     /// Rows whose texts have fewer characters together are left out, 0 = none.
     pub min_chars: usize,
     /// Rows whose texts have more characters together are left out, 0 = none.
@@ -34,6 +36,7 @@ impl Default for CleanSection {
         Self {
             unicode: Unicode::Off,
             strip_html: false,
+            pii: Pii::Off,
             min_chars: 0,
             max_chars: 0,
             dedup: Dedup::Off,
@@ -54,6 +57,21 @@ pub enum Unicode {
     Off,
     /// Canonical composition (Unicode Standard Annex 15).
     Nfc,
+}
+
+/// What becomes of personal data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Pii {
+    /// It is not looked for.
+    #[default]
+    Off,
+    /// Rows that have some are listed.
+    Report,
+    /// A placeholder stands for it, such as `<EMAIL_1>`: the same one for the same value in a row.
+    Redact,
+    /// The run stops and names the rows.
+    Error,
 }
 
 /// Which rows are left out because another says the same.

@@ -24,7 +24,7 @@ mod shape;
 mod tokenizer;
 mod train;
 
-pub use clean::{CleanSection, Conflicts, Dedup, Shingle, Unicode};
+pub use clean::{CleanSection, Conflicts, Dedup, Pii, Shingle, Unicode};
 pub use data::{DataSection, Finding, Format, OnLeak, Overlong, Source, TrainOn};
 pub use distill::{DistillMethod, DistillSection, DivergenceKind, TeacherSection};
 pub use eval::{AnswerConstraint, CalibrationSection, EvalSection, EvalTask, OutputType};

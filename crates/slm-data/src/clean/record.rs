@@ -1,8 +1,11 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use slm_recipe::{CleanSection, Conflicts, Dedup, Unicode};
+use slm_recipe::{CleanSection, Conflicts, Dedup, Pii, Unicode};
 use slm_run::sha256_bytes;
 
 use crate::example::Example;
+use crate::personal::PersonalKind;
 
 /// Name of the file of a prepared folder that has a [`CleanRecord`] a line.
 pub const CLEANING: &str = "cleaning.jsonl";
@@ -15,6 +18,8 @@ pub enum CleanStep {
     Unicode,
     /// `data.clean.strip_html`.
     Html,
+    /// `data.clean.pii`.
+    Personal,
     /// `data.clean.min_chars` and `data.clean.max_chars`.
     Length,
     /// `data.clean.dedup`, of rows that are equal.
@@ -31,6 +36,7 @@ impl CleanStep {
         match self {
             Self::Unicode => "unicode",
             Self::Html => "html",
+            Self::Personal => "personal",
             Self::Length => "length",
             Self::Exact => "exact",
             Self::Near => "near",
@@ -82,6 +88,9 @@ pub struct CleanRecord {
     /// The row that stays in its stead, or the first that it contradicts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub like: Option<Like>,
+    /// Places with personal data, by kind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub personal: BTreeMap<PersonalKind, usize>,
 }
 
 impl CleanRecord {
@@ -96,6 +105,7 @@ impl CleanRecord {
             chars_before: row.content.chars(),
             chars_after: 0,
             like,
+            personal: BTreeMap::new(),
         }
     }
 
@@ -144,6 +154,7 @@ impl CleanTotals {
         let asked = [
             (CleanStep::Unicode, section.unicode != Unicode::Off),
             (CleanStep::Html, section.strip_html),
+            (CleanStep::Personal, section.pii != Pii::Off),
             (CleanStep::Length, section.min_chars + section.max_chars > 0),
             (CleanStep::Exact, section.dedup != Dedup::Off),
             (CleanStep::Near, section.dedup == Dedup::Minhash),

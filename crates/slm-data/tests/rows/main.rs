@@ -6,6 +6,7 @@
 //! - `preference`: rows with judged answers
 //! - `clean`: what cleaning changes, leaves out and lists
 //! - `leaks`: rows of tasks among the rows to learn from
+//! - `personal`: personal data, measured and redacted
 //! - `splits`: what is held out, sampled, left out and counted
 //! - `folder`: what is on disk, read back, refused when damaged
 //! - `mask`: what is learned, proven, refused and checked again
@@ -21,6 +22,7 @@ mod formats;
 mod leaks;
 mod mask;
 mod packed;
+mod personal;
 mod preference;
 mod shared_rows;
 mod splits;
