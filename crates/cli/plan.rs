@@ -80,7 +80,9 @@ impl Plan {
             micro_batch_tokens,
             train_rows: train.rows,
             held_out_rows: held_out.rows,
-            left_out_rows: train.dropped.total() + held_out.dropped.total(),
+            left_out_rows: manifest.cleaned_out()
+                + train.dropped.total()
+                + held_out.dropped.total(),
             tokens: train.tokens,
             learned_tokens: train.learned_tokens,
             micro_batch_rows: micro_batch_rows(recipe),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use slm_data::{Sample, Shards};
+use slm_data::{Guarded, Sample, Shards};
 use slm_recipe::Recipe;
 use tempfile::TempDir;
 
@@ -25,6 +25,7 @@ impl Preview {
         let max_length = recipe.model.max_length;
         slm_data::prepare(
             &recipe.data,
+            &Guarded::of(recipe),
             &base.tokenizer,
             max_length,
             recipe.seed,

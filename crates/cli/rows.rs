@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
-use slm_data::{Lengths, Shards, Side, SideStats, Stats};
+use slm_data::{CleanTotals, Lengths, Shards, Side, SideStats, Stats};
 
 use crate::mask;
 use crate::table::{Table, size, thousands};
@@ -35,7 +35,30 @@ pub(crate) fn write_manifest(shards: &Shards, out: &mut dyn Write) -> Result<()>
     }
     table.write(out)?;
     writeln!(out)?;
+    write_cleaning(&manifest.cleaning, out)?;
     mask::write(&manifest.mask, out)?;
+    Ok(())
+}
+
+/// What cleaning did, where it did anything.
+fn write_cleaning(cleaning: &[CleanTotals], out: &mut dyn Write) -> Result<()> {
+    let did = |step: &&CleanTotals| step.changed + step.left_out + step.listed > 0;
+    let steps: Vec<_> = cleaning.iter().filter(did).collect();
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let header = ["cleaning", "changed", "left out", "listed"];
+    let mut table = Table::new(&header).right(&[1, 2, 3]);
+    for step in steps {
+        table.row([
+            step.step.name().into(),
+            thousands(step.changed),
+            thousands(step.left_out),
+            thousands(step.listed),
+        ]);
+    }
+    table.write(out)?;
+    writeln!(out)?;
     Ok(())
 }
 

@@ -19,7 +19,7 @@ pub(crate) use measuring::{measure, of_suites, tasks};
 pub(crate) use shipping::Artifact;
 
 use anyhow::Result;
-use slm_data::Shards;
+use slm_data::{Guarded, Shards};
 use slm_recipe::{GateSection, Recipe, RecipeErrors};
 use slm_run::{Event, RunDir, StageStatus};
 use slm_train::Ranks;
@@ -127,13 +127,17 @@ impl Walk {
     pub(crate) fn data(&mut self, base: &Base) -> Result<Shards> {
         let (section, seed) = (self.recipe.data.clone(), self.recipe.seed);
         let max_length = self.recipe.model.max_length;
-        let digest = slm_data::input_digest(&section, &base.tokenizer, max_length, seed)?;
+        let guarded = Guarded::of(&self.recipe);
+        let tokenizer = &base.tokenizer;
+        let digest = slm_data::input_digest(&section, &guarded, tokenizer, max_length, seed)?;
         self.refuse_changed("rows", "data", &digest)?;
         let folder = self.run.path("data");
         self.stage("data", &digest, |run, reporter| {
             let mut emit = |event| reporter.show(event);
             let out = run.path("data");
-            slm_data::prepare(&section, &base.tokenizer, max_length, seed, &out, &mut emit)?;
+            slm_data::prepare(
+                &section, &guarded, tokenizer, max_length, seed, &out, &mut emit,
+            )?;
             Ok(vec!["data".into()])
         })?;
         self.run.set_digest("data", digest)?;

@@ -11,7 +11,7 @@ use slm_eval::{
     with_choices,
 };
 use slm_model::Decoder;
-use slm_recipe::{EvalTask, Method, OutputType, Recipe, Source};
+use slm_recipe::{EvalTask, Method, OutputType, Recipe};
 use slm_run::{AtomicDir, Emit, Event, sha256_file, sha256_json};
 use slm_suite::{Entry, Given};
 use slm_text::ChatTokenizer;
@@ -182,11 +182,7 @@ fn of_rows(
 }
 
 fn read_rows(path: &str, recipe: &Recipe, tokenizer: &ChatTokenizer) -> Result<Vec<HeldOut>> {
-    let source = Source {
-        path: path.into(),
-        max_samples: 0,
-        ..recipe.data.train.first().cloned().unwrap_or_default()
-    };
+    let source = recipe.task_source(path);
     Ok(slm_data::load_examples(
         &source,
         recipe.data.format,

@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use slm_text::{Conversation, Message};
 
 use crate::example::Prompt;
@@ -121,6 +122,51 @@ impl Content {
         }
     }
 
+    /// The texts of it, without system messages, which many rows share.
+    pub(crate) fn said(&self) -> Vec<&str> {
+        match self {
+            Self::Chat(chat) => {
+                let messages = chat.messages.iter();
+                let said = messages.filter(|message| message.role != "system");
+                said.map(|message| message.content.as_str()).collect()
+            }
+            Self::Preference { chosen, rejected } => {
+                [chosen.content.said(), rejected.content.said()].concat()
+            }
+            Self::Rated { answer, .. } => answer.content.said(),
+            Self::Pair { .. } | Self::Text(_) | Self::Tokens(_) => self.texts(),
+        }
+    }
+
+    /// Characters of its texts.
+    pub(crate) fn chars(&self) -> usize {
+        self.texts().iter().map(|text| text.chars().count()).sum()
+    }
+
+    /// Replaces its texts by what `edit` makes of them; gives whether any was.
+    pub(crate) fn edit(&mut self, edit: Edit<'_>) -> bool {
+        let text = |text: &mut String, edit: Edit<'_>| match edit(text, Where::Said) {
+            Some(edited) => {
+                *text = edited;
+                true
+            }
+            None => false,
+        };
+        match self {
+            Self::Chat(chat) => {
+                let messages = chat.messages.iter_mut();
+                messages.fold(false, |any, message| edit_message(message, edit) | any)
+            }
+            Self::Pair { prompt, completion } => text(prompt, edit) | text(completion, edit),
+            Self::Text(said) => text(said, edit),
+            Self::Tokens(_) => false,
+            Self::Preference { chosen, rejected } => {
+                chosen.content.edit(edit) | rejected.content.edit(edit)
+            }
+            Self::Rated { answer, .. } => answer.content.edit(edit),
+        }
+    }
+
     /// Puts a system message before every conversation that has none.
     pub(crate) fn begin_with(&mut self, system: &str) {
         match self {
@@ -170,6 +216,59 @@ impl Content {
             ]
             .into(),
         )
+    }
+}
+
+/// Where a text of a row stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Where {
+    /// In what is said.
+    Said,
+    /// In another field of a message, such as what a tool is called with.
+    Field,
+}
+
+/// Makes another text of a text, or leaves it.
+pub(crate) type Edit<'a> = &'a mut dyn FnMut(&str, Where) -> Option<String>;
+
+fn edit_message(message: &mut Message, edit: Edit<'_>) -> bool {
+    let mut edited = false;
+    if message.parts.is_empty() {
+        if let Some(content) = edit(&message.content, Where::Said) {
+            (message.content, edited) = (content, true);
+        }
+    } else {
+        for part in &mut message.parts {
+            edited |= edit_value(part, Where::Said, edit);
+        }
+        // As a message is read: its parts' texts, one after the other.
+        let texts = message.parts.iter();
+        let texts = texts.filter_map(|part| part.as_str().or(part.get("text")?.as_str()));
+        message.content = texts.collect();
+    }
+    for value in message.extra.values_mut() {
+        edited |= edit_value(value, Where::Field, edit);
+    }
+    edited
+}
+
+fn edit_value(value: &mut Value, at: Where, edit: Edit<'_>) -> bool {
+    match value {
+        Value::String(text) => match edit(text, at) {
+            Some(edited) => {
+                *text = edited;
+                true
+            }
+            None => false,
+        },
+        Value::Array(items) => items
+            .iter_mut()
+            .fold(false, |any, item| edit_value(item, at, edit) | any),
+        Value::Object(fields) => fields.iter_mut().fold(false, |any, (name, value)| {
+            // The kind of a part is no text.
+            any | (name != "type" && edit_value(value, at, edit))
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

@@ -134,6 +134,25 @@ pub enum DataError {
         rows: usize,
         nearest: Option<(String, String)>,
     },
+    #[error(
+        "{leaked} of {rows} rows of task `{task}` are among the rows to learn from, `data.max_leak_rate` {allowed} lets {} pass: {}",
+        (*rows as f64 * allowed).floor(), some(found)
+    )]
+    Leak {
+        task: String,
+        rows: usize,
+        leaked: usize,
+        allowed: f64,
+        found: Vec<String>,
+    },
+    #[error(
+        "`data.stratify` needs labels, and {distinct} of {rows} rows have an answer of their own"
+    )]
+    NoLabels { distinct: usize, rows: usize },
+    #[error("{} personal data: {}", count(origins.len(), *rows, "has", "have"), some(origins))]
+    Personal { origins: Vec<String>, rows: usize },
+    #[error("{} another answer to a prompt than another row: {}", count(origins.len(), *rows, "gives", "give"), some(origins))]
+    Conflicts { origins: Vec<String>, rows: usize },
     #[error("{} {}: {}", count(origins.len(), *rows, found(*finding).0, found(*finding).1), found(*finding).2, some(origins))]
     Mask {
         finding: Finding,
@@ -347,6 +366,16 @@ impl DataError {
             ),
             Self::UnknownLabel { nearest: Some((label, nearest)), .. } => format!("is `{label}` meant to be `{nearest}`?"),
             Self::UnknownLabel { .. } => "add it to `data.labels`, or correct the rows".into(),
+            Self::Leak { .. } => {
+                "leave them out of the rows to learn from with `data.on_leak = \"drop\"`, or measure all the same with `\"report\"`, which lists them beside the shards".into()
+            }
+            Self::Personal { .. } => {
+                "put placeholders in its stead with `data.clean.pii = \"redact\"`, or take it out of the rows".into()
+            }
+            Self::NoLabels { .. } => "a label is the text to be learned of a row; leave `data.stratify` out for other rows".into(),
+            Self::Conflicts { .. } => {
+                "correct them, or leave all of them out with `data.clean.conflicts = \"drop\"`; `\"report\"` lists them beside the shards".into()
+            }
             Self::Mask { finding, bos, stops, .. } => format!(
                 "{}; to train all the same: `data.accept_findings = [\"{}\"]`",
                 remedy(*finding, bos, stops),

@@ -1,9 +1,10 @@
 use serde::Serialize;
-use slm_recipe::DataSection;
+use slm_recipe::{DataSection, OnLeak, Source};
 use slm_run::{sha256_bytes, sha256_file, sha256_json};
 use slm_text::ChatTokenizer;
 
 use crate::error::DataError;
+use crate::leak::Guarded;
 use crate::manifest::FORMAT_VERSION;
 use crate::source::check_readable;
 
@@ -11,9 +12,10 @@ use crate::source::check_readable;
 /// equal shards, so the stage can be skipped.
 ///
 /// # Errors
-/// When a source or a file of the tokenizer cannot be read.
+/// When a source, the file of a task, or a file of the tokenizer cannot be read.
 pub fn input_digest(
     section: &DataSection,
+    guarded: &[Guarded],
     tokenizer: &ChatTokenizer,
     max_length: usize,
     seed: u64,
@@ -25,6 +27,7 @@ pub fn input_digest(
         max_length: usize,
         seed: u64,
         sources: Vec<String>,
+        guarded: Vec<(&'a Guarded, String)>,
         tokenizer: Vec<(String, String)>,
     }
     // Packing and order are a matter of batches.
@@ -33,15 +36,15 @@ pub fn input_digest(
         shuffle: true,
         ..section.clone()
     };
-    let sources = section
-        .train
-        .iter()
-        .chain(&section.validation)
-        .map(|source| {
-            check_readable(&source.path)?;
-            sha256_file(&source.path).map_err(|source| DataError::Write { source })
-        });
-    let sources = sources.collect::<Result<_, _>>()?;
+    let digest = |source: &Source| {
+        check_readable(&source.path)?;
+        sha256_file(&source.path).map_err(|source| DataError::Write { source })
+    };
+    let sources = section.train.iter().chain(&section.validation);
+    let sources = sources.map(digest).collect::<Result<_, _>>()?;
+    let looked_at = guarded.iter().filter(|_| section.on_leak != OnLeak::Off);
+    let guarded = looked_at.map(|rows| Ok((rows, digest(&rows.source)?)));
+    let guarded = guarded.collect::<Result<_, DataError>>()?;
     let files = tokenizer.files();
     let tokenizer = files
         .into_iter()
@@ -53,6 +56,7 @@ pub fn input_digest(
         max_length,
         seed,
         sources,
+        guarded,
         tokenizer,
     }))
 }

@@ -4,6 +4,7 @@
 //! batches of an epoch. Nothing here knows a tensor.
 
 mod batch;
+mod clean;
 mod content;
 mod encode;
 mod encoded_rows;
@@ -11,12 +12,15 @@ mod error;
 mod example;
 mod input_digest;
 mod layout;
+mod leak;
 mod manifest;
 mod mask_probe;
 mod mask_proof;
 mod mixture;
+mod near;
 mod origin;
 mod packing;
+mod personal;
 mod preference_batch;
 mod prepare;
 mod random;
@@ -31,10 +35,12 @@ mod template;
 mod warnings;
 
 pub use batch::{Batch, BatchOptions, Batches, batches, collate, collate_packed};
+pub use clean::{CLEANING, CleanRecord, CleanStep, CleanTotals, Effect, Like};
 pub use content::{Content, Judged, TokenRow};
 pub use error::{DataError, NeededBy};
 pub use example::{Example, HeldOut, Prompt};
 pub use input_digest::input_digest;
+pub use leak::{Guarded, LEAKS, Leak, LeakKind, LeakTotals};
 pub use manifest::{
     Dropped, FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, ShardRecord, Side, SourceRecord,
     SplitRecord,
@@ -43,6 +49,7 @@ pub use mask_probe::Probe;
 pub use mask_proof::{MaskProof, RoleTokens, SideProof};
 pub use mixture::Share;
 pub use origin::{Origin, Place};
+pub use personal::{Personal, PersonalKind, personal_data};
 pub use preference_batch::{Pairing, PreferenceBatch, PreferenceBatches, preference_batches};
 pub use prepare::prepare;
 pub use reading::{load_examples, training_rows, training_texts};

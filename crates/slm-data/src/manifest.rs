@@ -4,7 +4,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use slm_recipe::Format;
 
+use crate::clean::CleanTotals;
 use crate::error::DataError;
+use crate::leak::LeakTotals;
 use crate::mask_proof::MaskProof;
 
 /// Version of the folder that [`crate::prepare`] writes.
@@ -26,12 +28,21 @@ pub struct Manifest {
     pub max_length: usize,
     /// The files, in the order of the recipe.
     pub sources: Vec<SourceRecord>,
+    /// What was done to the rows before they were split; each change and each row left out is in `cleaning.jsonl`.
+    #[serde(default)]
+    pub cleaning: Vec<CleanTotals>,
     /// Rows to learn from.
     pub train: SplitRecord,
     /// Rows that are held out.
     pub validation: SplitRecord,
     /// Held-out rows that say exactly what a training row says.
     pub leaked: usize,
+    /// How many rows of tasks are among those to learn from; each is in `leaks.jsonl`.
+    #[serde(default)]
+    pub leaks: Vec<LeakTotals>,
+    /// Rows to learn from that `data.on_leak` left out.
+    #[serde(default)]
+    pub leaked_out: usize,
     /// How often each target text occurs in the training rows, as it stands; empty where there are more than
     /// [`MAX_TARGETS`].
     pub targets: BTreeMap<String, usize>,
@@ -151,6 +162,12 @@ impl Manifest {
             )));
         }
         serde_json::from_slice(&text).map_err(broken)
+    }
+
+    /// Rows that cleaning left out before they were on any side, and `data.on_leak` after.
+    pub fn cleaned_out(&self) -> usize {
+        let cleaned: usize = self.cleaning.iter().map(|step| step.left_out).sum();
+        cleaned + self.leaked_out
     }
 
     /// The record of one side.

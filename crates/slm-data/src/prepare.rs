@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::Serialize;
 use slm_recipe::DataSection;
-use slm_run::{AtomicDir, Emit, Event, write_file_atomic};
+use slm_run::{AtomicDir, Emit, Event, RunError, write_file_atomic};
 use slm_text::ChatTokenizer;
 
+use crate::clean::CLEANING;
 use crate::encode::Encoding;
 use crate::encoded_rows::{EncodedRow, EncodedRows, Refused};
 use crate::error::DataError;
 use crate::input_digest::input_digest;
+use crate::leak::{Guarded, LEAKS, Leaks};
 use crate::manifest::{FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, Side};
 use crate::mask_proof::{MaskChecks, MaskProof};
 use crate::reading::{Reader, Reading};
@@ -22,27 +25,30 @@ use crate::warnings::warn;
 const STAGE: &str = "data";
 
 /// Reads the rows that a section names, splits and encodes them, and writes them into the folder `out`, which appears
-/// complete or not at all.
+/// complete or not at all. Rows of tasks, `guarded`, may not be among those to learn from.
 ///
 /// # Errors
-/// Any row that is not what the section says it is, with its file and line. Rows are left out by `data.overlong` only, and
-/// counted in the manifest.
+/// Any row that is not what the section says it is, with its file and line. Rows are left out by `data.clean` and
+/// `data.overlong` only, and counted in the manifest.
 pub fn prepare(
     section: &DataSection,
+    guarded: &[Guarded],
     tokenizer: &ChatTokenizer,
     max_length: usize,
     seed: u64,
     out: &Path,
     emit: Emit<'_>,
 ) -> Result<Manifest, DataError> {
-    let input_digest = input_digest(section, tokenizer, max_length, seed)?;
+    let input_digest = input_digest(section, guarded, tokenizer, max_length, seed)?;
     let reader = Reader {
         format: section.format,
         seed,
         has_template: tokenizer.has_template(),
         tokenizer: Some(tokenizer),
     };
-    let reading = reader.read(section)?;
+    let mut reading = reader.read(section)?;
+    let leaks = Leaks::find(&reader, section, guarded, &reading.train)?;
+    let leaked_out = leaks.act(section, &mut reading.train)?;
     let leaked = leaked(&reading.train, &reading.validation);
     let encoding = Encoding {
         tokenizer,
@@ -53,10 +59,14 @@ pub fn prepare(
     };
     let Reading {
         sources,
+        cleaning,
+        cleaned,
         train,
         validation,
     } = reading;
     let rows = train.len() + validation.len();
+    let cleaned_out: usize = cleaning.iter().map(|step| step.left_out).sum();
+    let cleaned_out = cleaned_out + leaked_out;
     let mut progress = |done: usize| {
         emit(Event::Progress {
             stage: STAGE.into(),
@@ -77,9 +87,10 @@ pub fn prepare(
     )?;
     refused.check(rows, &encoding, &section.accept_findings)?;
     if train.rows.is_empty() {
-        let dropped = train.record.dropped.total() + validation.record.dropped.total();
+        let encoding = train.record.dropped.total() + validation.record.dropped.total();
+        let dropped = cleaned_out + encoding;
         return Err(DataError::NoTrainingRows {
-            rows,
+            rows: rows + cleaned_out,
             held_out: validation.record.read,
             dropped,
         });
@@ -89,6 +100,8 @@ pub fn prepare(
     let folder = AtomicDir::new(out).map_err(written)?;
     let mut shards = write_side(folder.path(), Side::Train, &train)?;
     shards.extend(write_side(folder.path(), Side::Validation, &validation)?);
+    write_lines(&folder.path().join(CLEANING), &cleaned).map_err(written)?;
+    write_lines(&folder.path().join(LEAKS), leaks.found()).map_err(written)?;
     let mask = MaskProof::of(&encoding, &train, &validation)?;
     let manifest = Manifest {
         format_version: FORMAT_VERSION,
@@ -96,9 +109,12 @@ pub fn prepare(
         seed,
         max_length,
         sources,
+        cleaning,
         train: train.record,
         validation: validation.record,
         leaked,
+        leaks: leaks.into_totals(),
+        leaked_out,
         targets,
         distinct_targets,
         mask,
@@ -109,6 +125,13 @@ pub fn prepare(
     folder.commit().map_err(written)?;
     warn(section, &manifest, emit);
     Ok(manifest)
+}
+
+/// One line for each record.
+fn write_lines<R: Serialize>(path: &Path, records: &[R]) -> Result<(), RunError> {
+    let line = |record| serde_json::to_string(record).unwrap_or_default() + "\n";
+    let lines: String = records.iter().map(line).collect();
+    write_file_atomic(path, lines.as_bytes())
 }
 
 /// How often each target occurs, and how many there are; only the number where they are too many to be labels.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use slm_recipe::{DataSection, Format, Source};
 use slm_text::ChatTokenizer;
 
+use crate::clean::{CleanRecord, CleanTotals, Cleaning};
 use crate::error::{DataError, NeededBy, nearest};
 use crate::example::{Example, HeldOut};
 use crate::layout::Layout;
@@ -16,6 +17,9 @@ use crate::split::{Split, sample};
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub(crate) sources: Vec<SourceRecord>,
+    /// What was done to the rows.
+    pub(crate) cleaning: Vec<CleanTotals>,
+    pub(crate) cleaned: Vec<CleanRecord>,
     pub(crate) train: Vec<Example>,
     pub(crate) validation: Vec<Example>,
 }
@@ -35,11 +39,7 @@ impl Reader<'_> {
     /// Reads the sources of a section and splits their rows.
     pub(crate) fn read(self, section: &DataSection) -> Result<Reading, DataError> {
         let split = Split::new(section, self.seed);
-        let mut reading = Reading {
-            sources: Vec::new(),
-            train: Vec::new(),
-            validation: Vec::new(),
-        };
+        let (mut sources, mut given) = (Vec::new(), [Vec::new(), Vec::new()]);
         let train = section.train.iter().map(|source| (source, Side::Train));
         let validation = section.validation.iter();
         let validation = validation.map(|source| (source, Side::Validation));
@@ -51,16 +51,33 @@ impl Reader<'_> {
                 .filter(|_| given_as == Side::Train);
             let (record, examples) = self.source(source, group_by, given_as, first_row)?;
             first_row += record.rows;
-            reading.sources.push(record);
-            for example in examples {
-                match given_as == Side::Validation || split.holds_out(&example) {
-                    true => reading.validation.push(example),
-                    false => reading.train.push(example),
-                }
-            }
+            sources.push(record);
+            given[usize::from(given_as == Side::Validation)].extend(examples);
         }
+        let mut cleaning = Cleaning::new(&section.clean);
+        let [train, validation] = given;
+        let train = cleaning.clean(train, Side::Train)?;
+        let given = cleaning.clean(validation, Side::Validation)?;
+        let mut sides = split.sides(&train)?.into_iter();
+        let (mut validation, train): (Vec<_>, Vec<_>) = train
+            .into_iter()
+            .partition(|_| sides.next().unwrap_or_default());
+        validation.extend(given);
+        let reading = Reading {
+            sources,
+            cleaning: cleaning.totals(),
+            cleaned: cleaning.into_records(),
+            train,
+            validation,
+        };
         check_labels(section, &reading)?;
         Ok(reading)
+    }
+
+    /// The rows of a task, as they are compared with those to learn from.
+    pub(crate) fn guarded(self, source: &Source) -> Result<Vec<Example>, DataError> {
+        let (_, examples) = self.source(source, None, Side::Validation, 0)?;
+        Ok(examples)
     }
 
     fn source(

@@ -1,15 +1,24 @@
+mod units;
+
 use std::collections::HashSet;
 
 use slm_recipe::DataSection;
 
+use self::units::Unit;
+use crate::error::DataError;
 use crate::example::Example;
+use crate::near::Nearness;
 use crate::random::{bits, fraction};
 
-/// Which rows are held out, decided for each row by itself: adding rows moves none.
+/// Which rows are held out, decided for each row by itself: adding rows moves none. Where near-duplicates are kept together, a
+/// row that is added can move those that it is near to; where labels keep their shares, those at the edge of its label's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Split {
     val_size: f64,
     val_every: usize,
+    /// Which rows are kept together for what they say.
+    near: Option<Nearness>,
+    stratify: bool,
     seed: u64,
 }
 
@@ -24,8 +33,40 @@ impl Split {
         Self {
             val_size,
             val_every: section.val_every,
+            near: section
+                .keep_near_together
+                .then(|| Nearness::of(&section.clean)),
+            stratify: section.stratify,
             seed,
         }
+    }
+
+    /// Whether each row is held out.
+    pub(crate) fn sides(&self, rows: &[Example]) -> Result<Vec<bool>, DataError> {
+        let by_unit = self.near.is_some() || self.stratify;
+        if self.val_every > 0 || self.val_size <= 0.0 || !by_unit {
+            return Ok(rows.iter().map(|row| self.holds_out(row)).collect());
+        }
+        let units = Unit::all(rows, self.near);
+        let held_out: Vec<&Unit> = match self.stratify {
+            true => units::stratified(&units, rows, self.val_size, |unit| self.place(unit))?,
+            false => {
+                let units = units.iter();
+                units
+                    .filter(|unit| self.place(unit) < self.val_size)
+                    .collect()
+            }
+        };
+        let mut sides = vec![false; rows.len()];
+        for row in held_out.into_iter().flat_map(|unit| &unit.rows) {
+            sides[*row] = true;
+        }
+        Ok(sides)
+    }
+
+    /// A number in `[0, 1)` for a unit, the same as for a row that is alone.
+    fn place(&self, unit: &Unit) -> f64 {
+        fraction("split", self.seed, &[&unit.key])
     }
 
     /// By the row's number with `val_every`, else by the hash of its group, or of its content where it has none, so that
@@ -37,10 +78,7 @@ impl Split {
         if self.val_size <= 0.0 {
             return false;
         }
-        let key = match &example.group {
-            Some(group) => group.as_bytes().to_vec(),
-            None => example.content.split_key(),
-        };
+        let key = units::key(example);
         fraction("split", self.seed, &[&key]) < self.val_size
     }
 }
@@ -97,6 +135,8 @@ mod tests {
         Split {
             val_size,
             val_every,
+            near: None,
+            stratify: false,
             seed,
         }
     }

@@ -1,6 +1,7 @@
-use slm_recipe::DataSection;
+use slm_recipe::{DataSection, OnLeak};
 use slm_run::{Emit, Event};
 
+use crate::clean::{CLEANING, CleanStep};
 use crate::manifest::Manifest;
 
 /// Tells what a user should look at before training on it.
@@ -42,6 +43,19 @@ pub(crate) fn warn(section: &DataSection, manifest: &Manifest, emit: Emit<'_>) {
             );
             emit(Event::Warning { text });
         }
+    }
+    let steps = manifest.cleaning.iter();
+    for conflicts in steps.filter(|step| step.step == CleanStep::Conflict && step.listed > 0) {
+        let text = format!(
+            "{} rows give another answer to a prompt than another row (`{CLEANING}` lists them)",
+            conflicts.listed
+        );
+        emit(Event::Warning { text });
+    }
+    for leaks in manifest.leaks.iter().filter(|leaks| leaks.leaked > 0) {
+        emit(Event::Warning {
+            text: leaks.told(section.on_leak == OnLeak::Drop),
+        });
     }
     if manifest.leaked > 0 {
         let text = format!(

@@ -58,6 +58,7 @@ pub(crate) fn contradictions(
     it.precision();
     it.quantization();
     it.split();
+    it.cleaning();
     it.sources();
     it.length();
     it.batch_size();

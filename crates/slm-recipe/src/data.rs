@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::CleanSection;
+
 /// The rows and what is made of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -26,6 +28,15 @@ pub struct DataSection {
     /// Column whose value keeps rows together: rows that share it never straddle the split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_by: Option<String>,
+    /// Whether rows that are near-duplicates by `data.clean.dedup_threshold` are kept on one side of the split as well.
+    pub keep_near_together: bool,
+    /// Whether the share of `val_size` is held out of the rows of each label: of each text to be learned.
+    pub stratify: bool,
+    /// What happens when rows of a task's own file are among those to learn from.
+    pub on_leak: OnLeak,
+    /// Share of a task's rows that may be among those to learn from, with `on_leak = "error"`.
+    #[schemars(extend("minimum" = 0, "maximum" = 1))]
+    pub max_leak_rate: f64,
     /// Whether several conversations share one row of a batch, with attention blocked between them.
     pub packing: bool,
     /// Whether the order of the training rows is drawn anew for each epoch; `false` keeps that of the files.
@@ -34,6 +45,8 @@ pub struct DataSection {
     pub accept_findings: Vec<Finding>,
     /// If not empty, the text to be learned of every row, trimmed, must be one of these.
     pub labels: Vec<String>,
+    /// What is done to the rows first.
+    pub clean: CleanSection,
     /// Files to learn from.
     #[schemars(extend("minItems" = 1))]
     pub train: Vec<Source>,
@@ -51,10 +64,15 @@ impl Default for DataSection {
             val_size: 0.1,
             val_every: 0,
             group_by: None,
+            keep_near_together: false,
+            stratify: false,
+            on_leak: OnLeak::Error,
+            max_leak_rate: 0.01,
             packing: false,
             shuffle: true,
             accept_findings: Vec::new(),
             labels: Vec::new(),
+            clean: CleanSection::default(),
             train: Vec::new(),
             validation: Vec::new(),
         }
@@ -123,6 +141,22 @@ pub enum TrainOn {
     Completion,
     /// Everything.
     All,
+}
+
+/// What happens when rows of a task's own file are among those to learn from: equal, near-duplicates by
+/// `data.clean.dedup_threshold`, or with 13 words in a row that both have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLeak {
+    /// They are not looked for.
+    Off,
+    /// The run stops and names them.
+    #[default]
+    Error,
+    /// The rows to learn from are left out.
+    Drop,
+    /// They are listed.
+    Report,
 }
 
 /// What the proof of the mask can find, before the first step, in the rows that a run is to learn from.

@@ -2,6 +2,7 @@
 //!
 //! One file per section of the recipe.
 
+mod clean;
 mod combination;
 mod data;
 mod distill;
@@ -24,7 +25,8 @@ mod shape;
 mod tokenizer;
 mod train;
 
-pub use data::{DataSection, Finding, Format, Overlong, Source, TrainOn};
+pub use clean::{CleanSection, Conflicts, Dedup, Pii, Shingle, Unicode};
+pub use data::{DataSection, Finding, Format, OnLeak, Overlong, Source, TrainOn};
 pub use distill::{
     Api, DistillMethod, DistillSection, DivergenceKind, EndpointSection, FilterSection,
     TeacherSection,

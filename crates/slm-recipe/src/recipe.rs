@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     DataSection, DistillSection, EvalSection, ExportSection, GateSection, LoraSection,
-    ModelSection, PreferenceSection, TokenizerSection, TrainSection,
+    ModelSection, PreferenceSection, Source, TokenizerSection, TrainSection,
 };
 
 /// The recipe format this version reads and writes.
@@ -70,6 +70,15 @@ impl Default for Recipe {
 }
 
 impl Recipe {
+    /// How the rows of a task's own file are read: as the rows to learn from are.
+    pub fn task_source(&self, path: &str) -> Source {
+        Source {
+            path: path.into(),
+            max_samples: 0,
+            ..self.data.train.first().cloned().unwrap_or_default()
+        }
+    }
+
     /// The resolved recipe: every key in force. Loads again to an equal recipe.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a recipe holds only what TOML can write")
@@ -85,7 +94,7 @@ mod tests {
     use crate::schema::Schema;
     use crate::{
         AnswerConstraint, CalibrationSection, EndpointSection, EvalTask, GateCheck, ScratchConfig,
-        Source, TeacherSection,
+        TeacherSection,
     };
 
     fn reference() -> PathBuf {

@@ -109,6 +109,45 @@ fn unknown_keys() {
 }
 
 #[test]
+fn cleaning() {
+    assert_problems(
+        "[data.clean]\ndedup = \"fuzzy\"",
+        &["r.toml:5:9 `data.clean.dedup` is `fuzzy`, needs one of `off`, `exact`, `minhash`"],
+    );
+    assert_problems(
+        "[data.clean]\ndedup_threshold = 0.4\nshingle_size = 0",
+        &[
+            "r.toml:5:19 `data.clean.dedup_threshold` is 0.4, needs at least 0.5 and at most 1",
+            "r.toml:6:16 `data.clean.shingle_size` is 0, needs at least 1",
+        ],
+    );
+    assert_problems(
+        "[data.clean]\nmin_chars = 9\nmax_chars = 8",
+        &[
+            "r.toml:5:1 `data.clean.min_chars` is 9 and `data.clean.max_chars` is 8: no row can have both",
+        ],
+    );
+}
+
+#[test]
+fn leaks_and_units_of_the_split() {
+    assert_problems(
+        "[data]\non_leak = \"stop\"\nmax_leak_rate = 2",
+        &[
+            "r.toml:5:11 `data.on_leak` is `stop`, needs one of `off`, `error`, `drop`, `report`",
+            "r.toml:6:17 `data.max_leak_rate` is 2, needs at least 0 and at most 1",
+        ],
+    );
+    assert_problems(
+        "[data]\nval_every = 5\nstratify = true\nkeep_near_together = true",
+        &[
+            "r.toml:6:1 `data.stratify` is about the split by `data.val_size`, and there is none",
+            "r.toml:7:1 `data.keep_near_together` is about the split by `data.val_size`, and there is none",
+        ],
+    );
+}
+
+#[test]
 fn wrong_types() {
     assert_problems(
         "[lora]\nr = 1.5",

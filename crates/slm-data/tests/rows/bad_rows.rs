@@ -417,6 +417,7 @@ fn a_folder_that_cannot_be_written() {
     let out = bench.dir.path().join("file/out");
     let made = slm_data::prepare(
         &bench.section("a.jsonl"),
+        &[],
         &crate::bench::TOKENIZER,
         64,
         1,

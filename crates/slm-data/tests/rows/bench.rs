@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
-use slm_data::{DataError, Manifest, Shards, prepare};
+use slm_data::{DataError, Guarded, Manifest, Shards, prepare};
 use slm_recipe::{DataSection, Source};
 use slm_run::Event;
 use slm_text::{ChatTokenizer, train_bpe};
@@ -64,6 +64,8 @@ pub(crate) struct Bench {
     pub(crate) max_length: usize,
     pub(crate) seed: u64,
     pub(crate) events: Vec<Event>,
+    /// Rows of tasks.
+    pub(crate) guarded: Vec<Guarded>,
 }
 
 impl Bench {
@@ -73,6 +75,7 @@ impl Bench {
             max_length: 256,
             seed: 42,
             events: Vec::new(),
+            guarded: Vec::new(),
         }
     }
 
@@ -119,6 +122,7 @@ impl Bench {
         let mut events = Vec::new();
         let made = prepare(
             section,
+            &self.guarded,
             tokenizer,
             self.max_length,
             self.seed,

@@ -113,7 +113,7 @@ fn the_digest_changes_with_what_the_shards_depend_on() {
     let bench = Bench::with("a.jsonl", CHATS);
     let section = bench.section("a.jsonl");
     let digest = |section: &DataSection, max_length, seed| {
-        input_digest(section, &TOKENIZER, max_length, seed).unwrap()
+        input_digest(section, &[], &TOKENIZER, max_length, seed).unwrap()
     };
     let first = digest(&section, 64, 1);
     assert_eq!(first, digest(&section, 64, 1));
@@ -143,7 +143,7 @@ fn the_digest_changes_with_what_the_shards_depend_on() {
     assert_ne!(first, digest(&section, 64, 2));
     bench.write("a.jsonl", CHATS.replace("lost", "gone"));
     assert_ne!(first, digest(&section, 64, 1));
-    let error = input_digest(&bench.section("b.jsonl"), &TOKENIZER, 64, 1).unwrap_err();
+    let error = input_digest(&bench.section("b.jsonl"), &[], &TOKENIZER, 64, 1).unwrap_err();
     assert_eq!(bench.told(&error).0, "data file `b.jsonl` does not exist");
 }
 

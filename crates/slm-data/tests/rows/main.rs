@@ -4,6 +4,9 @@
 //! - `bad_rows`: every refusal with its message and its hint
 //! - `formats`: what rows of each format and file type become
 //! - `preference`: rows with judged answers
+//! - `clean`: what cleaning changes, leaves out and lists
+//! - `leaks`: rows of tasks among the rows to learn from
+//! - `personal`: personal data, measured and redacted
 //! - `splits`: what is held out, sampled, left out and counted
 //! - `folder`: what is on disk, read back, refused when damaged
 //! - `mask`: what is learned, proven, refused and checked again
@@ -13,10 +16,13 @@
 
 mod bad_rows;
 mod bench;
+mod clean;
 mod folder;
 mod formats;
+mod leaks;
 mod mask;
 mod packed;
+mod personal;
 mod preference;
 mod shared_rows;
 mod splits;

@@ -127,7 +127,10 @@ fn what_is_cut_or_left_out_is_counted_and_loses_its_end() {
     );
     assert_eq!(
         bench.warnings(),
-        ["1 of 3 training rows was cut to `max_length`"]
+        [
+            "1 of 3 training rows was cut to `max_length`",
+            "2 rows give another answer to a prompt than another row (`cleaning.jsonl` lists them)"
+        ]
     );
     let section = DataSection {
         overlong: Overlong::Drop,

@@ -41,7 +41,7 @@ fn source(path: &Path) -> Source {
 fn prepared(section: &DataSection, tokenizer: &ChatTokenizer, max_length: usize) -> Shards {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("data");
-    if let Err(error) = prepare(section, tokenizer, max_length, 42, &out, &mut |_| {}) {
+    if let Err(error) = prepare(section, &[], tokenizer, max_length, 42, &out, &mut |_| {}) {
         panic!("{error}; {:?}", error.hint());
     }
     Shards::open(&out).unwrap()

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
+use slm_data::Prompt;
 use slm_recipe::{DataSection, Overlong, Source};
 
 use crate::bench::Bench;
@@ -215,5 +217,111 @@ fn a_split_that_holds_nothing_out_says_so() {
     assert_eq!(
         bench.warnings(),
         ["no row is held out: `data.val_size` 0.0001 of 2 rows gave none"]
+    );
+}
+
+/// Rows in families: those of one differ by a word at the end, and no two families are alike.
+fn family(family: usize, members: usize) -> Vec<String> {
+    let mut state = family as u64 + 13;
+    let letters = std::iter::repeat_with(|| {
+        // The constants of Knuth's MMIX generator.
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'a' + (state >> 60) as u8)
+    });
+    let stem: String = letters.take(90).collect();
+    let row = |member: usize| {
+        format!(
+            "{{\"prompt\": \"{stem} {member}\", \"completion\": \" {}\"}}\n",
+            family % 4
+        )
+    };
+    (0..members).map(row).collect()
+}
+
+fn sides(lines: &[String], section: impl Fn(&Bench) -> DataSection) -> [BTreeSet<String>; 2] {
+    let mut bench = Bench::with("a.jsonl", lines.concat());
+    let section = section(&bench);
+    let shards = bench.shards(&section);
+    let held_out: BTreeSet<usize> = shards.held_out().iter().map(|row| row.row).collect();
+    let mut sides = [BTreeSet::new(), BTreeSet::new()];
+    for (row, line) in lines.iter().enumerate() {
+        sides[usize::from(held_out.contains(&row))].insert(line.clone());
+    }
+    sides
+}
+
+fn together(bench: &Bench) -> DataSection {
+    DataSection {
+        val_size: 0.4,
+        keep_near_together: true,
+        ..bench.section("a.jsonl")
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    /// No family straddles, the order does not matter, and a row that is near to none moves none.
+    #[test]
+    fn near_duplicates_stay_together(
+        members in proptest::collection::vec(1_usize..5, 3..12),
+        turn in 0_usize..40,
+    ) {
+        let families: Vec<_> = members.iter().enumerate().map(|(at, n)| family(at, *n)).collect();
+        let mut lines = families.concat();
+        let [train, held_out] = sides(&lines, together);
+        for family in &families {
+            let out = family.iter().filter(|line| held_out.contains(*line)).count();
+            prop_assert!(out == 0 || out == family.len(), "{out} of {}", family.len());
+        }
+        let turn = turn % lines.len();
+        lines.rotate_left(turn);
+        lines.extend(family(99, 1));
+        let [more_train, more_held_out] = sides(&lines, together);
+        prop_assert!(train.is_subset(&more_train) && held_out.is_subset(&more_held_out));
+    }
+}
+
+#[test]
+fn each_label_has_its_share_on_either_side() {
+    // 40 rows of label 0, 20 of 1, 4 of 2.
+    let label = |i: usize| match i {
+        0..40 => 0,
+        40..60 => 1,
+        _ => 2,
+    };
+    let lines: String = (0..64)
+        .map(|i| {
+            let label = label(i);
+            format!("{{\"prompt\": \"row {i}\", \"completion\": \" {label}\"}}\n")
+        })
+        .collect();
+    let mut bench = Bench::with("a.jsonl", lines);
+    let section = DataSection {
+        val_size: 0.1,
+        stratify: true,
+        ..bench.section("a.jsonl")
+    };
+    let shards = bench.shards(&section);
+    let count = |label: &str| {
+        let rows = shards.held_out().iter();
+        rows.filter(|row| row.target == label).count()
+    };
+    assert_eq!([" 0", " 1", " 2"].map(count), [4, 2, 1]);
+    assert!(matches!(shards.held_out()[0].prompt, Prompt::Text(_)));
+    let texts: String = (0..9)
+        .map(|i| format!("{{\"prompt\": \"row {i}\", \"completion\": \"answer {i}\"}}\n"))
+        .collect();
+    bench.write("a.jsonl", texts);
+    fs_err::remove_dir_all(bench.out()).unwrap();
+    assert_eq!(
+        bench.refusal(&section),
+        (
+            "`data.stratify` needs labels, and 9 of 9 rows have an answer of their own".into(),
+            "a label is the text to be learned of a row; leave `data.stratify` out for other rows"
+                .into(),
+        )
     );
 }

@@ -36,6 +36,16 @@ impl Combinations<'_> {
             let reason = "`data.group_by` keeps rows together in a split by `data.val_size`, and there is none";
             self.conflict(&["data.group_by", "data.val_size"], reason);
         }
+        for (key, is_set) in [
+            ("data.keep_near_together", data.keep_near_together),
+            ("data.stratify", data.stratify),
+        ] {
+            if is_set && !by_share {
+                let reason =
+                    format!("`{key}` is about the split by `data.val_size`, and there is none");
+                self.conflict(&[key, "data.val_size"], reason);
+            }
+        }
         if data.packing && !data.shuffle {
             let reason = "`data.packing` fills rows longest first, and `data.shuffle = false` keeps the order of the files; needs one of them";
             self.conflict(&["data.shuffle", "data.packing"], reason);
@@ -46,6 +56,17 @@ impl Combinations<'_> {
                 &["data.labels"],
                 format!("`data.labels` has `{}` twice", twice.trim()),
             );
+        }
+    }
+
+    pub(super) fn cleaning(&mut self) {
+        let clean = &self.recipe.data.clean;
+        if clean.max_chars > 0 && clean.min_chars > clean.max_chars {
+            let reason = format!(
+                "`data.clean.min_chars` is {} and `data.clean.max_chars` is {}: no row can have both",
+                clean.min_chars, clean.max_chars
+            );
+            self.conflict(&["data.clean.min_chars", "data.clean.max_chars"], reason);
         }
     }
 

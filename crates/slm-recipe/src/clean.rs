@@ -1,0 +1,114 @@
+//! `[data.clean]`: what is done to rows before they are split, each change and each row left out told in a report.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What is done to rows before they are split. Nothing by default: conflicts are listed, and no row changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CleanSection {
+    /// Normalisation of every text.
+    pub unicode: Unicode,
+    /// Whether tags, comments, scripts and styles are taken out of texts, and entities become characters.
+    pub strip_html: bool,
+    /// What becomes of personal data in texts: addresses, numbers and keys.
+    pub pii: Pii,
+    /// Rows whose texts have fewer characters together are left out, 0 = none.
+    pub min_chars: usize,
+    /// Rows whose texts have more characters together are left out, 0 = none.
+    pub max_chars: usize,
+    /// Which rows to learn from are left out because another says the same.
+    pub dedup: Dedup,
+    /// Jaccard similarity of their shingles from which two rows are near-duplicates.
+    #[schemars(extend("minimum" = 0.5, "maximum" = 1))]
+    pub dedup_threshold: f64,
+    /// What shingles are made of.
+    pub shingle: Shingle,
+    /// Characters or words of a shingle.
+    #[schemars(extend("minimum" = 1))]
+    pub shingle_size: usize,
+    /// What becomes of rows to learn from that give different answers to the same prompt.
+    pub conflicts: Conflicts,
+}
+
+impl Default for CleanSection {
+    fn default() -> Self {
+        Self {
+            unicode: Unicode::Off,
+            strip_html: false,
+            pii: Pii::Off,
+            min_chars: 0,
+            max_chars: 0,
+            dedup: Dedup::Off,
+            dedup_threshold: 0.85,
+            shingle: Shingle::Chars,
+            shingle_size: 5,
+            conflicts: Conflicts::Report,
+        }
+    }
+}
+
+/// Normalisation of texts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unicode {
+    /// Texts stay as they are.
+    #[default]
+    Off,
+    /// Canonical composition (Unicode Standard Annex 15).
+    Nfc,
+}
+
+/// What becomes of personal data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Pii {
+    /// It is not looked for.
+    #[default]
+    Off,
+    /// Rows that have some are listed.
+    Report,
+    /// A placeholder stands for it, such as `<EMAIL_1>`: the same one for the same value in a row.
+    Redact,
+    /// The run stops and names the rows.
+    Error,
+}
+
+/// Which rows are left out because another says the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Dedup {
+    /// None.
+    #[default]
+    Off,
+    /// Those that are equal to another.
+    Exact,
+    /// Those as well that are nearly equal to another: found by `MinHash`, checked against the exact similarity.
+    Minhash,
+}
+
+/// What shingles are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Shingle {
+    /// Characters: for any language.
+    #[default]
+    Chars,
+    /// Words, which blanks part.
+    Words,
+}
+
+/// What becomes of rows that give different answers to the same prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Conflicts {
+    /// They are not looked for.
+    Off,
+    /// They are listed.
+    #[default]
+    Report,
+    /// All of them are left out.
+    Drop,
+    /// The run stops and names them.
+    Error,
+}
