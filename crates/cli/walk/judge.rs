@@ -48,7 +48,7 @@ impl Judge<'_> {
             Task::Rows { task, items, .. } => {
                 let task = EvalTask {
                     metrics: vec![self.metric],
-                    ..task.clone()
+                    ..(**task).clone()
                 };
                 evaluator.evaluate(&task, items, emit)?
             }

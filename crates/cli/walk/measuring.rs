@@ -145,10 +145,10 @@ pub(crate) fn of_suites(
 ) -> Result<Vec<Task>> {
     let entries = slm_suite::load(suites, given, recipe.seed)?;
     let tasks = entries.into_iter().map(|entry| match entry {
-        Entry::Templated(task) => Ok(Task::Suite(Box::new(task))),
+        Entry::Templated(task) => Ok(Task::Suite(task)),
         Entry::Plain(task) => {
             let items = read_rows(task.path.as_deref().unwrap_or_default(), recipe, tokenizer)?;
-            of_rows(task, items, recipe, tokenizer)
+            of_rows(*task, items, recipe, tokenizer)
         }
     });
     tasks.collect()
@@ -175,7 +175,7 @@ fn of_rows(
         calibration = Some(split);
     }
     Ok(Task::Rows {
-        task,
+        task: task.into(),
         items,
         calibration,
     })
@@ -234,7 +234,7 @@ fn definition(task: &Task, report: &TaskReport) -> String {
         Task::Rows { task, .. } => sha256_json(&EvalTask {
             path: None,
             batch_size: EvalTask::default().batch_size,
-            ..task.clone()
+            ..(**task).clone()
         }),
         Task::Suite(task) => {
             let exchanges = report.exchanges.iter();

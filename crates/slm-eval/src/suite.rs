@@ -28,7 +28,7 @@ pub enum Task {
     /// Rows that are read as the rows to learn from are.
     Rows {
         /// What is asked, with its choices.
-        task: EvalTask,
+        task: Box<EvalTask>,
         /// The rows that test; never those that calibrate.
         items: Vec<HeldOut>,
         /// The rows apart, where the task is calibrated; its `test` is in `items`.

@@ -65,7 +65,7 @@ impl Bench {
         };
         let entries = load(&[folder().join(file)], &[given], 42).expect("the suite");
         match entries.into_iter().next() {
-            Some(Entry::Templated(task)) => task,
+            Some(Entry::Templated(task)) => *task,
             other => panic!("{other:?}"),
         }
     }
@@ -244,7 +244,7 @@ fn seventy_seven_choices_cost_less_than_three_times_one() {
     let Some(Entry::Templated(task)) = load(&[suite], &[], 42).expect("the suite").pop() else {
         panic!("a task");
     };
-    let report = Bench::open().report(task);
+    let report = Bench::open().report(*task);
     assert_eq!(report.exchanges.len(), 2 * 77);
     let context: usize = report
         .samples

@@ -13,7 +13,7 @@ pub(crate) enum Field {
     /// A column where the rows have one of this name, else a template.
     Text {
         column: String,
-        template: Template,
+        template: Box<Template>,
     },
 }
 
@@ -31,7 +31,7 @@ impl Field {
     pub(crate) fn jinja(text: &str) -> Result<Self, String> {
         Ok(Self::Text {
             column: text.into(),
-            template: Template::compile(text)?,
+            template: Box::new(Template::compile(text)?),
         })
     }
 
@@ -39,7 +39,7 @@ impl Field {
     pub(crate) fn text(text: &str) -> Result<Self, String> {
         Ok(Self::Text {
             column: text.into(),
-            template: Template::compile(&as_jinja(text))?,
+            template: Box::new(Template::compile(&as_jinja(text))?),
         })
     }
 
@@ -119,7 +119,7 @@ impl Field {
 
 impl Filled {
     /// A target that reads like a list of Python is one.
-    pub(crate) fn as_target(self) -> Self {
+    pub(crate) fn into_target(self) -> Self {
         match self {
             Self::Text(text) if text.len() >= 2 && text.starts_with('[') && text.ends_with(']') => {
                 match literal(&text) {

@@ -110,7 +110,9 @@ impl Task {
             turns.extend(self.example(row, example)?);
         }
         let text = self.fill(&self.wording.text, row, "prompt")?;
-        let target = self.fill(&self.wording.target, row, "target")?.as_target();
+        let target = self
+            .fill(&self.wording.target, row, "target")?
+            .into_target();
         let choices = match &self.wording.choices {
             None => Vec::new(),
             Some(field) => {
@@ -263,7 +265,7 @@ impl Task {
         let target = target
             .fill(example, &self.columns, has_choices)
             .map_err(fewshot)?
-            .as_target();
+            .into_target();
         let choices = match choices_field {
             None => Vec::new(),
             Some(field) => field.texts(example, &self.columns).map_err(fewshot)?,

@@ -14,9 +14,9 @@ use crate::task::Task;
 #[derive(Clone, Debug)]
 pub enum Entry {
     /// One whose rows are read as the rows to learn from are.
-    Plain(EvalTask),
+    Plain(Box<EvalTask>),
     /// One with templates of its own.
-    Templated(Task),
+    Templated(Box<Task>),
 }
 
 impl Entry {
@@ -40,7 +40,7 @@ pub fn load(files: &[PathBuf], given: &[Given], seed: u64) -> Result<Vec<Entry>,
         let tasks = match is_yaml(file) {
             true => tasks_of(file, given)?
                 .into_iter()
-                .map(Entry::Templated)
+                .map(|task| Entry::Templated(Box::new(task)))
                 .collect(),
             false => toml_tasks(file, given, seed)?,
         };
@@ -81,8 +81,10 @@ fn toml_tasks(file: &Path, given: &[Given], seed: u64) -> Result<Vec<Entry>, Sui
         .task
         .into_iter()
         .map(|task| match task.is_templated() {
-            true => Task::declared(&task, &[], given, seed).map(Entry::Templated),
-            false => Ok(Entry::Plain(task)),
+            true => {
+                Task::declared(&task, &[], given, seed).map(|task| Entry::Templated(Box::new(task)))
+            }
+            false => Ok(Entry::Plain(Box::new(task))),
         });
     tasks.collect()
 }

@@ -21,7 +21,7 @@ fn tasks(file: &Path, rows: &Path) -> Result<Vec<Task>, SuiteError> {
     Ok(entries
         .into_iter()
         .filter_map(|entry| match entry {
-            slm_suite::Entry::Templated(task) => Some(task),
+            slm_suite::Entry::Templated(task) => Some(*task),
             slm_suite::Entry::Plain(_) => None,
         })
         .collect())
