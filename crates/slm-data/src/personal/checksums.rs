@@ -90,7 +90,8 @@ pub(super) fn eleven_test(digits: &[u32]) -> bool {
 
 /// The Polish PESEL: weights 1, 3, 7, 9.
 pub(super) fn pesel(digits: &[u32]) -> bool {
-    digits.len() == 11 && (weighted(digits, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3]) + digits[10]) % 10 == 0
+    digits.len() == 11
+        && (weighted(digits, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3]) + digits[10]).is_multiple_of(10)
 }
 
 /// The two check digits of the Brazilian CPF.
