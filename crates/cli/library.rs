@@ -19,7 +19,7 @@ macro_rules! shipped {
 pub(crate) const RECIPES: &[Shipped] = shipped![
     "banking77/lora",
     "base/slm-base-2m",
-    "distill/banking77",
+    "distill/retail",
     "domains/finance",
     "domains/healthcare",
     "domains/manufacturing",
