@@ -19,6 +19,7 @@ macro_rules! shipped {
 pub(crate) const RECIPES: &[Shipped] = shipped![
     "banking77/lora",
     "base/slm-base-2m",
+    "classifier",
     "distill/retail",
     "domains/finance",
     "domains/healthcare",

@@ -160,8 +160,6 @@ fn a_task_whose_file_is_missing_stops_before_training() {
     assert_shown!(shown, @r"
     exit code: 2
     ----- stderr -----
-    data: started
-    data: done in [time]
     error: data file `test.jsonl` does not exist
 
     hint: paths in a recipe are relative to the working directory

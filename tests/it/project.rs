@@ -22,7 +22,7 @@ fn help_names_every_verb_and_exit_code() {
       teach        Ask the teacher of a recipe once, and keep what it says for every student
       synth        Have the served teacher of a recipe answer its training prompts, and write the answers as rows
       resume       Continue an interrupted run
-      eval         Measure a run, a GGUF file, or the base model of a recipe, on the recipe's tasks
+      eval         Measure a run, a GGUF file, or the base model of a recipe on the recipe's tasks, or any model on suites
       gate         Decide from the evaluation of a run whether it is good enough: pass, fail, or too few items to tell
       baseline     Keep what a run did on every item, for later runs to be compared with
       judge        Have a served model compare the answers of a run with those of its base

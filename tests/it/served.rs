@@ -305,11 +305,10 @@ fn a_job_that_is_killed_again_and_again_pays_once() {
     undisturbed.write("rows.jsonl", &rows);
     let before = server.log().seen.len();
     undisturbed.succeeds(&MANY);
-    // Of twenty processes, each may have lost what it had in flight.
-    let without = server.log().seen.len() - before;
+    // Of twenty processes, each may have lost what it had in flight; and of any eleven requests two or so are answered with a fault.
     assert!(
-        before <= without + 20 * IN_FLIGHT,
-        "{before} requests instead of {without}"
+        before <= (ROWS + 20 * IN_FLIGHT) * 4 / 3,
+        "{before} requests"
     );
     let rows = sandbox.read("runs/synth.rows/rows.jsonl");
     assert_eq!(rows.lines().count(), ROWS);
@@ -464,7 +463,7 @@ fn a_judge_compares_a_run_with_its_base() {
     assert_shown!(error, @r"
     exit code: 2
     ----- stderr -----
-    error: recipe `judge.toml` has 1 problem
+    error: rubric `judge.toml` has 1 problem
       judge.toml:4:2 `endpoint.base_url` is no address; needs one such as `http://localhost:8000/v1`
     ");
     sandbox.replace("judge.toml", "B: {{ b }}", "");

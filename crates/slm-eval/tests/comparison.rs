@@ -210,7 +210,7 @@ fn what_cannot_be_measured_is_an_error() {
     let error = |samples| {
         TaskReport::new(
             "intent",
-            OutputType::MultipleChoice,
+            OutputType::Loglikelihood,
             Vec::new(),
             samples,
             42,

@@ -530,7 +530,7 @@ fn contradictions() {
         found.contains("`eval.task.0.metrics.0` is `rouge`, needs one of `accuracy`, "),
         "{found}"
     );
-    assert!(found.ends_with("did you mean `rouge1`?"), "{found}");
+    assert!(found.ends_with("did you mean `rouge2`?"), "{found}");
     let twice = "[[eval.task]]\nname = \"x\"\noutput_type = \"loglikelihood\"\n".repeat(2);
     assert_problems(&twice, &["r.toml:8:1 two tasks have the name `x`"]);
     assert_eq!(

@@ -122,8 +122,8 @@ fn what_contradicts_itself_is_told_with_its_place() {
             "r.toml:15:19 `gate.on_inconclusive` is `ignore`, needs one of `fail`, `pass`",
         ),
         (
-            format!("{check}minimum = 0.5"),
-            "r.toml:13:1 unknown key `gate.check.0.minimum`",
+            format!("{check}min = 0.5\nminimum = 0.5"),
+            "r.toml:14:1 unknown key `gate.check.0.minimum`",
         ),
         (
             "[[gate.check]]\nmin = 0.5\nmetric = \"accuracy\"".to_owned(),

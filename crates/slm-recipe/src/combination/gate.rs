@@ -1,7 +1,7 @@
 //! Gates on what is not measured, and claims that contradict each other.
 
 use super::Combinations;
-use crate::{Against, GateTask, OutputType};
+use crate::{Against, GateTask, OutputType, RecipeError};
 
 impl Combinations<'_> {
     pub(super) fn gates(&mut self) {
@@ -17,6 +17,12 @@ impl Combinations<'_> {
             tasks.push(known(&held_out));
         }
         for (keys, error) in gate.problems(Some(&tasks)) {
+            // A value that is out of its range is told as such, and is not missing.
+            if let RecipeError::MissingKey { key, .. } = &error
+                && self.document.get(key).is_some()
+            {
+                continue;
+            }
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
             self.error(&keys, error);
         }
