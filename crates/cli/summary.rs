@@ -167,7 +167,7 @@ fn named(it: &Figure) -> String {
     let arrow = if it.higher_is_better {
         ""
     } else {
-        " (less is better)"
+        ", less is better"
     };
     match it.filter.as_str() {
         "none" => format!("{}{arrow}", it.metric),
@@ -175,9 +175,13 @@ fn named(it: &Figure) -> String {
     }
 }
 
-/// Four decimals, as lm-evaluation-harness prints.
+/// Four decimals, as lm-evaluation-harness prints; fewer of large numbers.
 fn decimals(value: f64) -> String {
-    format!("{value:.4}")
+    match value.abs() {
+        size if size >= 10_000.0 => format!("{value:.3e}"),
+        size if size >= 100.0 => format!("{value:.1}"),
+        _ => format!("{value:.4}"),
+    }
 }
 
 /// The results without the samples.
