@@ -47,6 +47,10 @@ def main():
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--banking77", type=Path, help="train.csv, for --speed")
     arguments = parser.parse_args()
+    # The programs run in a folder of their own.
+    for name in ("binary", "model", "tasks", "banking77"):
+        if path := getattr(arguments, name):
+            setattr(arguments, name, path.resolve())
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         if arguments.speed:

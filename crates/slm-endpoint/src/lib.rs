@@ -3,19 +3,35 @@
 //! [`Asker::ask`] answers [`Request`]s, from its [`Journal`] or by the endpoint. [`teach`] makes rows of a teacher's answers,
 //! [`judge`] sets two models' answers side by side.
 
+#[cfg_attr(
+    not(feature = "http"),
+    expect(dead_code, reason = "only a client needs all of it")
+)]
 mod answer;
 mod asker;
+#[cfg_attr(
+    not(feature = "http"),
+    expect(dead_code, reason = "only a client needs all of it")
+)]
 mod backoff;
 mod budget;
 #[cfg_attr(not(feature = "http"), path = "no_client.rs")]
 mod client;
 mod error;
+#[cfg_attr(
+    not(feature = "http"),
+    expect(dead_code, reason = "only a client needs all of it")
+)]
 mod failure;
 mod filter;
 mod journal;
 mod judge;
 mod judgement;
 mod judging_prompt;
+#[cfg_attr(
+    not(feature = "http"),
+    expect(dead_code, reason = "only a client needs all of it")
+)]
 mod request;
 mod teaching;
 mod verdict;
