@@ -13,6 +13,7 @@ mod figure;
 mod filter;
 mod harness;
 mod item;
+mod measure;
 mod pattern;
 mod python;
 mod rows;

@@ -6,8 +6,8 @@ use slm_recipe::OutputType;
 
 use crate::fewshot::Sampler;
 use crate::field::Field;
-use crate::figure::Measured;
 use crate::filter::Pipeline;
+use crate::measure::Measured;
 use crate::template::Fields;
 
 /// A task that is ready to be asked.

@@ -3,7 +3,7 @@
 use slm_recipe::{OutputType, Place};
 
 use crate::error::SuiteError;
-use crate::figure::{Aggregation, Measure, Measured};
+use crate::measure::{Aggregation, Measure, Measured};
 use crate::pattern;
 use crate::yaml::{Entry, unknown};
 
