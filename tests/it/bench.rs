@@ -133,21 +133,22 @@ fn memory_is_foretold() {
         &["--length=512"],
         &["--length=512", "train.gradient_checkpointing=true"],
     ];
+    // libtorch's libraries are a program of their own.
+    let program = if cfg!(feature = "libtorch") {
+        180e6
+    } else {
+        60e6
+    };
     for case in cases {
-        // Threads that wait for a busy processor hold pages of their own for longer: the least of three runs counts.
-        let runs = [(); 3].map(|()| measured(case));
-        let (peak, expected) = runs.into_iter().min().unwrap_or_default();
-        let beside = peak as f64 - expected as f64;
-        // libtorch's libraries are a program of their own.
-        let program = if cfg!(feature = "libtorch") {
-            180e6
-        } else {
-            60e6
+        let beside = || {
+            let (peak, expected) = measured(case);
+            let allowed = program + 0.05 * expected as f64;
+            let is_near = (peak as f64 - expected as f64).abs() < allowed;
+            (!is_near).then(|| format!("{case:?}: {peak} bytes where {expected} were foretold"))
         };
-        assert!(
-            beside.abs() < program + 0.05 * expected as f64,
-            "{case:?}: {peak} bytes where {expected} were foretold"
-        );
+        // Threads that wait for a busy processor hold pages of their own for longer: one run of three has to be near.
+        let far = beside().and_then(|_| beside()).and_then(|_| beside());
+        assert_eq!(far, None);
     }
 }
 
