@@ -98,16 +98,9 @@ pub(crate) fn write_table(report: &GateReport, lines: &[Line], out: &mut dyn Wri
     ];
     let mut table = Table::new(&header).right(&[1, 3, 4, 5, 6]);
     for line in lines {
-        table.row([
-            line.title.clone(),
-            line.figure.clone(),
-            line.interval.clone(),
-            line.p_value.clone(),
-            line.items.clone(),
-            line.could_show.clone(),
-            line.needed.clone(),
-            line.verdict.to_string(),
-        ]);
+        let mut cells = line.cells();
+        cells.push(line.verdict.to_string());
+        table.row(cells);
     }
     table.write(out)?;
     for line in lines.iter().filter(|line| line.verdict != Verdict::Pass) {
@@ -127,6 +120,21 @@ fn conclusion(report: &GateReport) -> String {
 }
 
 impl Line {
+    /// What a table shows of it beside its verdict.
+    fn cells(&self) -> Vec<String> {
+        [
+            &self.title,
+            &self.figure,
+            &self.interval,
+            &self.p_value,
+            &self.items,
+            &self.could_show,
+            &self.needed,
+        ]
+        .map(Clone::clone)
+        .into()
+    }
+
     pub(crate) fn of(gate: &GateResult) -> Self {
         let none = || "-".to_owned();
         let title = format!("{}: {} {}", gate.task, gate.metric.label(), claim(gate));

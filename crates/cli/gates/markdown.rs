@@ -17,18 +17,11 @@ pub(super) fn text(report: &GateReport, lines: &[Line], run: &Path) -> String {
     text += "| | gate | figure | interval | p | items | could show | would decide |\n";
     text += "|---|---|--:|---|--:|--:|--:|--:|\n";
     for line in lines {
-        let cells = [
-            line.verdict.to_string(),
-            line.title.clone(),
-            line.figure.clone(),
-            line.interval.clone(),
-            line.p_value.clone(),
-            line.items.clone(),
-            line.could_show.clone(),
-            line.needed.clone(),
-        ];
-        let cells = cells.map(|cell| cell.replace('|', "\\|").replace('<', "&lt;"));
-        let _ = writeln!(text, "| {} |", cells.join(" | "));
+        let cells = line.cells().into_iter();
+        let cells: Vec<_> = cells
+            .map(|cell| cell.replace('|', "\\|").replace('<', "&lt;"))
+            .collect();
+        let _ = writeln!(text, "| {} | {} |", line.verdict, cells.join(" | "));
     }
     let others: Vec<_> = lines
         .iter()

@@ -49,21 +49,8 @@ impl Evaluator<'_> {
                 task: task.name.clone(),
             });
         }
-        let encoding = Encoding {
-            task: &task.name,
-            tokenizer: self.tokenizer,
-            eos: self.eos,
-            limit: self.decoder.config().max_position_embeddings,
-        };
-        let total = items.len() as u64;
-        let mut done = |done: usize| {
-            emit(Event::Progress {
-                stage: task.name.clone(),
-                done: done as u64,
-                total,
-                unit: "items".into(),
-            });
-        };
+        let encoding = self.encoding(&task.name);
+        let mut done = counted(&task.name, items.len(), emit);
         let mut choices = Vec::new();
         let samples = match task.output_type {
             OutputType::MultipleChoice => {
@@ -83,6 +70,28 @@ impl Evaluator<'_> {
         };
         let elapsed_s = started.elapsed().as_secs_f64();
         TaskReport::of(task, choices, samples, self.seed, elapsed_s)
+    }
+
+    /// How a task's items become ids.
+    pub(crate) fn encoding<'b>(&'b self, task: &'b str) -> Encoding<'b> {
+        Encoding {
+            task,
+            tokenizer: self.tokenizer,
+            eos: self.eos,
+            limit: self.decoder.config().max_position_embeddings,
+        }
+    }
+}
+
+/// Tells how many of a task's items are answered.
+pub(crate) fn counted<'a>(task: &'a str, n_items: usize, emit: Emit<'a>) -> impl FnMut(usize) + 'a {
+    move |done| {
+        emit(Event::Progress {
+            stage: task.into(),
+            done: done as u64,
+            total: n_items as u64,
+            unit: "items".into(),
+        });
     }
 }
 

@@ -9,13 +9,12 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use slm_data::HeldOut;
 use slm_recipe::{EvalTask, OutputType};
-use slm_run::{Emit, Event};
+use slm_run::Emit;
 use slm_suite::{Answer, Ask, Item};
 
 use crate::calibration::Split;
 use crate::error::EvalError;
-use crate::evaluator::Evaluator;
-use crate::request::Encoding;
+use crate::evaluator::{Evaluator, counted};
 use crate::sample::{Sample, Score};
 use crate::task::rolling::roll;
 use crate::task_report::TaskReport;
@@ -125,21 +124,8 @@ impl Evaluator<'_> {
             });
         }
         let items = task.items(self.tokenizer)?;
-        let encoding = Encoding {
-            task: &task.name,
-            tokenizer: self.tokenizer,
-            eos: self.eos,
-            limit: self.decoder.config().max_position_embeddings,
-        };
-        let total = items.len() as u64;
-        let mut done = |done: usize| {
-            emit(Event::Progress {
-                stage: task.name.clone(),
-                done: done as u64,
-                total,
-                unit: "items".into(),
-            });
-        };
+        let encoding = self.encoding(&task.name);
+        let mut done = counted(&task.name, items.len(), emit);
         let mut tokens_read = 0;
         let answered = match task.output_type {
             OutputType::GenerateUntil => {

@@ -142,15 +142,7 @@ impl Task {
                         matthews(drawn)
                     }
                 };
-                let all: Vec<u32> = (0..pairs.len() as u32).collect();
-                let interval = bootstrap(pairs.len(), seed, of);
-                return Ok(measured.figure(
-                    pipeline,
-                    of(&all),
-                    [interval.low, interval.high],
-                    Method::Bootstrap,
-                    items.len(),
-                ));
+                return Ok(measured.resampled(pipeline, items.len(), seed, of));
             }
             measure => measure.series(pipeline, items, answers),
         };
@@ -174,15 +166,7 @@ impl Task {
                 drawn.sort_by(f64::total_cmp);
                 drawn[drawn.len() / 2]
             };
-            let all: Vec<u32> = (0..values.len() as u32).collect();
-            let interval = bootstrap(values.len(), seed, of);
-            return Ok(measured.figure(
-                pipeline,
-                of(&all),
-                [interval.low, interval.high],
-                Method::Bootstrap,
-                items.len(),
-            ));
+            return Ok(measured.resampled(pipeline, items.len(), seed, of));
         }
         let (interval, method) = series.interval(seed);
         Ok(measured.figure(
@@ -196,6 +180,20 @@ impl Task {
 }
 
 impl Measured {
+    /// A figure that is a function of the drawn items, with its interval by the bootstrap over all of them.
+    fn resampled(
+        &self,
+        pipeline: &Pipeline,
+        n: usize,
+        seed: u64,
+        of: impl Fn(&[u32]) -> f64 + Sync,
+    ) -> Figure {
+        let all: Vec<u32> = (0..n as u32).collect();
+        let interval = bootstrap(n, seed, &of);
+        let ends = [interval.low, interval.high];
+        self.figure(pipeline, of(&all), ends, Method::Bootstrap, n)
+    }
+
     fn figure(
         &self,
         pipeline: &Pipeline,
