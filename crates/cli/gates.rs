@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;
-use slm_eval::{Claim, GateReport, GateResult, MetricName};
+use slm_eval::{Claim, GateReport, GateResult, MeasureName};
 use slm_metrics::gate::{Side, Verdict};
 use slm_recipe::OnInconclusive;
 
@@ -152,9 +152,9 @@ impl Line {
             };
         };
         let is_difference = gate.claim.against().is_some();
-        let show = |value: f64| value_of(gate.metric, value, is_difference);
+        let show = |value: f64| value_of(&gate.metric, value, is_difference);
         let bare = |value: f64| show(value).trim_end_matches(" %").to_owned();
-        let (side, limit) = gate.claim.beyond(gate.metric);
+        let (side, limit) = gate.claim.beyond(&gate.metric);
         let (sign, word) = match side {
             Side::Above => (1.0, ">"),
             Side::Below => (-1.0, "<"),
@@ -235,7 +235,7 @@ impl Line {
 }
 
 fn claim(gate: &GateResult) -> String {
-    let show = |value| value_of(gate.metric, value, false);
+    let show = |value| value_of(&gate.metric, value, false);
     match gate.claim {
         Claim::Min { limit } => format!("above {}", show(limit)),
         Claim::Max { limit } => format!("below {}", show(limit)),
@@ -251,7 +251,7 @@ fn claim(gate: &GateResult) -> String {
 }
 
 /// A figure, or a signed difference of two; shares in per cent, their differences in points.
-fn value_of(metric: MetricName, value: f64, is_difference: bool) -> String {
+fn value_of(metric: &MeasureName, value: f64, is_difference: bool) -> String {
     match (metric.is_share(), is_difference) {
         (true, true) => format!("{:+.1}", 100.0 * value),
         (true, false) => format!("{:.1} %", 100.0 * value),
@@ -276,10 +276,12 @@ fn trimmed(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use slm_eval::MetricName;
 
     #[test]
     fn shares_are_per_cent_and_their_differences_points() {
-        let show = |metric, is_difference| value_of(metric, 0.0215, is_difference);
+        let show =
+            |metric: MetricName, is_difference| value_of(&metric.into(), 0.0215, is_difference);
         assert_eq!(show(MetricName::Accuracy, false), "2.1 %");
         assert_eq!(show(MetricName::Accuracy, true), "+2.1");
         assert_eq!(show(MetricName::Loss, false), "0.021");

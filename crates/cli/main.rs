@@ -17,6 +17,7 @@ mod pages;
 mod plan;
 mod preview;
 mod readings;
+mod remarks;
 mod reporter;
 mod rows;
 mod speaker;

@@ -4,10 +4,10 @@ use std::io::Write;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use slm_eval::{Metric, MetricName, TaskReport, Verdict, report::TaskResult};
-use slm_suite::Figure;
+use slm_eval::{MeasureName, Metric, TaskReport, Verdict, report::TaskResult};
 
 use crate::{
+    remarks,
     table::{Table, size, thousands},
     terminal::Terminal,
     walk::{Artifact, Walk},
@@ -73,7 +73,7 @@ pub(crate) fn write_results(results: &[TaskResult], out: &mut dyn Write) -> Resu
     for result in results {
         for (at, metric) in result.tuned.metrics.iter().enumerate() {
             let task = titled(at, &result.tuned.task, metric.n);
-            let name = metric.name.label().to_owned();
+            let name = named(&metric.name);
             let (tuned, range) = figures(metric);
             let compared = result.comparisons.iter().find(|it| it.name == metric.name);
             let Some(it) = compared else {
@@ -92,8 +92,8 @@ pub(crate) fn write_results(results: &[TaskResult], out: &mut dyn Write) -> Resu
                 continue;
             };
             let (base, base_range) = figures(&it.base);
-            let difference = signed(metric.name, it.difference);
-            let ends = [it.interval.low, it.interval.high].map(|end| signed(metric.name, end));
+            let difference = signed(&metric.name, it.difference);
+            let ends = [it.interval.low, it.interval.high].map(|end| signed(&metric.name, end));
             let ends = format!("[{}, {}]", ends[0], ends[1]);
             let verdict = match it.verdict {
                 Verdict::Better => "better",
@@ -114,64 +114,30 @@ pub(crate) fn write_results(results: &[TaskResult], out: &mut dyn Write) -> Resu
         }
     }
     table.write(out)?;
-    write_calibrations(results.iter().map(|it| &it.tuned), out)
+    remarks::write(results.iter().map(|it| &it.tuned), out)
 }
 
 /// The table of one model.
 pub(crate) fn write_reports(reports: &[TaskReport], out: &mut dyn Write) -> Result<()> {
     let mut table = Table::new(&["task", "metric", "value", ""]).right(&[2]);
     for report in reports {
-        // A suite's task has figures of its own names.
-        for (at, it) in report.figures.iter().enumerate() {
-            let task = titled(at, &report.task, it.n);
-            let [value, low, high] = [it.value, it.low, it.high].map(decimals);
-            table.row([task, named(it), value, format!("[{low}, {high}]")]);
-        }
-        if !report.figures.is_empty() {
-            continue;
-        }
         for (at, metric) in report.metrics.iter().enumerate() {
             let (value, range) = figures(metric);
             let task = titled(at, &report.task, metric.n);
-            table.row([task, metric.name.label().into(), value, range]);
+            table.row([task, named(&metric.name), value, range]);
         }
     }
     table.write(out)?;
-    write_calibrations(reports.iter(), out)
+    remarks::write(reports.iter(), out)
 }
 
-/// What calibrated classifiers do on the rows of their tests.
-fn write_calibrations<'a>(
-    reports: impl Iterator<Item = &'a TaskReport>,
-    out: &mut dyn Write,
-) -> Result<()> {
-    let calibrated = reports.filter_map(|it| Some((&it.task, it.calibration.as_ref()?)));
-    for (task, it) in calibrated {
-        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-        writeln!(
-            out,
-            "\n{task}, calibrated: error {} -> {} at temperature {:.3}; answers {} of the rows and is wrong on {} of all, at most {} promised",
-            percent(it.error_before.value),
-            percent(it.error_after.value),
-            it.classifier.temperature,
-            percent(it.answered.value),
-            percent(it.wrong.value),
-            percent(1.0 - it.classifier.coverage),
-        )?;
-    }
-    Ok(())
-}
-
-/// A figure's name, with the filter where there are several.
-fn named(it: &Figure) -> String {
-    let arrow = if it.higher_is_better {
-        ""
-    } else {
-        ", less is better"
-    };
-    match it.filter.as_str() {
-        "none" => format!("{}{arrow}", it.metric),
-        filter => format!("{}, {filter}{arrow}", it.metric),
+/// A figure's name; of a suite's with its direction, which people may not know.
+fn named(name: &MeasureName) -> String {
+    match name {
+        MeasureName::Suite(it) if !it.higher_is_better => {
+            format!("{}, less is better", name.label())
+        }
+        _ => name.label(),
     }
 }
 
@@ -204,7 +170,7 @@ fn titled(at: usize, task: &str, rows: usize) -> String {
 /// A value and its 95 % interval.
 fn figures(metric: &Metric) -> (String, String) {
     let [value, low, high] =
-        [metric.value, metric.low, metric.high].map(|it| figure(metric.name, it));
+        [metric.value, metric.low, metric.high].map(|it| figure(&metric.name, it));
     let value = if metric.name.is_share() {
         format!("{value} %")
     } else {
@@ -213,15 +179,16 @@ fn figures(metric: &Metric) -> (String, String) {
     (value, format!("[{low}, {high}]"))
 }
 
-fn figure(name: MetricName, value: f64) -> String {
+fn figure(name: &MeasureName, value: f64) -> String {
     match name.is_share() {
+        _ if matches!(name, MeasureName::Suite(_)) => decimals(value),
         true => format!("{:.1}", value * 100.0),
         false if value.abs() < 100.0 => format!("{value:.3}"),
         false => format!("{value:.0}"),
     }
 }
 
-fn signed(name: MetricName, value: f64) -> String {
+fn signed(name: &MeasureName, value: f64) -> String {
     let sign = if value < 0.0 { "-" } else { "+" };
     format!("{sign}{}", figure(name, value.abs()))
 }
@@ -229,12 +196,13 @@ fn signed(name: MetricName, value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use slm_eval::MetricName;
 
     #[test]
     fn shares_are_in_per_cent_and_losses_are_not() {
-        assert_eq!(figure(MetricName::Accuracy, 0.4951), "49.5");
-        assert_eq!(figure(MetricName::Loss, 1.23456), "1.235");
-        assert_eq!(figure(MetricName::Perplexity, 512.4), "512");
-        assert_eq!(signed(MetricName::Accuracy, -0.031), "-3.1");
+        assert_eq!(figure(&MetricName::Accuracy.into(), 0.4951), "49.5");
+        assert_eq!(figure(&MetricName::Loss.into(), 1.23456), "1.235");
+        assert_eq!(figure(&MetricName::Perplexity.into(), 512.4), "512");
+        assert_eq!(signed(&MetricName::Accuracy.into(), -0.031), "-3.1");
     }
 }

@@ -140,13 +140,13 @@ fn a_suite_is_asked_and_every_answer_is_kept() {
         "--quiet",
     ]);
     let names = |task: usize| -> Vec<String> {
-        let figures = reports[task]["figures"].as_array().unwrap().iter();
+        let figures = reports[task]["metrics"].as_array().unwrap().iter();
         figures
             .map(|it| {
                 format!(
                     "{}/{}",
-                    it["metric"].as_str().unwrap(),
-                    it["filter"].as_str().unwrap()
+                    it["name"]["metric"].as_str().unwrap(),
+                    it["name"]["filter"].as_str().unwrap()
                 )
             })
             .collect()
@@ -192,8 +192,8 @@ fn a_suite_is_asked_and_every_answer_is_kept() {
     assert_eq!(kept("likely")[0]["continuation"], " -> delivery");
     assert_eq!(kept("written")[0]["texts"].as_array().unwrap().len(), 2);
     assert_eq!(kept("whole")[0]["continuation"], "Where is my parcel?");
-    let bits = reports[5]["figures"][2]["value"].as_f64().unwrap();
-    let per_byte = reports[5]["figures"][1]["value"].as_f64().unwrap();
+    let bits = reports[5]["metrics"][2]["value"].as_f64().unwrap();
+    let per_byte = reports[5]["metrics"][1]["value"].as_f64().unwrap();
     assert!((bits - per_byte.log2()).abs() < 1e-9, "{bits} {per_byte}");
 }
 

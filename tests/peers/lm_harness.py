@@ -287,7 +287,7 @@ def compare(arguments, cases, work):
             problems.append(f"rows {sorted(mine)} and {sorted(theirs)}")
         for row in sorted(set(mine) & set(theirs)):
             worst = max(worst, same(row, mine[row], theirs[row], problems))
-        figures = {f"{it['metric']},{it['filter']}": it["value"] for it in reports[case.name]["figures"]}
+        figures = {f"{it['name']['metric']},{it['name']['filter']}": it["value"] for it in reports[case.name]["metrics"]}
         wanted = {
             name: float(value)
             for name, value in results.items()
@@ -368,7 +368,7 @@ def speed(arguments, work):
         times["two"].append(elapsed_s)
         results, _, elapsed_s = harness(lm, cases[77], arguments.rows)
         times["there"].append(elapsed_s)
-    accuracy = [it["value"] for it in reports["banking_77"]["figures"] if it["metric"] == "acc"][0]
+    accuracy = [it["value"] for it in reports["banking_77"]["metrics"] if it["name"]["metric"] == "acc"][0]
     prompt = "a prompt that names its labels" if names_labels else "a prompt without the labels"
     print(f"{arguments.rows} rows, 77 choices, {prompt}; accuracy {accuracy:.4f}, there {results['acc,none']:.4f}")
     for name, values in times.items():

@@ -10,14 +10,14 @@ use slm_eval::{
     Evaluator, Split, Task, TaskReport, compare, constraint, holm_across, report::TaskResult,
     with_choices,
 };
-use slm_model::Decoder;
-use slm_recipe::{EvalTask, Method, OutputType, Recipe};
+use slm_model::{Decoder, device};
+use slm_recipe::{EvalTask, GateTask, Method, OutputType, Recipe};
 use slm_run::{AtomicDir, Emit, Event, sha256_file, sha256_json};
 use slm_suite::{Entry, Given};
 use slm_text::ChatTokenizer;
 
 use super::{Walk, training::Student};
-use crate::{base::Base, failure::refuse};
+use crate::{base::Base, failure::refuse, machine::peak_memory_bytes};
 
 const BASE: &str = "base";
 pub(super) const TUNED: &str = "tuned";
@@ -110,7 +110,27 @@ pub(crate) fn tasks(
             "a name is that of a folder of the run: give one of the two another",
         ));
     }
+    check_gates(recipe, &all)?;
     Ok(all)
+}
+
+/// Gates name tasks and metrics that there will be.
+fn check_gates(recipe: &Recipe, tasks: &[Task]) -> Result<()> {
+    let known: Vec<GateTask> = tasks
+        .iter()
+        .map(|task| GateTask {
+            name: task.name().into(),
+            metrics: task.metrics(),
+        })
+        .collect();
+    let mut unknown = recipe.gate.check.iter().filter_map(|it| it.unknown(&known));
+    match unknown.next() {
+        None => Ok(()),
+        Some(error) => Err(refuse(
+            error.to_string(),
+            "`[[gate.check]]` names a task and one of its metrics; `slm-tune eval` prints them",
+        )),
+    }
 }
 
 fn of_recipe(
@@ -210,6 +230,7 @@ pub(crate) fn measure(
     let mut reports = Vec::new();
     for task in tasks {
         let mut tell = |event| emit(by(&who, event));
+        device::reset_peak_memory(decoder.device());
         let mut report = evaluator.answer(task, &mut tell)?;
         if let Task::Rows {
             task,
@@ -219,6 +240,9 @@ pub(crate) fn measure(
         {
             report.calibration = Some(evaluator.calibrate(task, split, &report, &mut tell)?);
         }
+        report.cost.peak_memory_bytes = peak_memory_bytes();
+        report.cost.peak_device_bytes =
+            device::peak_memory(decoder.device()).map(|it| it.allocated_bytes);
         report.definition = Some(definition(task, &report));
         let folder = folder.join(task.name());
         fs_err::create_dir_all(&folder)?;

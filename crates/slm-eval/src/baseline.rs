@@ -129,8 +129,8 @@ impl Baseline {
 impl BaselineTask {
     fn of(report: &TaskReport) -> Self {
         let metrics = report.metrics.iter().filter_map(|metric| {
-            let (_, series) = report.answers().observe(metric.name)?;
-            Some((metric.name.key().to_owned(), series))
+            let (_, series) = report.observe(&metric.name)?;
+            Some((metric.name.key(), series))
         });
         Self {
             task: report.task.clone(),

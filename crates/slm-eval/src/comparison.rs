@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::EvalError;
+use crate::measure_name::MeasureName;
 use crate::metric::{Answers, Metric};
 use crate::task_report::TaskReport;
 use slm_metrics::statistics::{
@@ -17,7 +18,7 @@ pub struct Comparison {
     /// The task's name.
     pub task: String,
     /// The metric.
-    pub name: MetricName,
+    pub name: MeasureName,
     /// The base's figure.
     pub base: Metric,
     /// The tuned model's figure.
@@ -72,11 +73,11 @@ pub fn compare(
     check_paired(base, tuned)?;
     let mut rows = Vec::new();
     for after in &tuned.metrics {
-        let name = after.name;
+        let name = &after.name;
         let (Some(before), Some((applies, base_series)), Some((_, tuned_series))) = (
-            base.metric(name),
-            base.answers().observe(name),
-            tuned.answers().observe(name),
+            base.metric(name.clone()),
+            base.observe(name),
+            tuned.observe(name),
         ) else {
             continue;
         };
@@ -94,13 +95,17 @@ pub fn compare(
                     |draw: &[u32]| tuned_series.value_over(draw) - base_series.value_over(draw);
                 let resamples = Resamples::draw(&groups, RESAMPLES, seed, difference);
                 let interval = resamples.map_or(Interval::NAN, |it| it.percentiles(0.025));
-                let p_value = exchanged_p(name, base, tuned, &groups, seed);
+                let both = match name {
+                    MeasureName::Metric(name) => end_to_end(*name, base, tuned),
+                    MeasureName::Suite(_) => base_series.followed_by(&tuned_series),
+                };
+                let p_value = both.map_or(1.0, |both| exchanged_p(&both, &groups, seed));
                 (interval, Method::PairedBootstrap, p_value)
             }
         };
         let mut row = Comparison {
             task: tuned.task.clone(),
-            name,
+            name: name.clone(),
             base: before.clone(),
             tuned: after.clone(),
             difference: after.value - before.value,
@@ -142,22 +147,18 @@ impl Comparison {
     }
 }
 
-/// The permutation test on the answers of both models laid end to end, so that a draw may take either's.
-fn exchanged_p(
-    name: MetricName,
-    base: &TaskReport,
-    tuned: &TaskReport,
-    groups: &Groups,
-    seed: u64,
-) -> f64 {
+/// What a metric observes on the base's answers and then on the tuned model's, both by the same numbers of labels.
+fn end_to_end(name: MetricName, base: &TaskReport, tuned: &TaskReport) -> Option<Series> {
     let samples = [base.samples.as_slice(), &tuned.samples].concat();
     let both = Answers {
         samples: &samples,
         ..tuned.answers()
     };
-    let Some((_, series)) = both.observe(name) else {
-        return 1.0;
-    };
+    both.observe(name).map(|(_, series)| series)
+}
+
+/// The permutation test on what was observed on both models, end to end, so that a draw may take either's.
+fn exchanged_p(both: &Series, groups: &Groups, seed: u64) -> f64 {
     let n = groups.n_items() as u32;
     permutation(groups, seed, |exchanged| {
         let draw = |is_tuned: bool| -> Vec<u32> {
@@ -166,7 +167,7 @@ fn exchanged_p(
                 .map(|(item, flip)| if is_tuned == *flip { item } else { n + item })
                 .collect()
         };
-        series.value_over(&draw(true)) - series.value_over(&draw(false))
+        both.value_over(&draw(true)) - both.value_over(&draw(false))
     })
 }
 

@@ -10,6 +10,8 @@ use thiserror::Error;
 
 use slm_recipe::MetricName;
 
+use crate::measure_name::MeasureName;
+
 /// Why a task could not be evaluated, compared, written or read.
 #[derive(Debug, Error)]
 pub enum EvalError {
@@ -133,7 +135,7 @@ pub enum EvalError {
         /// The task.
         task: String,
         /// The metric.
-        name: MetricName,
+        name: MeasureName,
         /// What came out.
         value: f64,
     },

@@ -45,11 +45,7 @@ impl Evaluation {
     pub fn tasks(&self) -> Vec<GateTask> {
         let tasks = self.tuned.iter().map(|report| GateTask {
             name: report.task.clone(),
-            metrics: report
-                .metrics
-                .iter()
-                .map(|it| it.name.key().to_owned())
-                .collect(),
+            metrics: report.metrics.iter().map(|it| it.name.key()).collect(),
         });
         tasks.collect()
     }

@@ -51,7 +51,7 @@ impl Evaluator<'_> {
         }
         let encoding = self.encoding(&task.name);
         let mut done = counted(&task.name, items.len(), emit);
-        let mut choices = Vec::new();
+        let (mut choices, mut waits) = (Vec::new(), Vec::new());
         let samples = match task.output_type {
             OutputType::MultipleChoice => {
                 choices = multiple_choice::distinct(task)?;
@@ -59,7 +59,15 @@ impl Evaluator<'_> {
             }
             OutputType::GenerateUntil => {
                 choices = multiple_choice::trimmed(task);
-                generate_until::answer(self.decoder, encoding, task, self.seed, &items, &mut done)?
+                generate_until::answer(
+                    self.decoder,
+                    encoding,
+                    task,
+                    self.seed,
+                    &items,
+                    &mut waits,
+                    &mut done,
+                )?
             }
             OutputType::Loglikelihood => {
                 loglikelihood::answer(self.decoder, encoding, task.batch_size, &items, &mut done)?
@@ -69,7 +77,11 @@ impl Evaluator<'_> {
             }
         };
         let elapsed_s = started.elapsed().as_secs_f64();
-        TaskReport::of(task, choices, samples, self.seed, elapsed_s)
+        let report = TaskReport::of(task, choices, samples, self.seed, elapsed_s)?;
+        Ok(TaskReport {
+            cost: report.cost_of(waits, task.batch_size),
+            ..report
+        })
     }
 
     /// How a task's items become ids.

@@ -5,10 +5,12 @@ use slm_metrics::Series;
 use slm_metrics::gate::{Answer, Evidence, Plan, Question, Side, Subject, Verdict, judge};
 use slm_metrics::statistics::{Errors, Groups, RESAMPLES};
 use slm_recipe::{Against, GateCheck, GateSection, MetricName, OnInconclusive};
+use slm_suite::FigureName;
 
 use crate::baseline::Baseline;
 use crate::comparison::check_paired;
 use crate::evaluation::Evaluation;
+use crate::measure_name::MeasureName;
 use crate::task_report::TaskReport;
 
 /// What the gates of a file come to.
@@ -31,7 +33,7 @@ pub struct GateResult {
     /// The task.
     pub task: String,
     /// The metric.
-    pub metric: MetricName,
+    pub metric: MeasureName,
     /// What is claimed of it.
     pub claim: Claim,
     /// How probable a wrong verdict may be.
@@ -107,7 +109,7 @@ impl Claim {
     }
 
     /// On which side of what the figure, or its difference, has to be.
-    pub fn beyond(self, metric: MetricName) -> (Side, f64) {
+    pub fn beyond(self, metric: &MeasureName) -> (Side, f64) {
         let better = if metric.higher_is_better() {
             Side::Above
         } else {
@@ -142,7 +144,7 @@ pub fn gate(
         for claim in Claim::of(check) {
             let answer = hall.answer(check, claim);
             gates.push(GateResult::new(check, claim, &answer));
-            answers.push(answer);
+            answers.push(answer.map(|(_, answer)| answer));
         }
     }
     let answered: Vec<(&Evidence, f64)> = answers
@@ -165,19 +167,23 @@ pub fn gate(
 }
 
 impl GateResult {
-    fn new(check: &GateCheck, claim: Claim, answer: &Result<Answer, String>) -> Self {
+    fn new(
+        check: &GateCheck,
+        claim: Claim,
+        answer: &Result<(MeasureName, Answer), String>,
+    ) -> Self {
         let answered = answer.as_ref().ok();
         Self {
             task: check.task.clone(),
-            metric: MetricName::from_key(&check.metric).unwrap_or(MetricName::Accuracy),
+            metric: answered.map_or_else(|| named(&check.metric), |(name, _)| name.clone()),
             claim,
             alpha: check.alpha,
             power: check.power,
             verdict: Verdict::Fail,
             reason: answer.as_ref().err().cloned(),
-            evidence: answered.map(|answer| answer.evidence.clone()),
+            evidence: answered.map(|(_, answer)| answer.evidence.clone()),
             p_fail_adjusted: None,
-            plan: answered.map(Answer::plan),
+            plan: answered.map(|(_, answer)| answer.plan()),
         }
     }
 }
@@ -191,19 +197,23 @@ struct Hall<'a> {
 }
 
 impl Hall<'_> {
-    fn answer(&self, check: &GateCheck, claim: Claim) -> Result<Answer, String> {
+    fn answer(&self, check: &GateCheck, claim: Claim) -> Result<(MeasureName, Answer), String> {
         let task = &check.task;
         let evaluation = self.evaluation.as_ref().map_err(Clone::clone)?;
         let report = find(&evaluation.tuned, task)
             .ok_or_else(|| format!("task `{task}` was not evaluated"))?;
-        let metric = MetricName::from_key(&check.metric)
+        let own = report.metrics.iter().map(|it| &it.name);
+        let metric = own.clone().find(|name| name.key() == check.metric);
+        let metric = metric
+            .cloned()
+            .or(MetricName::from_key(&check.metric).map(Into::into))
             .ok_or_else(|| format!("there is no metric `{}`", check.metric))?;
         let (applies, series) = report
-            .answers()
-            .observe(metric)
+            .observe(&metric)
             .ok_or_else(|| format!("no item of task `{task}` is measured by `{}`", check.metric))?;
-        let (side, limit) = claim.beyond(metric);
-        if claim.against().is_none() && metric.is_share() && !(0.0..=1.0).contains(&limit) {
+        let (side, limit) = claim.beyond(&metric);
+        let is_share = metric.is_share() || matches!(series, Series::Proportion(_));
+        if claim.against().is_none() && is_share && !(0.0..=1.0).contains(&limit) {
             return Err(format!(
                 "the limit is {limit}, and `{}` is a share of 1",
                 check.metric
@@ -212,7 +222,7 @@ impl Hall<'_> {
         let other = match claim.against() {
             None => None,
             Some(Against::Baseline) => Some(self.of_baseline(report, &check.metric)?),
-            Some(Against::Base) => Some(of_base(evaluation, report, metric)?),
+            Some(Against::Base) => Some(of_base(evaluation, report, &metric)?),
         };
         if other.as_ref().is_some_and(|other| other.n() != series.n()) {
             return Err(format!(
@@ -236,7 +246,7 @@ impl Hall<'_> {
             resamples: RESAMPLES,
             seed: self.seed,
         };
-        Ok(question.answer())
+        Ok((metric, question.answer()))
     }
 
     fn of_baseline(&self, report: &TaskReport, metric: &str) -> Result<Series, String> {
@@ -258,14 +268,26 @@ impl Hall<'_> {
 fn of_base(
     evaluation: &Evaluation,
     report: &TaskReport,
-    metric: MetricName,
+    metric: &MeasureName,
 ) -> Result<Series, String> {
     let base = find(&evaluation.base, &report.task)
         .ok_or_else(|| format!("the base was not evaluated on task `{}`", report.task))?;
     check_paired(base, report).map_err(|error| error.to_string())?;
-    let observed = base.answers().observe(metric);
+    let observed = base.observe(metric);
     let (_, series) = observed.ok_or_else(|| "the base has no such metric".to_owned())?;
     Ok(series)
+}
+
+/// A metric that nothing was measured by, for people.
+fn named(key: &str) -> MeasureName {
+    match MetricName::from_key(key) {
+        Some(name) => name.into(),
+        None => MeasureName::Suite(FigureName {
+            metric: key.into(),
+            filter: "none".into(),
+            higher_is_better: true,
+        }),
+    }
 }
 
 impl TaskReport {

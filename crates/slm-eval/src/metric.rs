@@ -6,14 +6,15 @@ use serde::{Deserialize, Serialize};
 use slm_metrics::{BleuCounts, ChrfCounts, LabelFigure, Method, Rouge, ScoredItem, Series};
 use slm_recipe::MetricName;
 
+use crate::measure_name::MeasureName;
 use crate::sample::{Finish, Sample, Score};
 
 /// One figure with its interval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
     /// Which.
-    pub name: MetricName,
-    /// The figure: a share of 1, nats, or a perplexity.
+    pub name: MeasureName,
+    /// The figure: a share of 1, nats, a perplexity, or whatever a suite measures.
     pub value: f64,
     /// Lower end of the 95 % interval.
     pub low: f64,
@@ -23,6 +24,21 @@ pub struct Metric {
     pub method: Method,
     /// Items behind the figure.
     pub n: usize,
+}
+
+impl Metric {
+    /// The figure of what was observed, with its interval.
+    pub(crate) fn of(name: MeasureName, series: &Series, seed: u64) -> Self {
+        let (interval, method) = series.interval(seed);
+        Self {
+            name,
+            value: series.value(),
+            low: interval.low,
+            high: interval.high,
+            method,
+            n: series.n(),
+        }
+    }
 }
 
 /// The answers of one model to one task.
@@ -72,16 +88,8 @@ impl Answers<'_> {
 
     /// The figure of one metric with its interval, if it applies to an item.
     fn measure(self, name: MetricName, seed: u64) -> Option<Metric> {
-        let (applies, series) = self.observe(name)?;
-        let (interval, method) = series.interval(seed);
-        Some(Metric {
-            name,
-            value: series.value(),
-            low: interval.low,
-            high: interval.high,
-            method,
-            n: applies.len(),
-        })
+        let (_, series) = self.observe(name)?;
+        Some(Metric::of(name.into(), &series, seed))
     }
 
     /// The log-likelihoods of the choices, and which is right; `None` where the choices or their scores are not there.
@@ -219,6 +227,8 @@ impl Labels {
         let (mut truth, mut predicted) = (Vec::new(), Vec::new());
         for sample in answers.samples {
             let is_invalid = match sample.score {
+                // Each item has choices of its own.
+                Score::Choices { .. } if answers.choices.is_empty() => continue,
                 Score::Choices { .. } => false,
                 Score::Generated { .. } if !answers.choices.is_empty() => {
                     !answers.is_choice(&sample.output)

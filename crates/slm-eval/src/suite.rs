@@ -73,6 +73,14 @@ impl Task {
         }
     }
 
+    /// The metrics that it may have, as gates write them.
+    pub fn metrics(&self) -> Vec<String> {
+        match self {
+            Self::Rows { task, .. } => task.measured().iter().map(|it| it.key().into()).collect(),
+            Self::Suite(task) => task.figure_names().iter().map(|it| it.key()).collect(),
+        }
+    }
+
     /// Rows that are asked.
     pub fn rows(&self) -> usize {
         match self {
@@ -127,9 +135,18 @@ impl Evaluator<'_> {
         let encoding = self.encoding(&task.name);
         let mut done = counted(&task.name, items.len(), emit);
         let mut tokens_read = 0;
+        let mut waits = Vec::new();
         let answered = match task.output_type {
             OutputType::GenerateUntil => {
-                let written = texts(self.decoder, encoding, task, self.seed, &items, &mut done)?;
+                let written = texts(
+                    self.decoder,
+                    encoding,
+                    task,
+                    self.seed,
+                    &items,
+                    &mut waits,
+                    &mut done,
+                )?;
                 self.of_texts(task, &items, written)
             }
             OutputType::LoglikelihoodRolling => {
@@ -175,6 +192,7 @@ impl Evaluator<'_> {
         let report = report(task, &items, answered, self.seed, elapsed_s)?;
         Ok(TaskReport {
             tokens_read,
+            cost: report.cost_of(waits, task.batch_size),
             ..report
         })
     }
@@ -223,8 +241,8 @@ fn report(
         samples.push(sample);
         exchanges.extend(own);
     }
-    let figures = task.figures(items, &answers, seed);
-    let figures = figures.map_err(|reason| EvalError::NotMeasurable {
+    let observed = task.observe(items, &answers);
+    let observed = observed.map_err(|reason| EvalError::NotMeasurable {
         task: task.name.clone(),
         reason,
     })?;
@@ -238,8 +256,11 @@ fn report(
         output_type: task.output_type,
         ..EvalTask::default()
     };
-    let report = TaskReport::of(&task, choices, samples, seed, elapsed_s)?;
-    Ok(report.with_suite(figures, exchanges))
+    let head = TaskReport {
+        exchanges,
+        ..TaskReport::without_metrics(&task, choices, samples, elapsed_s)
+    };
+    TaskReport::of_suite(head, observed, seed)
 }
 
 fn of_likelihoods(

@@ -3,15 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use slm_metrics::{Series, confusion, most_confused};
 use slm_recipe::{EvalTask, MetricName, OutputType};
 use slm_run::{RunError, write_file_atomic};
-use slm_suite::Figure;
+use slm_suite::Observed;
 
 use crate::calibration::Calibration;
+use crate::cost::{Cost, Latency};
 use crate::error::EvalError;
-use crate::metric::{Answers, Metric, measure};
+use crate::measure_name::MeasureName;
+use crate::metric::{Answers, Labels, Metric, measure};
 use crate::sample::Sample;
 use crate::suite::Exchange;
+
+/// The file of what a suite's task observed.
+const OBSERVED: &str = "observed.jsonl";
 
 /// One model on one task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,20 +39,36 @@ pub struct TaskReport {
     /// Probabilities that hold, and the right to abstain, where the task asks for them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub calibration: Option<Calibration>,
-    /// The figures of a suite's task, in the names of lm-evaluation-harness.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub figures: Vec<Figure>,
     /// Seconds that the answers took.
     pub elapsed_s: f64,
+    /// What the answers took besides.
+    #[serde(default)]
+    pub cost: Cost,
     /// Tokens that a suite's task had the model read to score pairs: what several begin with counts once.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub tokens_read: usize,
+    /// What each metric of a suite's task observed on each item, in the metrics' order; in a file of its own.
+    #[serde(skip)]
+    pub observed: Vec<Series>,
     /// What a suite's task asked and was answered, item by item; in a file of its own.
     #[serde(skip)]
     pub exchanges: Vec<Exchange>,
     /// Every item; in a file of its own.
     #[serde(skip)]
     pub samples: Vec<Sample>,
+}
+
+/// A label that was given for another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistaken {
+    /// The wanted label.
+    pub wanted: String,
+    /// The label that was given.
+    pub given: String,
+    /// How often.
+    pub n: u64,
+    /// How often the wanted label was wanted.
+    pub of: u64,
 }
 
 impl TaskReport {
@@ -97,41 +119,108 @@ impl TaskReport {
                 name: *missing,
             });
         }
-        if let Some(metric) = metrics.iter().find(|metric| !metric.is_finite()) {
-            return Err(EvalError::MetricNotFinite {
-                task: name.clone(),
-                name: metric.name,
-                value: metric.value,
-            });
-        }
+        check_finite(name, &metrics)?;
         Ok(Self {
-            task: name.clone(),
+            metrics,
+            ..Self::without_metrics(task, choices, samples, elapsed_s)
+        })
+    }
+
+    /// The answers before they are measured.
+    pub(crate) fn without_metrics(
+        task: &EvalTask,
+        choices: Vec<String>,
+        samples: Vec<Sample>,
+        elapsed_s: f64,
+    ) -> Self {
+        Self {
+            task: task.name.clone(),
             output_type: task.output_type,
             definition: None,
             n: samples.len(),
             choices,
-            metrics,
+            metrics: Vec::new(),
             calibration: None,
-            figures: Vec::new(),
             elapsed_s,
+            cost: Cost::default(),
             tokens_read: 0,
+            observed: Vec::new(),
             exchanges: Vec::new(),
             samples,
-        })
-    }
-
-    /// Adds what only the task of a suite has.
-    pub(crate) fn with_suite(self, figures: Vec<Figure>, exchanges: Vec<Exchange>) -> Self {
-        Self {
-            figures,
-            exchanges,
-            ..self
         }
     }
 
+    /// What answers cost that were waited for so long.
+    pub(crate) fn cost_of(&self, waits: Vec<f64>, batch_size: usize) -> Cost {
+        let Some(latency) = Latency::of(waits, batch_size) else {
+            return Cost::default();
+        };
+        let tokens: usize = self.samples.iter().map(|it| it.output_tokens).sum();
+        Cost {
+            latency: Some(latency),
+            tokens_per_s: (self.elapsed_s > 0.0).then(|| tokens as f64 / self.elapsed_s),
+            ..Cost::default()
+        }
+    }
+
+    /// Which labels of a closed set were given for others, the most frequent first.
+    pub fn most_confused(&self) -> Vec<Mistaken> {
+        let labels = Labels::of(self.answers());
+        let matrix = confusion(&labels.truth, &labels.predicted, labels.names.len());
+        let pairs = most_confused(&matrix).into_iter();
+        pairs
+            .map(|pair| Mistaken {
+                wanted: labels.names[pair.truth as usize].clone(),
+                given: labels.names[pair.predicted as usize].clone(),
+                n: pair.n,
+                of: matrix[pair.truth as usize].iter().sum(),
+            })
+            .collect()
+    }
+
+    /// The figures of a suite's task over answered items, in the names of lm-evaluation-harness.
+    ///
+    /// # Errors
+    /// Where a figure is not finite.
+    pub(crate) fn of_suite(
+        head: Self,
+        observed: Vec<Observed>,
+        seed: u64,
+    ) -> Result<Self, EvalError> {
+        let (names, observed): (Vec<_>, Vec<_>) =
+            observed.into_iter().map(|it| (it.name, it.series)).unzip();
+        let metrics: Vec<Metric> = names
+            .into_iter()
+            .zip(&observed)
+            .map(|(name, series)| Metric::of(MeasureName::Suite(name), series, seed))
+            .collect();
+        check_finite(&head.task, &metrics)?;
+        Ok(Self {
+            metrics,
+            observed,
+            ..head
+        })
+    }
+
     /// The figure of this name, if the task has it.
-    pub fn metric(&self, name: MetricName) -> Option<&Metric> {
+    pub fn metric(&self, name: impl Into<MeasureName>) -> Option<&Metric> {
+        let name = name.into();
         self.metrics.iter().find(|metric| metric.name == name)
+    }
+
+    /// What a metric observed on each item, and the numbers of the samples that it applies to.
+    pub(crate) fn observe(&self, name: &MeasureName) -> Option<(Vec<usize>, Series)> {
+        match name {
+            MeasureName::Metric(name) => self.answers().observe(*name),
+            MeasureName::Suite(_) => {
+                let at = self
+                    .metrics
+                    .iter()
+                    .position(|metric| metric.name == *name)?;
+                let series = self.observed.get(at)?;
+                Some(((0..series.n()).collect(), series.clone()))
+            }
+        }
     }
 
     pub(crate) fn answers(&self) -> Answers<'_> {
@@ -141,14 +230,17 @@ impl TaskReport {
         }
     }
 
-    /// Writes `scores.json` and `samples.jsonl` into a folder that exists, and `exchanges.jsonl` where there are some. Returns the
-    /// paths of the first two.
+    /// Writes `scores.json` and `samples.jsonl` into a folder that exists, and of a suite's task `observed.jsonl` and `exchanges.jsonl`.
+    /// Returns the paths of the first two.
     ///
     /// # Errors
     /// When the folder cannot be written; each file is there whole or not at all.
     pub fn write(&self, folder: &Path) -> Result<[PathBuf; 2], EvalError> {
         let [scores, samples] = paths(folder);
         write_lines(&samples, &self.samples)?;
+        if !self.observed.is_empty() {
+            write_lines(&folder.join(OBSERVED), &self.observed)?;
+        }
         if !self.exchanges.is_empty() {
             write_lines(&folder.join("exchanges.jsonl"), &self.exchanges)?;
         }
@@ -166,11 +258,11 @@ impl TaskReport {
     pub fn read(folder: &Path) -> Result<Self, EvalError> {
         let [scores, samples] = paths(folder);
         let mut report: Self = parse(&scores, 1, &read_text(&scores)?)?;
-        report.samples = read_text(&samples)?
-            .lines()
-            .enumerate()
-            .map(|(i, line)| parse(&samples, i + 1, line))
-            .collect::<Result<_, _>>()?;
+        report.samples = read_lines(&samples)?;
+        let observed = folder.join(OBSERVED);
+        if observed.is_file() {
+            report.observed = read_lines(&observed)?;
+        }
         if report.samples.len() != report.n {
             return Err(EvalError::NotPaired {
                 task: report.task,
@@ -192,6 +284,17 @@ impl Metric {
     }
 }
 
+fn check_finite(task: &str, metrics: &[Metric]) -> Result<(), EvalError> {
+    match metrics.iter().find(|metric| !metric.is_finite()) {
+        None => Ok(()),
+        Some(metric) => Err(EvalError::MetricNotFinite {
+            task: task.into(),
+            name: metric.name.clone(),
+            value: metric.value,
+        }),
+    }
+}
+
 /// As serde asks it.
 fn is_zero(n: &usize) -> bool {
     *n == 0
@@ -204,6 +307,12 @@ fn write_lines(path: &Path, values: &[impl Serialize]) -> Result<(), EvalError> 
         lines.push(b'\n');
     }
     Ok(write_file_atomic(path, &lines)?)
+}
+
+fn read_lines<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Vec<T>, EvalError> {
+    let text = read_text(path)?;
+    let lines = text.lines().enumerate();
+    lines.map(|(i, line)| parse(path, i + 1, line)).collect()
 }
 
 fn unwritable(path: &Path, source: serde_json::Error) -> EvalError {

@@ -134,7 +134,7 @@ fn a_lower_perplexity_is_better() {
     };
     let (base, tuned) = (likelihood(2.0), likelihood(1.0));
     let rows = compare(&base, &tuned, None, 42).expect("same items");
-    let names: Vec<_> = rows.iter().map(|row| row.name).collect();
+    let names: Vec<_> = rows.iter().map(|row| row.name.clone()).collect();
     assert_eq!(
         names,
         [
@@ -190,7 +190,7 @@ fn a_report_comes_back_from_its_files() {
     let read = TaskReport::read(folder.path()).expect("read");
     assert_eq!(read.samples, report.samples);
     for (read, written) in read.metrics.iter().zip(&report.metrics) {
-        assert_eq!((read.name, read.n), (written.name, written.n));
+        assert_eq!((&read.name, read.n), (&written.name, written.n));
         // serde_json reads a float to its last bit but one.
         assert!((read.low - written.low).abs() < 1e-12, "{read:?}");
     }

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use slm_eval::{Evaluator, Exchange, Task, TaskReport};
+use slm_eval::{
+    Baseline, Evaluation, Evaluator, Exchange, MeasureName, Task, TaskReport, compare, gate,
+};
+use slm_metrics::gate::Verdict;
 use slm_model::Decoder;
-use slm_recipe::Dtype;
+use slm_recipe::{Against, Dtype, GateCheck, GateSection};
 use slm_suite::{Entry, Given, load};
 use slm_text::ChatTokenizer;
 
@@ -125,10 +128,10 @@ fn requests_and_figures_are_those_of_the_harness() {
             }
         }
         for (figure, wanted) in &golden.figures {
-            let own = report
-                .figures
-                .iter()
-                .find(|own| format!("{},{}", own.metric, own.filter) == *figure);
+            let own = report.metrics.iter().find(|own| match &own.name {
+                MeasureName::Suite(name) => format!("{},{}", name.metric, name.filter) == *figure,
+                MeasureName::Metric(_) => false,
+            });
             let own = own.unwrap_or_else(|| panic!("{name} has no {figure}"));
             let is_count = !["perplexity", "bits", "brier"]
                 .iter()
@@ -210,14 +213,80 @@ fn a_report_keeps_every_exchange() {
     let back = TaskReport::read(out.path()).expect("read back");
     let names = |report: &TaskReport| -> Vec<String> {
         report
-            .figures
+            .metrics
             .iter()
-            .map(|figure| figure.metric.clone())
+            .map(|figure| figure.name.key())
             .collect()
     };
     assert_eq!(names(&back), names(&report));
+    // Read back to the last digits of a number but one.
+    for (metric, series) in report.metrics.iter().zip(&back.observed) {
+        assert!((series.value() - metric.value).abs() < 1e-12, "{metric:?}");
+    }
+    assert_eq!(back.observed.len(), report.metrics.len());
     assert_eq!(back.tokens_read, report.tokens_read);
     assert_eq!(back.samples.len(), report.samples.len());
+}
+
+/// A suite's figures are gated and compared as those of a recipe's own tasks are, from its files too.
+#[test]
+fn figures_of_suites_are_gated_and_compared() {
+    let bench = Bench::open();
+    let report = bench.report(Bench::task("found", Path::new("found.yaml")));
+    let out = tempfile::tempdir().expect("a folder");
+    fs_err::create_dir(out.path().join("found")).expect("a folder");
+    report.write(&out.path().join("found")).expect("written");
+    let evaluation = Evaluation::read(out.path()).expect("an evaluation");
+    let baseline = Baseline::of("first", &evaluation).expect("a baseline");
+    let names: Vec<String> = report.metrics.iter().map(|it| it.name.key()).collect();
+    assert!(names.contains(&"acc_norm".into()), "{names:?}");
+    let check = |metric: &str| GateCheck {
+        task: "found".into(),
+        metric: metric.into(),
+        ..GateCheck::default()
+    };
+    let section = GateSection {
+        check: vec![
+            GateCheck {
+                min: Some(0.999),
+                ..check("acc")
+            },
+            GateCheck {
+                non_inferior_to: Some(Against::Baseline),
+                margin: Some(0.9),
+                ..check("acc_norm")
+            },
+            GateCheck {
+                min: Some(60.0),
+                ..check("acc")
+            },
+        ],
+        ..GateSection::default()
+    };
+    let gates = gate(&section, Ok(&evaluation), Ok(&baseline), 42).gates;
+    let accuracy = report.metrics[0].value;
+    assert_eq!(
+        gates[0].evidence.as_ref().expect("evidence").figure,
+        accuracy
+    );
+    assert_ne!(gates[0].verdict, Verdict::Pass);
+    assert_eq!(gates[1].evidence.as_ref().expect("evidence").figure, 0.0);
+    assert_eq!(gates[1].verdict, Verdict::Pass);
+    assert!(
+        gates[2]
+            .reason
+            .as_ref()
+            .expect("a reason")
+            .contains("share")
+    );
+    let rows = compare(&report, &evaluation.tuned[0], None, 42).expect("a comparison");
+    assert_eq!(rows.len(), report.metrics.len());
+    for row in rows {
+        assert!(
+            row.difference.abs() < 1e-12 && row.verdict == slm_eval::Verdict::Unclear,
+            "{row:?}"
+        );
+    }
 }
 
 /// As many choices as banking77 has, named in the prompt as a base has to be told them.

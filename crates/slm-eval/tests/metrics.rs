@@ -1,6 +1,6 @@
 //! Metrics over samples, by hand.
 
-use slm_eval::{EvalError, Finish, MetricName, Sample, Score, TaskReport};
+use slm_eval::{EvalError, Finish, MeasureName, Metric, MetricName, Sample, Score, TaskReport};
 use slm_metrics::score_json;
 use slm_recipe::{EvalTask, OutputType};
 
@@ -50,9 +50,11 @@ fn task(output_type: OutputType, metrics: &[MetricName]) -> EvalTask {
 
 fn values(report: &TaskReport) -> Vec<(MetricName, f64)> {
     let values = report.metrics.iter();
-    values
-        .map(|it| (it.name, (it.value * 1e6).round() / 1e6))
-        .collect()
+    let own = |it: &Metric| match it.name {
+        MeasureName::Metric(name) => Some((name, (it.value * 1e6).round() / 1e6)),
+        MeasureName::Suite(_) => None,
+    };
+    values.filter_map(own).collect()
 }
 
 fn choices() -> Vec<String> {

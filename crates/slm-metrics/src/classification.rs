@@ -54,6 +54,8 @@ pub enum LabelFigure {
     MacroF1,
     /// Mean over the labels of F1, weighted by support.
     WeightedF1,
+    /// F1 of label 1, where there are two.
+    BinaryF1,
     /// Matthews' correlation coefficient for any number of labels (Gorodkin 2004), -1 to 1.
     Mcc,
 }
@@ -97,6 +99,7 @@ impl Tally {
                 let sum = self.labels.iter().map(|it| it.truth as f64 * it.f1());
                 sum.sum::<f64>() / self.n as f64
             }
+            LabelFigure::BinaryF1 => self.labels.get(1).map_or(0.0, |label| label.f1()),
             LabelFigure::Mcc => self.mcc(),
         }
     }
@@ -190,6 +193,14 @@ mod tests {
         assert_eq!(some.figure(LabelFigure::MacroF1), 1.0);
         let none = Tally::over(&truth, &predicted, 5, &[]);
         assert!(none.figure(LabelFigure::Mcc).is_nan());
+    }
+
+    /// `f1_score([1, 0, 1, 1, 0], [1, 1, 0, 1, 0])` and `f1_score([0], [0])`, scikit-learn 1.9.
+    #[test]
+    fn of_two_labels_the_second_is_looked_for() {
+        let f1 = Tally::of(&[1, 0, 1, 1, 0], &[1, 1, 0, 1, 0], 2).figure(LabelFigure::BinaryF1);
+        assert!((f1 - 2.0 / 3.0).abs() < 1e-15);
+        assert_eq!(Tally::of(&[0], &[0], 1).figure(LabelFigure::BinaryF1), 0.0);
     }
 
     #[test]

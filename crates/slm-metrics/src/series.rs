@@ -32,6 +32,8 @@ pub enum Series {
     Ratio(Vec<[f64; 2]>),
     /// As `Ratio`; the figure is `exp` of it.
     ExpRatio(Vec<[f64; 2]>),
+    /// The figure is the middle one; of an even number the upper of the two, as lm-evaluation-harness takes it.
+    Median(Vec<f64>),
     /// The figure is BLEU of the summed counts.
     Bleu(Vec<BleuCounts>),
     /// The figure is chrF of the summed counts.
@@ -57,6 +59,7 @@ impl Series {
         match self {
             Self::Proportion(right) => right.len(),
             Self::Ratio(pairs) | Self::ExpRatio(pairs) => pairs.len(),
+            Self::Median(values) => values.len(),
             Self::Bleu(counts) => counts.len(),
             Self::Chrf(counts) => counts.len(),
             Self::Confidence(items) => items.len(),
@@ -72,6 +75,11 @@ impl Series {
             }
             Self::Ratio(pairs) => ratio(pairs, draw),
             Self::ExpRatio(pairs) => ratio(pairs, draw).exp(),
+            Self::Median(values) => {
+                let mut drawn: Vec<f64> = draw.iter().map(|i| values[*i as usize]).collect();
+                drawn.sort_by(f64::total_cmp);
+                drawn.get(drawn.len() / 2).copied().unwrap_or(f64::NAN)
+            }
             Self::Bleu(counts) => {
                 let mut sum = BleuCounts::default();
                 draw.iter().for_each(|i| sum.add(&counts[*i as usize]));
@@ -101,6 +109,7 @@ impl Series {
             Self::Proportion(it) => Self::Proportion(pick(it, items)),
             Self::Ratio(it) => Self::Ratio(pick(it, items)),
             Self::ExpRatio(it) => Self::ExpRatio(pick(it, items)),
+            Self::Median(it) => Self::Median(pick(it, items)),
             Self::Bleu(it) => Self::Bleu(pick(it, items)),
             Self::Chrf(it) => Self::Chrf(pick(it, items)),
             Self::Confidence(it) => Self::Confidence(pick(it, items)),
@@ -116,6 +125,42 @@ impl Series {
                 n_labels: *n_labels,
             },
         }
+    }
+
+    /// The observations of this one, then those of another; `None` where they are of two kinds.
+    pub fn followed_by(&self, other: &Self) -> Option<Self> {
+        fn join<T: Clone>(a: &[T], b: &[T]) -> Vec<T> {
+            [a, b].concat()
+        }
+        Some(match (self, other) {
+            (Self::Proportion(a), Self::Proportion(b)) => Self::Proportion(join(a, b)),
+            (Self::Ratio(a), Self::Ratio(b)) => Self::Ratio(join(a, b)),
+            (Self::ExpRatio(a), Self::ExpRatio(b)) => Self::ExpRatio(join(a, b)),
+            (Self::Median(a), Self::Median(b)) => Self::Median(join(a, b)),
+            (Self::Bleu(a), Self::Bleu(b)) => Self::Bleu(join(a, b)),
+            (Self::Chrf(a), Self::Chrf(b)) => Self::Chrf(join(a, b)),
+            (Self::Confidence(a), Self::Confidence(b)) => Self::Confidence(join(a, b)),
+            (
+                Self::Labels {
+                    figure,
+                    truth,
+                    predicted,
+                    n_labels,
+                },
+                Self::Labels {
+                    figure: other,
+                    truth: others,
+                    predicted: given,
+                    n_labels: labels,
+                },
+            ) if figure == other => Self::Labels {
+                figure: *figure,
+                truth: join(truth, others),
+                predicted: join(predicted, given),
+                n_labels: *n_labels.max(labels),
+            },
+            _ => return None,
+        })
     }
 
     /// The figure over all items; `NaN` without items.
@@ -160,6 +205,12 @@ mod tests {
         let nats = vec![[2.0, 1.0], [4.0, 3.0]];
         assert_eq!(Series::Ratio(nats.clone()).value(), 1.5);
         assert_eq!(Series::ExpRatio(nats).value(), 1.5f64.exp());
+        let middle = Series::Median(vec![3.0, 1.0, 2.0, 7.0]);
+        assert_eq!(middle.value(), 3.0);
+        assert_eq!(middle.value_over(&[1, 1, 3]), 1.0);
+        let both = right.followed_by(&Series::Proportion(vec![false]));
+        assert_eq!(both.map(|it| it.value()), Some(0.6));
+        assert_eq!(right.followed_by(&middle), None);
     }
 
     #[test]

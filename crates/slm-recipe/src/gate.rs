@@ -9,7 +9,7 @@ use crate::document::{Node, parse_file};
 use crate::names::nearest;
 use crate::schema::Schema;
 use crate::shape::Shape;
-use crate::{Place, RecipeError, RecipeErrors};
+use crate::{MetricName, Place, RecipeError, RecipeErrors};
 
 /// The gates of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -197,6 +197,12 @@ impl GateSection {
 }
 
 impl GateCheck {
+    /// What it names that is not there.
+    pub fn unknown(&self, tasks: &[GateTask]) -> Option<RecipeError> {
+        let (_, error) = self.unknown_name("gate.check", tasks)?;
+        Some(error)
+    }
+
     fn unknown_name(&self, key: &str, tasks: &[GateTask]) -> Option<(Vec<String>, RecipeError)> {
         let unknown = |key: String, found: &str, allowed: Vec<String>| {
             let nearest = nearest(found, allowed.iter().map(String::as_str)).map(Into::into);
@@ -208,12 +214,14 @@ impl GateCheck {
             };
             Some((vec![key], error))
         };
-        let Some(task) = tasks.iter().find(|task| task.name == self.task) else {
+        let of_task: Vec<&GateTask> = tasks.iter().filter(|it| it.name == self.task).collect();
+        if of_task.is_empty() {
             let names = tasks.iter().map(|task| task.name.clone()).collect();
             return unknown(format!("{key}.task"), &self.task, names);
-        };
-        if !task.metrics.contains(&self.metric) {
-            return unknown(format!("{key}.metric"), &self.metric, task.metrics.clone());
+        }
+        let metrics: Vec<String> = of_task.iter().flat_map(|it| it.metrics.clone()).collect();
+        if !metrics.contains(&self.metric) {
+            return unknown(format!("{key}.metric"), &self.metric, metrics);
         }
         None
     }
@@ -233,6 +241,19 @@ impl GateCheck {
                 "`{key}` claims nothing; give it `min`, `max`, `non_inferior_to` or `better_than`"
             );
             return conflict("", reason);
+        }
+        let is_share = MetricName::from_key(&self.metric).is_some_and(MetricName::is_share);
+        let limits = [("min", self.min), ("max", self.max)];
+        for (name, limit) in limits {
+            if let Some(limit) = limit.filter(|it| is_share && !(0.0..=1.0).contains(it)) {
+                let metric = &self.metric;
+                return conflict(
+                    name,
+                    format!(
+                        "`{key}.{name}` is {limit}, and `{metric}` is a share of 1: 60 % is 0.6"
+                    ),
+                );
+            }
         }
         if let (Some(min), Some(max)) = (self.min, self.max)
             && min >= max

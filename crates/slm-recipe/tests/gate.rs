@@ -73,6 +73,26 @@ fn defaults_do_not_let_pass_what_is_not_shown() {
     assert!(recipe("").unwrap().gate.check.is_empty());
 }
 
+/// The tasks of suites and the figures of templates are known where their files are read.
+#[test]
+fn a_gate_of_a_suite_is_looked_at_with_the_suite() {
+    let of_suite = "[[gate.check]]\ntask = \"arc\"\nmetric = \"acc_norm\"\nmin = 0.3\n[eval]\nsuite = [\"s.yaml\"]\n";
+    let check = recipe(of_suite).unwrap().gate.check[0].clone();
+    let task = |metric: &str| GateTask {
+        name: "arc".into(),
+        metrics: vec![metric.into()],
+    };
+    assert_eq!(check.unknown(&[task("acc_norm")]), None);
+    let error = check.unknown(&[task("acc")]).unwrap().to_string();
+    assert!(
+        error.contains("`acc_norm`") && error.contains("`acc`"),
+        "{error}"
+    );
+    // A task of the recipe itself is still looked at.
+    let own = of_suite.replace("\"arc\"", "\"intent\"");
+    assert!(recipe(&own).unwrap_err()[0].contains("accuracy_norm"));
+}
+
 #[test]
 fn what_contradicts_itself_is_told_with_its_place() {
     let check = "[[gate.check]]\ntask = \"intent\"\nmetric = \"accuracy\"\n";
@@ -104,6 +124,10 @@ fn what_contradicts_itself_is_told_with_its_place() {
         (
             format!("{check}min = 0.9\nmax = 0.8"),
             "r.toml:13:1 `gate.check.0.min` is 0.9 and `gate.check.0.max` is 0.8: nothing lies between",
+        ),
+        (
+            format!("{check}min = 60"),
+            "r.toml:13:1 `gate.check.0.min` is 60, and `accuracy` is a share of 1: 60 % is 0.6",
         ),
         (
             format!("{check}non_inferior_to = \"base\"\nmargin = 0"),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use slm_recipe::{EvalTask, FewshotSampler, FilterFunction, FilterStep, OutputType};
+use slm_recipe::{EvalTask, FewshotSampler, FilterFunction, FilterStep, MetricName, OutputType};
 
 use crate::bundled;
 use crate::error::SuiteError;
@@ -175,9 +175,13 @@ impl Declaration<'_> {
                 .collect::<Result<_, _>>()
                 .map_err(|reason| self.refused(reason))?,
         };
-        let mut names = match task.output_type {
-            OutputType::MultipleChoice => vec!["acc", "acc_norm", "acc_bytes"],
-            other => Measure::defaults(other).to_vec(),
+        let mut names = match (task.output_type, &task.metrics[..]) {
+            (OutputType::MultipleChoice, []) => vec!["acc", "acc_norm", "acc_bytes"],
+            (other, []) => Measure::defaults(other).to_vec(),
+            (_, metrics) => metrics
+                .iter()
+                .map(|metric| self.harness_name(*metric))
+                .collect::<Result<_, _>>()?,
         };
         if task.calibrate {
             names.push("acc_mutual_info");
@@ -191,6 +195,28 @@ impl Declaration<'_> {
                 measure => Measured::plain(measure),
             })
             .collect())
+    }
+
+    /// What lm-evaluation-harness calls a metric.
+    fn harness_name(&self, metric: MetricName) -> Result<&'static str, SuiteError> {
+        let name = match metric {
+            MetricName::Accuracy => "acc",
+            MetricName::AccuracyNorm => "acc_norm",
+            MetricName::Brier => "brier_score",
+            other => other.key(),
+        };
+        match Measure::of(name, self.task.output_type) {
+            Some(_) => Ok(name),
+            None => Err(self.refused(format!(
+                "`metrics` names `{}`, which a task with a `prompt` of its own is not measured by; it may name {}",
+                metric.key(),
+                Measure::names(self.task.output_type)
+                    .iter()
+                    .map(|name| format!("`{name}`"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ))),
+        }
     }
 
     fn filters(&self) -> Result<Vec<Pipeline>, SuiteError> {

@@ -1,15 +1,11 @@
 //! What a task's answers amount to, in the names and by the arithmetic of lm-evaluation-harness.
 
 use serde::{Deserialize, Serialize};
-use slm_metrics::statistics::bootstrap;
-use slm_metrics::{Method, Series};
+use slm_metrics::Series;
 
-use crate::correlation::{binary_f1, matthews};
 use crate::filter::Pipeline;
 use crate::item::Item;
-use crate::measure::{
-    Aggregation, Measure, Measured, first_largest, gold_and_choice, logprobs, matches,
-};
+use crate::measure::{Measure, Measured, first_largest, logprobs, matches};
 use crate::task::Task;
 
 /// What a model gave to the asks of one item.
@@ -32,45 +28,61 @@ pub struct Likelihood {
     pub greedy: bool,
 }
 
-/// One figure of a task.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Figure {
-    /// What was measured, in the harness's name.
+/// What a task measures, by one pipeline and measure, on each of its items.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observed {
+    /// What was measured.
+    pub name: FigureName,
+    /// On each item.
+    pub series: Series,
+}
+
+/// A figure's name in lm-evaluation-harness.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FigureName {
+    /// What is measured.
     pub metric: String,
-    /// The pipeline whose answers were measured.
+    /// The pipeline whose answers are measured.
     pub filter: String,
-    /// The figure.
-    pub value: f64,
-    /// Lower end of the 95 % interval.
-    pub low: f64,
-    /// Upper end of the 95 % interval.
-    pub high: f64,
-    /// How the interval was found.
-    pub method: Method,
-    /// Items behind it.
-    pub n: usize,
     /// Whether a larger value is better.
     pub higher_is_better: bool,
 }
 
+impl FigureName {
+    /// As gates and baselines write it: the metric, and after a comma the filter where there is one.
+    pub fn key(&self) -> String {
+        match self.filter.as_str() {
+            "none" => self.metric.clone(),
+            filter => format!("{},{filter}", self.metric),
+        }
+    }
+}
+
 impl Task {
-    /// The figures over answered items, one for each pipeline and measure. `seed` is that of the bootstrap.
+    /// The names of its figures.
+    pub fn figure_names(&self) -> Vec<FigureName> {
+        let of = |pipeline: &Pipeline| {
+            let names = self.measured.iter().map(|it| it.name(pipeline));
+            names.collect::<Vec<_>>()
+        };
+        self.filters.iter().flat_map(of).collect()
+    }
+
+    /// What is observed on answered items, one for each pipeline and measure.
     ///
     /// # Errors
     /// A measure that the items do not allow: F1 is of two classes.
-    pub fn figures(
-        &self,
-        items: &[Item],
-        answers: &[Answer],
-        seed: u64,
-    ) -> Result<Vec<Figure>, String> {
-        let mut figures = Vec::new();
+    pub fn observe(&self, items: &[Item], answers: &[Answer]) -> Result<Vec<Observed>, String> {
+        let mut observed = Vec::new();
         for pipeline in &self.filters {
             for measured in &self.measured {
-                figures.push(self.figure(pipeline, measured, items, answers, seed)?);
+                observed.push(Observed {
+                    name: measured.name(pipeline),
+                    series: measured.series(pipeline, items, answers)?,
+                });
             }
         }
-        Ok(figures)
+        Ok(observed)
     }
 
     /// The answer of one item as the first pipeline makes it.
@@ -115,101 +127,13 @@ impl Task {
         let mut measures = self.measured.iter().map(|measured| &measured.measure);
         measures.any(|measure| matches!(measure, Measure::AccMutualInfo))
     }
-
-    fn figure(
-        &self,
-        pipeline: &Pipeline,
-        measured: &Measured,
-        items: &[Item],
-        answers: &[Answer],
-        seed: u64,
-    ) -> Result<Figure, String> {
-        let both = || items.iter().zip(answers);
-        let series = match &measured.measure {
-            Measure::F1 | Measure::Mcc => {
-                let pairs: Vec<[usize; 2]> = both()
-                    .map(|(item, answer)| gold_and_choice(item, answer))
-                    .collect();
-                let is_f1 = matches!(measured.measure, Measure::F1);
-                if is_f1 && pairs.iter().flatten().any(|class| *class > 1) {
-                    return Err("`f1` is of two choices, this task has more".into());
-                }
-                let of = |draw: &[u32]| {
-                    let drawn = draw.iter().map(|i| pairs[*i as usize]);
-                    if is_f1 {
-                        binary_f1(drawn)
-                    } else {
-                        matthews(drawn)
-                    }
-                };
-                return Ok(measured.resampled(pipeline, items.len(), seed, of));
-            }
-            measure => measure.series(pipeline, items, answers),
-        };
-        if measured.aggregation == Aggregation::Median {
-            let values: Vec<f64> = match &series {
-                Series::Proportion(right) => right
-                    .iter()
-                    .map(|right| f64::from(u8::from(*right)))
-                    .collect(),
-                Series::Ratio(pairs) | Series::ExpRatio(pairs) => {
-                    pairs.iter().map(|[a, b]| a / b).collect()
-                }
-                // No measure of a suite is one of these.
-                Series::Labels { .. }
-                | Series::Bleu(_)
-                | Series::Chrf(_)
-                | Series::Confidence(_) => Vec::new(),
-            };
-            let of = |draw: &[u32]| {
-                let mut drawn: Vec<f64> = draw.iter().map(|i| values[*i as usize]).collect();
-                drawn.sort_by(f64::total_cmp);
-                drawn[drawn.len() / 2]
-            };
-            return Ok(measured.resampled(pipeline, items.len(), seed, of));
-        }
-        let (interval, method) = series.interval(seed);
-        Ok(measured.figure(
-            pipeline,
-            series.value(),
-            [interval.low, interval.high],
-            method,
-            items.len(),
-        ))
-    }
 }
 
 impl Measured {
-    /// A figure that is a function of the drawn items, with its interval by the bootstrap over all of them.
-    fn resampled(
-        &self,
-        pipeline: &Pipeline,
-        n: usize,
-        seed: u64,
-        of: impl Fn(&[u32]) -> f64 + Sync,
-    ) -> Figure {
-        let all: Vec<u32> = (0..n as u32).collect();
-        let interval = bootstrap(n, seed, &of);
-        let ends = [interval.low, interval.high];
-        self.figure(pipeline, of(&all), ends, Method::Bootstrap, n)
-    }
-
-    fn figure(
-        &self,
-        pipeline: &Pipeline,
-        value: f64,
-        [low, high]: [f64; 2],
-        method: Method,
-        n: usize,
-    ) -> Figure {
-        Figure {
+    fn name(&self, pipeline: &Pipeline) -> FigureName {
+        FigureName {
             metric: self.measure.name().into(),
             filter: pipeline.name.clone(),
-            value,
-            low,
-            high,
-            method,
-            n,
             higher_is_better: self.higher_is_better,
         }
     }

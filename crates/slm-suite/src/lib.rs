@@ -1,9 +1,8 @@
 //! What a CI job asks of a model: suites of tasks, as TOML or as files of lm-evaluation-harness, and the requests that they make.
 //!
-//! [`load`] reads tasks with their rows, [`Task::items`] words what a model is asked, [`Task::figures`] measures what it answered.
+//! [`load`] reads tasks with their rows, [`Task::items`] words what a model is asked, [`Task::observe`] measures what it answered.
 
 mod bundled;
-mod correlation;
 mod declared;
 mod error;
 mod exact;
@@ -24,7 +23,7 @@ mod turn;
 mod yaml;
 
 pub use error::SuiteError;
-pub use figure::{Answer, Figure, Likelihood};
+pub use figure::{Answer, FigureName, Likelihood, Observed};
 pub use item::{Ask, Item};
 pub use rows::Given;
 pub use suite::{Entry, load};

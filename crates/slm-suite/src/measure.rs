@@ -1,6 +1,6 @@
 //! What can be measured of answers, by the names of lm-evaluation-harness, and what each measure observes on an item.
 
-use slm_metrics::Series;
+use slm_metrics::{BleuCounts, ChrfCounts, LabelFigure, Series};
 use slm_recipe::OutputType;
 
 use crate::exact::Exactness;
@@ -20,6 +20,8 @@ pub(crate) enum Measure {
     /// Of choices: whether the right one is what greedy generation writes.
     Greedy,
     ExactMatch(Exactness),
+    Bleu,
+    Chrf,
     F1,
     Mcc,
     BrierScore,
@@ -59,6 +61,8 @@ impl Measure {
             (MultipleChoice, "mcc") => Self::Mcc,
             (MultipleChoice, "brier_score") => Self::BrierScore,
             (GenerateUntil, "exact_match") => Self::ExactMatch(Exactness::default()),
+            (GenerateUntil, "bleu") => Self::Bleu,
+            (GenerateUntil, "chrf") => Self::Chrf,
             (Loglikelihood, "perplexity") => Self::Perplexity,
             (LoglikelihoodRolling, "word_perplexity") => Self::WordPerplexity,
             (LoglikelihoodRolling, "byte_perplexity") => Self::BytePerplexity,
@@ -80,7 +84,7 @@ impl Measure {
                 "mcc",
                 "brier_score",
             ],
-            OutputType::GenerateUntil => &["exact_match"],
+            OutputType::GenerateUntil => &["exact_match", "bleu", "chrf"],
             OutputType::Loglikelihood => &["perplexity", "acc"],
             OutputType::LoglikelihoodRolling => {
                 &["word_perplexity", "byte_perplexity", "bits_per_byte"]
@@ -92,6 +96,7 @@ impl Measure {
     pub(crate) fn defaults(output_type: OutputType) -> &'static [&'static str] {
         match output_type {
             OutputType::MultipleChoice => &["acc", "acc_norm"],
+            OutputType::GenerateUntil => &["exact_match"],
             other => Self::names(other),
         }
     }
@@ -103,6 +108,8 @@ impl Measure {
             Self::AccBytes => "acc_bytes",
             Self::AccMutualInfo => "acc_mutual_info",
             Self::Greedy | Self::ExactMatch(_) => "exact_match",
+            Self::Bleu => "bleu",
+            Self::Chrf => "chrf",
             Self::F1 => "f1",
             Self::Mcc => "mcc",
             Self::BrierScore => "brier_score",
@@ -126,6 +133,32 @@ impl Measure {
 }
 
 impl Measured {
+    /// What is observed on each item.
+    ///
+    /// # Errors
+    /// F1 of more than two choices.
+    pub(crate) fn series(
+        &self,
+        pipeline: &Pipeline,
+        items: &[Item],
+        answers: &[Answer],
+    ) -> Result<Series, String> {
+        let series = self.measure.series(pipeline, items, answers)?;
+        if self.aggregation == Aggregation::Own {
+            return Ok(series);
+        }
+        Ok(match series {
+            Series::Proportion(right) => {
+                let values = right.iter().map(|right| f64::from(u8::from(*right)));
+                Series::Median(values.collect())
+            }
+            Series::Ratio(pairs) | Series::ExpRatio(pairs) => {
+                Series::Median(pairs.iter().map(|[a, b]| a / b).collect())
+            }
+            other => other,
+        })
+    }
+
     /// A measure with the harness's own aggregation and direction.
     pub(crate) fn plain(measure: Measure) -> Self {
         Self {
@@ -137,9 +170,30 @@ impl Measured {
 }
 
 impl Measure {
-    pub(crate) fn series(&self, pipeline: &Pipeline, items: &[Item], answers: &[Answer]) -> Series {
+    fn series(
+        &self,
+        pipeline: &Pipeline,
+        items: &[Item],
+        answers: &[Answer],
+    ) -> Result<Series, String> {
         let both = items.iter().zip(answers);
-        match self {
+        Ok(match self {
+            Self::F1 => labels(LabelFigure::BinaryF1, items, answers)?,
+            Self::Mcc => labels(LabelFigure::Mcc, items, answers)?,
+            Self::Bleu => Series::Bleu(
+                both.map(|(item, answer)| {
+                    let (text, right) = text_and_targets(pipeline, item, answer);
+                    BleuCounts::of(&text, &right)
+                })
+                .collect(),
+            ),
+            Self::Chrf => Series::Chrf(
+                both.map(|(item, answer)| {
+                    let (text, right) = text_and_targets(pipeline, item, answer);
+                    ChrfCounts::of(&text, &right)
+                })
+                .collect(),
+            ),
             Self::BrierScore => Series::Ratio(
                 both.map(|(item, answer)| [brier(item, answer), 1.0])
                     .collect(),
@@ -168,7 +222,7 @@ impl Measure {
                 both.map(|(item, answer)| self.is_right(pipeline, item, answer))
                     .collect(),
             ),
-        }
+        })
     }
 
     pub(crate) fn is_right(&self, pipeline: &Pipeline, item: &Item, answer: &Answer) -> bool {
@@ -233,7 +287,41 @@ pub(crate) fn logprobs(item: &Item, likelihoods: &[Likelihood]) -> Vec<f64> {
     after_prompt.map(|each| each.logprob).collect()
 }
 
-pub(crate) fn gold_and_choice(item: &Item, answer: &Answer) -> [usize; 2] {
+/// What one pipeline makes of an answer, and what is wanted.
+fn text_and_targets<'a>(
+    pipeline: &Pipeline,
+    item: &'a Item,
+    answer: &Answer,
+) -> (String, Vec<&'a str>) {
+    let text = match answer {
+        Answer::Texts(texts) => pipeline.answer(texts),
+        Answer::Likelihoods(_) | Answer::Rolling(_) => String::new(),
+    };
+    let right = match &item.gold {
+        Gold::Texts { right, .. } => right.iter().map(String::as_str).collect(),
+        Gold::Choices { .. } => Vec::new(),
+    };
+    (text, right)
+}
+
+/// The numbers of the right and of the likeliest choice.
+fn labels(figure: LabelFigure, items: &[Item], answers: &[Answer]) -> Result<Series, String> {
+    let pairs = items.iter().zip(answers);
+    let pairs = pairs.map(|(item, answer)| gold_and_choice(item, answer).map(|it| it as u32));
+    let (truth, predicted): (Vec<u32>, Vec<u32>) = pairs.map(|[a, b]| (a, b)).unzip();
+    let most = truth.iter().chain(&predicted).max().copied().unwrap_or(0);
+    if figure == LabelFigure::BinaryF1 && most > 1 {
+        return Err("`f1` is of two choices, this task has more".into());
+    }
+    Ok(Series::Labels {
+        figure,
+        truth,
+        predicted,
+        n_labels: most as usize + 1,
+    })
+}
+
+fn gold_and_choice(item: &Item, answer: &Answer) -> [usize; 2] {
     let Answer::Likelihoods(likelihoods) = answer else {
         return [0, 0];
     };

@@ -1,6 +1,6 @@
 //! Numbers for people.
 
-use slm_recipe::MetricName;
+use crate::measure_name::MeasureName;
 
 /// A count with thousands set apart: `9,002`.
 pub(super) fn count(n: usize) -> String {
@@ -31,7 +31,7 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// A figure: a share in per cent, anything else with about four digits.
-pub(super) fn figure(name: MetricName, value: f64) -> String {
+pub(super) fn figure(name: &MeasureName, value: f64) -> String {
     if name.is_share() {
         format!("{:.1} %", value * 100.0)
     } else {
@@ -40,7 +40,7 @@ pub(super) fn figure(name: MetricName, value: f64) -> String {
 }
 
 /// A difference of two figures, with its sign; of shares in points.
-pub(super) fn difference(name: MetricName, value: f64) -> String {
+pub(super) fn difference(name: &MeasureName, value: f64) -> String {
     let text = if name.is_share() {
         format!("{:.1}", value.abs() * 100.0)
     } else {
@@ -91,6 +91,7 @@ pub(super) fn tick(value: f64, step: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use slm_recipe::MetricName;
 
     #[test]
     fn counts_and_sizes() {
@@ -105,12 +106,12 @@ mod tests {
 
     #[test]
     fn figures_and_differences() {
-        assert_eq!(figure(MetricName::Accuracy, 0.4945), "49.5 %");
-        assert_eq!(figure(MetricName::Perplexity, 1234.6), "1,235");
-        assert_eq!(figure(MetricName::Loss, 1.23456), "1.235");
-        assert_eq!(difference(MetricName::Accuracy, 0.49), "+49.0");
-        assert_eq!(difference(MetricName::Loss, -1.5), "−1.500");
-        assert_eq!(difference(MetricName::Accuracy, -0.0001), "±0.0");
+        assert_eq!(figure(&MetricName::Accuracy.into(), 0.4945), "49.5 %");
+        assert_eq!(figure(&MetricName::Perplexity.into(), 1234.6), "1,235");
+        assert_eq!(figure(&MetricName::Loss.into(), 1.23456), "1.235");
+        assert_eq!(difference(&MetricName::Accuracy.into(), 0.49), "+49.0");
+        assert_eq!(difference(&MetricName::Loss.into(), -1.5), "−1.500");
+        assert_eq!(difference(&MetricName::Accuracy.into(), -0.0001), "±0.0");
         assert_eq!(p_value(0.01294), "p = 0.013");
         assert_eq!(p_value(1e-30), "p &lt; 0.001");
     }

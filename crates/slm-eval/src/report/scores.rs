@@ -1,9 +1,10 @@
 //! The tasks: figures with intervals, base against tuned.
 
 use super::markup::escape;
-use super::numbers::{count, difference, figure, p_value, plain};
+use super::numbers::{count, difference, figure, p_value, plain, size};
 use super::{TaskResult, labels, reliability, slices, worst};
 use crate::comparison::{Comparison, Verdict};
+use crate::cost::Cost;
 use slm_metrics::Method;
 
 use crate::metric::Metric;
@@ -30,7 +31,7 @@ fn tile(task: &TaskResult) -> Option<String> {
         .find(|comparison| comparison.name == metric.name);
     let (before, change) = match comparison {
         Some(row) => (
-            format!("<s>{}</s> → ", figure(row.name, row.base.value)),
+            format!("<s>{}</s> → ", figure(&row.name, row.base.value)),
             format!(
                 "<span class=\"{}\">{}</span> · ",
                 verdict_class(row.verdict),
@@ -42,8 +43,8 @@ fn tile(task: &TaskResult) -> Option<String> {
     Some(format!(
         "<div class=\"tile\"><p>{}: {}</p><p class=\"big\">{before}<b>{}</b></p><p>{change}{} items</p></div>",
         escape(&task.tuned.task),
-        metric.name.label(),
-        figure(metric.name, metric.value),
+        escape(&metric.name.label()),
+        figure(&metric.name, metric.value),
         count(metric.n)
     ))
 }
@@ -83,15 +84,28 @@ fn section(task: &TaskResult) -> String {
     )
 }
 
-/// How fast answers were generated, all items together.
+/// How fast answers were generated, and what memory they took.
 fn speed(report: &TaskReport) -> String {
-    let tokens: usize = report.samples.iter().map(|it| it.output_tokens).sum();
-    match report.output_type {
-        OutputType::GenerateUntil if report.elapsed_s > 0.0 => {
-            format!(" · {} tokens/s", plain(tokens as f64 / report.elapsed_s))
-        }
-        _ => String::new(),
-    }
+    let Cost {
+        latency,
+        tokens_per_s,
+        peak_memory_bytes,
+        peak_device_bytes,
+    } = report.cost;
+    let rate = tokens_per_s.map(|rate| format!("{} tokens/s", plain(rate)));
+    let wait = latency.map(|it| {
+        format!(
+            "an answer in {} s, nine of ten in {} s, 99 of 100 in {} s, {} at a time",
+            plain(it.p50_s),
+            plain(it.p90_s),
+            plain(it.p99_s),
+            count(it.batch_size)
+        )
+    });
+    let memory = peak_device_bytes.or(peak_memory_bytes);
+    let memory = memory.map(|bytes| format!("{} of memory at most", size(bytes)));
+    let parts = [rate, wait, memory].into_iter().flatten();
+    parts.map(|part| format!(" · {part}")).collect()
 }
 
 fn table_of_two(rows: &[Comparison]) -> String {
@@ -133,12 +147,12 @@ fn comparison_row(row: &Comparison) -> String {
         "<tr><th scope=\"row\">{}</th><td class=\"n\" data-name=\"base\">{}</td><td class=\"n strong\" data-name=\"tuned\">{}</td>\
          <td class=\"n\" data-name=\"difference\">{}<small>{} to {}</small></td><td class=\"ranges\">{ranges}</td>\
          <td data-name=\"verdict\"><span class=\"{}\">{}</span>{detail}</td></tr>",
-        row.name.label(),
+        escape(&row.name.label()),
         with_interval(&row.base),
         with_interval(&row.tuned),
         change(row),
-        difference(row.name, row.interval.low),
-        difference(row.name, row.interval.high),
+        difference(&row.name, row.interval.low),
+        difference(&row.name, row.interval.high),
         verdict_class(row.verdict),
         verdict_text(row.verdict),
     )
@@ -152,7 +166,7 @@ fn table_of_one(metrics: &[Metric]) -> String {
             format!(
                 "<tr><th scope=\"row\">{}</th><td class=\"n strong\" data-name=\"value\">{}</td>\
                  <td class=\"ranges\"><div class=\"range\">{}</div></td></tr>",
-                metric.name.label(),
+                escape(&metric.name.label()),
                 with_interval(metric),
                 range("tuned", metric, most)
             )
@@ -177,15 +191,15 @@ fn methods<'a>(metrics: impl Iterator<Item = &'a Metric> + Clone) -> &'static st
 fn with_interval(metric: &Metric) -> String {
     format!(
         "{}<small>{} to {}</small>",
-        figure(metric.name, metric.value),
-        figure(metric.name, metric.low),
-        figure(metric.name, metric.high)
+        figure(&metric.name, metric.value),
+        figure(&metric.name, metric.low),
+        figure(&metric.name, metric.high)
     )
 }
 
 fn change(row: &Comparison) -> String {
     let unit = if row.name.is_share() { " points" } else { "" };
-    format!("{}{unit}", difference(row.name, row.difference))
+    format!("{}{unit}", difference(&row.name, row.difference))
 }
 
 /// The right end of a range drawing: 1 for shares, else what holds all intervals.

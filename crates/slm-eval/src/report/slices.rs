@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use slm_metrics::Series;
-use slm_recipe::MetricName;
 
 use super::TaskResult;
 use super::markup::escape;
 use super::numbers::{count, figure};
+use crate::measure_name::MeasureName;
 use crate::task_report::TaskReport;
 
 /// Values up to which a column tells rows apart, instead of naming each.
@@ -26,13 +26,13 @@ pub(super) fn section(task: &TaskResult) -> String {
     };
     let tables: String = columns(&task.tuned)
         .iter()
-        .map(|(column, values)| table(task, headline.name, column, values))
+        .map(|(column, values)| table(task, &headline.name, column, values))
         .collect();
     match tables.is_empty() {
         true => tables,
         false => format!(
             "<h3>Slices: {}</h3><div class=\"slices\">{tables}</div>",
-            headline.name.label()
+            escape(&headline.name.label())
         ),
     }
 }
@@ -58,15 +58,12 @@ fn columns(report: &TaskReport) -> Vec<(&str, BTreeMap<&str, Vec<usize>>)> {
 
 fn table(
     task: &TaskResult,
-    name: MetricName,
+    name: &MeasureName,
     column: &str,
     values: &BTreeMap<&str, Vec<usize>>,
 ) -> String {
-    let tuned = task.tuned.answers().observe(name);
-    let base = task
-        .base
-        .as_ref()
-        .and_then(|base| base.answers().observe(name));
+    let tuned = task.tuned.observe(name);
+    let base = task.base.as_ref().and_then(|base| base.observe(name));
     let rows: String = values
         .iter()
         .map(|(value, samples)| {
@@ -99,7 +96,7 @@ fn table(
 }
 
 /// The figure over some samples and its interval.
-fn of_slice(name: MetricName, observed: &(Vec<usize>, Series), samples: &[usize]) -> String {
+fn of_slice(name: &MeasureName, observed: &(Vec<usize>, Series), samples: &[usize]) -> String {
     let (applies, series) = observed;
     let items: Vec<u32> = (0..)
         .zip(applies)

@@ -35,13 +35,14 @@ impl Written {
     }
 }
 
-/// Writes each item's texts, as many as the task repeats. Prompts are cut from the left, so that the longest text still fits.
+/// Writes each item's texts, and adds to `waits` the seconds that each took, as many as the task repeats. Prompts are cut from the left, so that the longest text still fits.
 pub(crate) fn texts(
     decoder: &Decoder,
     encoding: Encoding<'_>,
     task: &slm_suite::Task,
     seed: u64,
     items: &[Item],
+    waits: &mut Vec<f64>,
     done: &mut dyn FnMut(usize),
 ) -> Result<Vec<Written>, EvalError> {
     let encoder = PairEncoder::of(&encoding);
@@ -79,9 +80,9 @@ pub(crate) fn texts(
     for repeat in 0..task.repeats {
         // Draws of another repeat are others, whatever the number of batches.
         let seed = seed.wrapping_add((repeat * items.len()) as u64);
-        let samples = generate_until::answer(decoder, encoding, &how, seed, &prompts, &mut |n| {
-            done((repeat * items.len() + n) / task.repeats);
-        })?;
+        let mut tell = |n| done((repeat * items.len() + n) / task.repeats);
+        let samples =
+            generate_until::answer(decoder, encoding, &how, seed, &prompts, waits, &mut tell)?;
         for (own, sample) in written.iter_mut().zip(samples) {
             if own.texts.is_empty() {
                 own.context_tokens = sample.prompt_tokens;

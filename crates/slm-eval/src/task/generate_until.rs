@@ -1,5 +1,7 @@
 //! `generate_until`: the model writes its answer, greedily or sampled, until it ends or a stop string appears.
 
+use std::time::Instant;
+
 use rayon::prelude::*;
 use slm_data::HeldOut;
 use slm_model::{Decoder, Generated, Sampling, generate, generate_within};
@@ -12,12 +14,14 @@ use crate::request::Encoding;
 use crate::sample::{Finish, Sample, Score};
 use slm_metrics::{exact_match, score_json};
 
+/// Answers the items, and adds to `waits` the seconds that each answer took from when its batch was begun.
 pub(crate) fn answer(
     decoder: &Decoder,
     encoding: Encoding<'_>,
     task: &EvalTask,
     seed: u64,
     items: &[&HeldOut],
+    waits: &mut Vec<f64>,
     done: &mut dyn FnMut(usize),
 ) -> Result<Vec<Sample>, EvalError> {
     let prompts = items
@@ -39,6 +43,7 @@ pub(crate) fn answer(
             seed: seed.wrapping_add(number as u64),
             stop_ids: encoding.tokenizer.stop_ids(),
         };
+        let started = Instant::now();
         let mut watches: Vec<Watch<'_>> = rows
             .iter()
             .map(|row| Watch::new(encoding.tokenizer, &task.stop, encoding.limit - row.len()))
@@ -53,6 +58,7 @@ pub(crate) fn answer(
             }
         };
         for ((i, watch), generated) in batch.iter().zip(watches).zip(&generated) {
+            waits.push(watch.last.duration_since(started).as_secs_f64());
             let (output, finish) = watch
                 .finish(encoding.tokenizer, &task.stop, generated)
                 .map_err(|source| encoding.refused(items[*i], source))?;
@@ -81,6 +87,8 @@ struct Watch<'a> {
     room: usize,
     ended: Option<Finish>,
     failed: Option<TextError>,
+    /// When its last token came.
+    last: Instant,
 }
 
 impl<'a> Watch<'a> {
@@ -92,11 +100,13 @@ impl<'a> Watch<'a> {
             room,
             ended: None,
             failed: None,
+            last: Instant::now(),
         }
     }
 
     /// Whether the row goes on after this token.
     fn go_on(&mut self, id: u32) -> bool {
+        self.last = Instant::now();
         self.room = self.room.saturating_sub(1);
         if !self.stop.is_empty() {
             match self.stream.push(id) {

@@ -6,8 +6,23 @@ use crate::{Against, GateTask, OutputType, RecipeError};
 impl Combinations<'_> {
     pub(super) fn gates(&mut self) {
         let gate = &self.recipe.gate;
-        let mut tasks: Vec<GateTask> = self.recipe.eval.task.iter().map(known).collect();
-        if tasks.is_empty() && self.recipe.data.holds_out() {
+        let eval = &self.recipe.eval;
+        let (templated, plain): (Vec<_>, Vec<_>) =
+            eval.task.iter().partition(|task| task.is_templated());
+        let mut tasks: Vec<GateTask> = plain.into_iter().map(known).collect();
+        // What templates and suites are measured by is known where their files are read: until then, what gates say of them.
+        let has_suites = !eval.suites().is_empty();
+        for check in &gate.check {
+            let is_templated = templated.iter().any(|task| task.name == check.task);
+            let is_plain = eval.task.iter().any(|task| task.name == check.task);
+            if is_templated || has_suites && !is_plain {
+                tasks.push(GateTask {
+                    name: check.task.clone(),
+                    metrics: vec![check.metric.clone()],
+                });
+            }
+        }
+        if eval.task.is_empty() && !has_suites && self.recipe.data.holds_out() {
             // What a recipe without tasks is measured by.
             let held_out = crate::EvalTask {
                 name: "held-out".into(),

@@ -55,6 +55,8 @@ fn read(entry: &Entry, name: &str, measured: &mut Measured) -> Result<(), SuiteE
         ("higher_is_better", _) => measured.higher_is_better = entry.boolean()?,
         ("aggregation", measure) => {
             let own = match measure {
+                Measure::Bleu => "bleu",
+                Measure::Chrf => "chrf",
                 Measure::F1 => "f1",
                 Measure::Mcc => "matthews_corrcoef",
                 Measure::BrierScore => "brier_score",
