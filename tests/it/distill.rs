@@ -99,6 +99,34 @@ fn every_divergence_and_share_is_learned() {
     }
 }
 
+/// Two of three micro-batches are answered by the student, the rest by its teacher.
+#[test]
+fn a_student_learns_from_answers_that_are_generated_on_the_way() {
+    let sandbox = sandbox();
+    let generated = [
+        "--quiet",
+        "distill.lmbda=0.67",
+        "distill.seq_kd=true",
+        "distill.divergence=reverse_kl",
+        "distill.generation.max_new_tokens=8",
+        "train.max_steps=12",
+    ];
+    sandbox.succeeds(&with("distill", &generated));
+    let shares = steps(&sandbox).into_iter().map(|step| {
+        assert!(step["loss"].as_f64().unwrap().is_finite(), "{step}");
+        step["distill/own_share"].as_f64().unwrap()
+    });
+    let own = shares.filter(|share| *share == 1.0).count();
+    assert!((4..12).contains(&own), "{own} of 12 steps");
+    let told = sandbox.run(&with("distill", &[CACHE, "--overwrite", "distill.lmbda=1"]));
+    assert!(
+        told.contains(
+            "`distill.lmbda` has answers generated anew, of which no cache knows anything"
+        ),
+        "{told}"
+    );
+}
+
 #[test]
 fn a_teacher_is_asked_once_and_any_student_learns_from_that() {
     let sandbox = sandbox();

@@ -5,7 +5,7 @@ use slm_data::{Shards, TeacherCache};
 use slm_model::Decoder;
 use slm_recipe::{DistillSection, TeacherSection};
 use slm_run::{Event, write_file_atomic};
-use slm_train::{Faithfulness, LiveTeacher, Measure, Teaching, Tutor, WorkerShare};
+use slm_train::{Faithfulness, LiveTeacher, Measure, Practice, Teaching, Tutor, WorkerShare};
 
 use super::Walk;
 use crate::{base::Base, failure::refuse, teacher::TeacherModel};
@@ -69,7 +69,7 @@ impl Walk {
         let cache = teacher.cache(base, samples)?;
         let cache = cache.map(|folder| TeacherCache::open(&folder, samples));
         let cache = cache.transpose()?;
-        let live = LiveTeacher::new(&teacher.load()?, student, measure.vocab);
+        let live = self.live(teacher, base, student, &measure)?;
         let Some(cache) = cache else {
             let tutor = Tutor::Live(live);
             return Ok(Some(Teaching { measure, tutor }));
@@ -86,6 +86,20 @@ impl Walk {
         refuse_unfaithful(&found, teacher.section.max_gap)?;
         let tutor = Tutor::Cached(cache.into());
         Ok(Some(Teaching { measure, tutor }))
+    }
+
+    /// The teacher itself, and how answers are generated.
+    fn live(
+        &self,
+        teacher: &TeacherModel,
+        base: &Base,
+        student: &Decoder,
+        measure: &Measure,
+    ) -> Result<LiveTeacher> {
+        let live = LiveTeacher::new(&teacher.load()?, student, measure.vocab);
+        let (stop_ids, max_length) = (base.tokenizer.stop_ids(), self.recipe.model.max_length);
+        let practice = Practice::new(&teacher.section, stop_ids, max_length, measure.vocab);
+        Ok(live.practising(practice))
     }
 
     /// What a student depends on besides its teacher: where the cache lies and where the teacher computes is not among it.
@@ -133,7 +147,7 @@ impl Walk {
         let measure = Measure::new(&teacher.section, teacher.shared_rows(student));
         let tutor = match teacher.cache(base, shards.train())? {
             Some(folder) => Tutor::Cached(TeacherCache::open(&folder, shards.train())?.into()),
-            None => Tutor::Live(LiveTeacher::new(&teacher.load()?, student, measure.vocab)),
+            None => Tutor::Live(self.live(teacher, base, student, &measure)?),
         };
         Ok(Some(Teaching { measure, tutor }))
     }
