@@ -1,6 +1,6 @@
 """Makes the goldens: python tests/goldens/make.py OUTDIR [PART...]
 
-A part is a family (families.py), `batches`, `compressed`, `distillation`, `losses`, `observed`, `on_policy`, `optimizers`, `preference`, `qlora`, `quantized`, `schedules` or `teaching`; all of them if none is named.
+A part is a family (families.py), `batches`, `compressed`, `distillation`, `losses`, `observed`, `on_policy`, `optimizers`, `preference`, `qlora`, `quantized`, `schedules`, `teaching` or `uld`; all of them if none is named.
 PROVENANCE.md says what the files are.
 """
 
@@ -38,6 +38,7 @@ import quantized  # noqa: E402
 import references  # noqa: E402
 import schedules  # noqa: E402
 import teaching  # noqa: E402
+import uld  # noqa: E402
 from families import FAMILIES  # noqa: E402
 
 
@@ -88,6 +89,7 @@ def main(out, *parts):
         quantized=quantized.write,
         schedules=schedules.write,
         teaching=teaching.write,
+        uld=uld.write,
     )
     for part in parts or [*FAMILIES, *others]:
         start = time.monotonic()
