@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 
 use slm_grammar::{Constraint, GrammarError};
+use slm_ops::Sight;
 use slm_ops::step::Team;
 
 use crate::host::HostDecoder;
@@ -277,14 +278,8 @@ impl Rows {
         let positions = padded
             .flat_map(|(_, &pad)| (0..time).map(move |t| t.saturating_sub(pad) as i32))
             .collect();
-        let tokens = Tokens::with_sight(
-            &ids,
-            positions,
-            [self.read.len(), time],
-            time,
-            decoder.device(),
-            |r, _| self.pads[r],
-        );
+        let sight = Sight::new([self.read.len(), time, time], |row, _| self.pads[row]);
+        let tokens = Tokens::seeing(&ids, positions, sight, decoder.device());
         let states = decoder.hidden(&tokens, Some(cache), None);
         let [rows, _, hidden] = states.dims();
         decoder.logits(states.narrow(1, time - 1, 1).reshape([rows, hidden]))
@@ -294,14 +289,8 @@ impl Rows {
     fn read_last(&self, decoder: &Decoder, cache: &mut KvCache) -> Tensor<2> {
         let (n, seen) = (self.last.len(), cache.seen());
         let positions = self.pads.iter().map(|&pad| (seen - pad) as i32).collect();
-        let tokens = Tokens::with_sight(
-            &self.last,
-            positions,
-            [n, 1],
-            seen + 1,
-            decoder.device(),
-            |r, _| self.pads[r],
-        );
+        let sight = Sight::new([n, 1, seen + 1], |row, _| self.pads[row]);
+        let tokens = Tokens::seeing(&self.last, positions, sight, decoder.device());
         let states = decoder.hidden(&tokens, Some(cache), None);
         let hidden = states.dims()[2];
         decoder.logits(states.reshape([n, hidden]))

@@ -1,10 +1,15 @@
 //! Log-probabilities of given tokens.
 
+use burn::backend::DispatchDevice;
 use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
 
+use rayon::prelude::*;
 use slm_ops::loss::LOGITS_AT_ONCE;
 
 use crate::{Decoder, Tokens};
+
+/// Multiply-adds of a small pass.
+const SMALL_PASS: usize = 1 << 34;
 
 /// Tokens of which those from `from` on are scored, each given everything before it.
 #[derive(Clone, Debug)]
@@ -37,15 +42,41 @@ pub fn score(
     order.sort_by_key(|&i| sequences[i].ids.len());
     let mut scored = vec![Scored::default(); sequences.len()];
     let mut finished = 0;
-    for batch in order.chunks(batch_size.max(1)) {
-        let rows: Vec<&Sequence> = batch.iter().map(|&i| &sequences[i]).collect();
-        for (&i, result) in batch.iter().zip(score_batch(&decoder, &rows)) {
-            scored[i] = result;
+    let longest = order.last().map_or(1, |&i| sequences[i].ids.len());
+    let batches: Vec<&[usize]> = order.chunks(batch_size.max(1)).collect();
+    for batches in batches.chunks(at_once(&decoder, batch_size * longest)) {
+        let results = side_by_side(batches, |batch| {
+            let rows: Vec<&Sequence> = batch.iter().map(|&i| &sequences[i]).collect();
+            score_batch(&decoder, &rows)
+        });
+        for (batch, results) in batches.iter().zip(results) {
+            finished += batch.len();
+            for (&i, result) in batch.iter().zip(results) {
+                scored[i] = result;
+            }
         }
-        finished += batch.len();
         done(finished);
     }
     scored
+}
+
+/// Passes of so many tokens that are worth running at once: as many as there are threads where one pass is so small that its
+/// operations spend their time on waiting for each other's threads, else one.
+pub(crate) fn at_once(decoder: &Decoder, tokens: usize) -> usize {
+    let is_host = matches!(decoder.device().as_dispatch(), DispatchDevice::Flex(_));
+    match is_host && tokens * decoder.n_params() < SMALL_PASS {
+        true => rayon::current_num_threads(),
+        false => 1,
+    }
+}
+
+/// Works on each item, on a thread of its own where there are several.
+pub(crate) fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    match items {
+        // Libtorch keeps threads for each thread that calls it.
+        [item] => vec![work(item)],
+        _ => items.par_iter().map(&work).collect(),
+    }
 }
 
 /// Logits of every position of one row of tokens: `[tokens, vocab]`, row-major, f32.

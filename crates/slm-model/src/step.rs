@@ -258,6 +258,7 @@ mod tests {
     use super::*;
     use crate::{Decoder, Tokens};
     use burn::tensor::Device;
+    use slm_ops::Sight;
     use slm_recipe::Dtype;
     use slm_testkit::{assert_close, golden_models, golden_name};
 
@@ -270,11 +271,9 @@ mod tests {
         for (from, time) in std::iter::once((0, PROMPT)).chain((PROMPT..ids.len()).map(|i| (i, 1)))
         {
             let positions = (from..from + time).map(|i| i as i32).collect();
-            let shape = [1, time];
             let read = &ids[from..from + time];
-            let seen = from + time;
-            let tokens =
-                Tokens::with_sight(read, positions, shape, seen, decoder.device(), |_, _| 0);
+            let sight = Sight::new([1, time, from + time], |_, _| 0);
+            let tokens = Tokens::seeing(read, positions, sight, decoder.device());
             let states = decoder.hidden(&tokens, Some(&mut cache), None);
             if from == 0 {
                 prompt = cache.clone();

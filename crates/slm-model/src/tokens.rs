@@ -40,20 +40,14 @@ impl Tokens {
         Self::new(&ids, &positions, &vec![1; time], [1, time], device)
     }
 
-    /// Rows whose queries see `seen` keys at most, cached ones first: those from `first(row, query)` up to themselves.
-    pub fn with_sight(
-        ids: &[i32],
-        positions: Vec<i32>,
-        shape: [usize; 2],
-        seen: usize,
-        device: &Device,
-        first: impl Fn(usize, usize) -> usize,
-    ) -> Self {
+    /// Rows of the shape of `sight`, which says what they see, cached keys included.
+    pub fn seeing(ids: &[i32], positions: Vec<i32>, sight: Sight, device: &Device) -> Self {
+        let [batch, time, _] = sight.dims();
         Self {
-            ids: id_tensor(ids, shape, device),
+            ids: id_tensor(ids, [batch, time], device),
             positions,
-            shape,
-            sight: Sight::new([shape[0], shape[1], seen], first),
+            shape: [batch, time],
+            sight,
         }
     }
 

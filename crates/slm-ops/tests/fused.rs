@@ -195,6 +195,13 @@ fn attended(
     y.swap_dims(1, 2).reshape([batch * time, n_heads * dim])
 }
 
+/// Queries each of which goes on from one of those before it, or from the cache.
+fn forest([batch, time, seen]: [usize; 3]) -> Sight {
+    let parent = |i: usize| (i % time).checked_sub(1 + i * 7 % 5);
+    let parents = (0..batch * time).map(parent).collect();
+    Sight::of_forest([batch, time, seen], parents, |row| 2 * row)
+}
+
 #[test]
 fn attentions() {
     let packed = |row: usize, query: usize| [0, 3, 70][(query + row).min(99) / 40];
@@ -211,6 +218,9 @@ fn attentions() {
         Sight::of_segments(&segments, [2, 100]),
         Sight::new([1, 130, 130], |_, _| 0).within(20),
         Sight::of_segments(&segments, [2, 100]).within(8),
+        // Branches after what is cached, more than a block of them, and with a window.
+        forest([2, 90, 101]),
+        forest([1, 9, 12]).within(3),
     ];
     let is_ragged = |sight: &Sight| sight.range(0, sight.dims()[1] - 1).start == 70;
     for (place, sight) in places()

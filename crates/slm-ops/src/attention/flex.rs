@@ -147,8 +147,11 @@ impl<'a> View<'a> {
     ) {
         let q = self.q.matrix(b, h, queries);
         let k = self.k.matrix(b, self.kv_head(h), keys).transpose();
-        let place = (out, keys.len());
+        let place = (&mut *out, keys.len());
         product(place, Before::Nothing, self.scale, (q, k), Threads::One);
+        for (query, row) in queries.clone().zip(out.chunks_exact_mut(keys.len())) {
+            self.sight.hide(b, query, keys.start, row);
+        }
     }
 
     /// Row by row, those of `keys` that each query sees, counted from the first of them.

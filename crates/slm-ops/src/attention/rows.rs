@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::sight::MASKED;
 use crate::vector::{exp, largest_of, sum, vectorised};
 
 /// Turns scores into weights, 0 where nothing is seen; returns the logarithm of the sum of exponentials.
@@ -10,7 +11,8 @@ pub(crate) fn softmax(row: &mut [f32], seen: Range<usize>, cap: Option<f32>) -> 
     row[seen.end..].fill(0.0);
     let row = &mut row[seen];
     if let Some(cap) = cap {
-        row.iter_mut().for_each(|s| *s = cap * (*s / cap).tanh());
+        let seen = row.iter_mut().filter(|s| **s != MASKED);
+        seen.for_each(|s| *s = cap * (*s / cap).tanh());
     }
     exponentials(row)
 }
@@ -48,6 +50,10 @@ pub(super) fn slopes_of_scores(
         return slopes_of_plain(weights, slopes, log_sum, mean);
     };
     for (weight, slope) in weights.iter_mut().zip(slopes) {
+        if *weight == MASKED {
+            (*weight, *slope) = (0.0, 0.0);
+            continue;
+        }
         let tanh = (*weight / cap).tanh();
         *weight = exp(cap * tanh - log_sum);
         *slope = *weight * (*slope - mean) * (1.0 - tanh * tanh);
