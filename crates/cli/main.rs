@@ -19,6 +19,7 @@ mod preview;
 mod readings;
 mod reporter;
 mod rows;
+mod served;
 mod speaker;
 mod speed;
 mod summary;

@@ -71,7 +71,10 @@ impl Plan {
                 name => name.into(),
             },
             family: config.family.model_type.into(),
-            teacher: recipe.distill.as_ref().map(|it| it.teacher.path.clone()),
+            teacher: recipe
+                .distill
+                .as_ref()
+                .map(|it| it.teacher.name().to_owned()),
             device: device::name(&device),
             parameters: config.n_params(),
             weights_bytes: config.size_bytes(recipe.model.dtype, quant_scheme(&recipe.model)),

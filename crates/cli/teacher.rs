@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use slm_data::{CacheFolder, CacheKey, Sample};
 use slm_model::{Decoder, DecoderConfig, QuantScheme, device, locate, quant_scheme};
-use slm_recipe::{DistillSection, Recipe};
+use slm_recipe::{DistillMethod, DistillSection, Recipe};
 use slm_run::{Event, StageStatus, files_below, sha256_bytes, sha256_file, sha256_json};
 use slm_text::{ChatTokenizer, VocabularyProof};
 use slm_train::{Taught, WorkerShare, teach};
 
 use crate::{
-    base::Base, commands::synth::refuse_served_teacher, failure::refuse, reporter::Reporter,
-    walk::recipe_of,
+    base::Base, failure::refuse, reporter::Reporter, served::ServedTeacher, walk::recipe_of,
 };
 
 /// A model that teaches, not loaded yet.
@@ -44,13 +43,28 @@ pub(crate) fn refuse_without(recipe: &Recipe, path: &Path) -> Result<()> {
     }
 }
 
+/// A served teacher says what it knows with its answers, and is asked for both at once.
+pub(crate) fn refuse_served(recipe: &Recipe, path: &Path) -> Result<()> {
+    match ServedTeacher::of(recipe) {
+        None => Ok(()),
+        Some(_) => Err(refuse(
+            "the recipe's teacher is behind an endpoint, and says what it knows with its answers",
+            format!(
+                "`slm-tune synth {0}` asks it for rows, with `distill.teacher.top_logprobs` for more; `slm-tune distill {0}` learns them as well",
+                path.display()
+            ),
+        )),
+    }
+}
+
 impl TeacherModel {
-    /// Finds the teacher of a recipe that has one.
+    /// Finds the teacher of a recipe that has one on this machine.
     pub(crate) fn find(recipe: &Recipe, offline: bool) -> Result<Option<Self>> {
-        let Some(section) = recipe.distill.clone() else {
+        let section = recipe.distill.clone();
+        let section = section.filter(|it| it.method == DistillMethod::Logits);
+        let Some(section) = section else {
             return Ok(None);
         };
-        refuse_served_teacher(recipe)?;
         let given = &section.teacher;
         let path = Path::new(&given.path);
         let (folder, adapter, scheme) = match path.join("run.json").exists() {

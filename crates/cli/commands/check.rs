@@ -7,12 +7,15 @@ use slm_run::Event;
 
 use crate::{
     args::RecipeArguments, batch, plan::Plan, preview::Preview, reporter::Reporter,
-    teacher::TeacherModel, terminal::Terminal,
+    served::ServedTeacher, teacher::TeacherModel, terminal::Terminal,
 };
 
 pub(crate) fn run(arguments: RecipeArguments, terminal: &mut Terminal) -> Result<()> {
     let mut recipe = Recipe::load(&arguments.recipe, &arguments.overrides)?;
     let mut reporter = Reporter::warnings(terminal);
+    if ServedTeacher::of(&recipe).is_some_and(|served| served.has_answered()) {
+        ServedTeacher::adopt(&mut recipe, &arguments.recipe)?;
+    }
     let preview = Preview::of(&recipe, terminal.offline, &mut reporter)?;
     let longest = batch::longest_row(&recipe, preview.shards.train());
     let config = preview.base.config(&recipe)?;

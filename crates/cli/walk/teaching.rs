@@ -2,13 +2,19 @@
 
 use anyhow::Result;
 use slm_data::{Shards, TeacherCache};
+use slm_endpoint::Alignment;
 use slm_model::Decoder;
 use slm_recipe::{DistillSection, TeacherSection};
 use slm_run::{Event, write_file_atomic};
 use slm_train::{Faithfulness, LiveTeacher, Measure, Practice, Teaching, Tutor, WorkerShare};
 
 use super::Walk;
-use crate::{base::Base, failure::refuse, teacher::TeacherModel};
+use crate::{
+    base::Base,
+    failure::refuse,
+    served::{self, ServedTeacher},
+    teacher::TeacherModel,
+};
 
 /// Under which name the run notes the digest of who taught.
 pub(super) const TEACHER: &str = "teacher";
@@ -62,7 +68,12 @@ impl Walk {
         student: &Decoder,
     ) -> Result<Option<Teaching>> {
         let Some(teacher) = teacher else {
-            return Ok(None);
+            let found = self.served_teaching(base, shards, student)?;
+            return Ok(found.map(|(teaching, alignment)| {
+                let text = served::told(&alignment);
+                self.reporter.show(Event::Note { text });
+                teaching
+            }));
         };
         let measure = Measure::new(&teacher.section, teacher.shared_rows(student));
         let samples = shards.train();
@@ -117,7 +128,7 @@ impl Walk {
         let Some(section) = &self.recipe.distill else {
             return Vec::new();
         };
-        let mut facts = vec![("teacher".to_owned(), section.teacher.path.clone())];
+        let mut facts = vec![("teacher".to_owned(), section.teacher.name().to_owned())];
         let kept = fs_err::read(self.run.path(FAITHFULNESS)).ok();
         let kept = kept.filter(|_| section.cache_dir.is_some());
         let found: Option<Faithfulness> = kept.and_then(|it| serde_json::from_slice(&it).ok());
@@ -133,6 +144,19 @@ impl Walk {
         facts
     }
 
+    /// What a served teacher said of the tokens of its answers.
+    fn served_teaching(
+        &self,
+        base: &Base,
+        shards: &Shards,
+        student: &Decoder,
+    ) -> Result<Option<(Teaching, Alignment)>> {
+        match ServedTeacher::of(&self.recipe) {
+            Some(served) => served.teaching(base, shards.train(), student),
+            None => Ok(None),
+        }
+    }
+
     /// [`Self::teaching`] in a process that trains along: the first one has compared.
     pub(super) fn taught_along(
         &self,
@@ -142,7 +166,8 @@ impl Walk {
         student: &Decoder,
     ) -> Result<Option<Teaching>> {
         let Some(teacher) = teacher else {
-            return Ok(None);
+            let found = self.served_teaching(base, shards, student)?;
+            return Ok(found.map(|(teaching, _)| teaching));
         };
         let measure = Measure::new(&teacher.section, teacher.shared_rows(student));
         let tutor = match teacher.cache(base, shards.train())? {

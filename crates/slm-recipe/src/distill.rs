@@ -111,6 +111,16 @@ pub struct TeacherSection {
     pub endpoint: EndpointSection,
 }
 
+impl TeacherSection {
+    /// Its path, or the name by which it is served.
+    pub fn name(&self) -> &str {
+        match self.path.is_empty() {
+            true => &self.endpoint.model,
+            false => &self.path,
+        }
+    }
+}
+
 /// What is learned from a teacher.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
