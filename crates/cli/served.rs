@@ -87,7 +87,14 @@ impl ServedTeacher {
                 &mut emit,
             )
         })??;
-        write_held_out(&held_out, &self.folder)?;
+        let left_out = write_held_out(&held_out, &self.folder)?;
+        if left_out > 0 {
+            let text = format!(
+                "{left_out} of {} rows that are held out have no answer, and nothing is measured on them",
+                held_out.len()
+            );
+            reporter.show(Event::Warning { text });
+        }
         Ok(taught)
     }
 

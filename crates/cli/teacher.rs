@@ -11,7 +11,7 @@ use slm_model::{Decoder, DecoderConfig, QuantScheme, device, locate, quant_schem
 use slm_recipe::{DistillMethod, DistillSection, Recipe};
 use slm_run::{Event, StageStatus, files_below, sha256_bytes, sha256_file, sha256_json};
 use slm_text::{ChatTokenizer, VocabularyProof};
-use slm_train::{Taught, WorkerShare, teach};
+use slm_train::{Taught, TeacherShape, WorkerShare, teach};
 
 use crate::{
     base::Base, failure::refuse, reporter::Reporter, served::ServedTeacher, walk::recipe_of,
@@ -26,7 +26,8 @@ pub(crate) struct TeacherModel {
     adapter: Option<PathBuf>,
     /// How the base of a run's adapter was kept.
     scheme: Option<QuantScheme>,
-    tokenizer: ChatTokenizer,
+    /// Read where it is needed: a shape can be measured without it.
+    tokenizer: OnceCell<ChatTokenizer>,
     config: DecoderConfig,
     /// Computed once: weights may be many gigabytes.
     digest: OnceCell<String>,
@@ -78,7 +79,6 @@ impl TeacherModel {
         };
         let adapter = given.adapter.as_ref().map(PathBuf::from).or(adapter);
         let failed = || format!("failed to load the teacher `{}`", given.path);
-        let tokenizer = ChatTokenizer::load(&folder, "auto").with_context(failed)?;
         let config = DecoderConfig::read(&folder).with_context(failed)?;
         Ok(Some(Self {
             device: given
@@ -89,7 +89,7 @@ impl TeacherModel {
             folder,
             adapter,
             scheme,
-            tokenizer,
+            tokenizer: OnceCell::new(),
             config,
             digest: OnceCell::new(),
         }))
@@ -121,7 +121,7 @@ impl TeacherModel {
         let Some(dir) = &self.section.cache_dir else {
             return Ok(None);
         };
-        let vocab = self.vocabularies(base).shared;
+        let vocab = self.vocabularies(base)?.shared;
         let mut key = CacheKey::new(samples, self.section.top_k, self.section.mass, vocab);
         key.teacher = self.digest()?;
         let tokens: Vec<_> = (0..vocab as u32)
@@ -147,6 +147,13 @@ impl TeacherModel {
         if let Some(adapter) = &self.adapter {
             decoder.load_adapter(adapter).with_context(failed)?;
         }
+        Ok(decoder.inference())
+    }
+
+    /// The same with random weights, for measuring.
+    pub(crate) fn random(&self) -> Result<Decoder> {
+        let (device, dtype) = (device::open(&self.device)?, self.section.teacher.dtype);
+        let decoder = Decoder::random(self.config.clone(), 0, &device, dtype, self.scheme);
         Ok(decoder.inference())
     }
 
@@ -189,8 +196,28 @@ impl TeacherModel {
         self.config.vocab_size.min(student.config().vocab_size)
     }
 
-    fn vocabularies(&self, base: &Base) -> VocabularyProof {
-        VocabularyProof::of(&base.tokenizer, &self.tokenizer)
+    fn vocabularies(&self, base: &Base) -> Result<VocabularyProof> {
+        Ok(VocabularyProof::of(&base.tokenizer, self.tokenizer()?))
+    }
+
+    fn tokenizer(&self) -> Result<&ChatTokenizer> {
+        if let Some(tokenizer) = self.tokenizer.get() {
+            return Ok(tokenizer);
+        }
+        let loaded = ChatTokenizer::load(&self.folder, "auto").with_context(|| {
+            format!("failed to load the teacher `{}`", self.section.teacher.path)
+        })?;
+        Ok(self.tokenizer.get_or_init(|| loaded))
+    }
+
+    /// Its shape, where it is asked in every step on the device of the student of `recipe`.
+    pub(crate) fn shape_beside(&self, recipe: &Recipe) -> Option<TeacherShape> {
+        let is_beside = self.section.cache_dir.is_none() && self.device == recipe.model.device;
+        is_beside.then(|| TeacherShape {
+            config: self.config.clone(),
+            dtype: self.section.teacher.dtype,
+            scheme: self.scheme,
+        })
     }
 }
 

@@ -22,7 +22,7 @@ fn scored(seen: &Seen) -> Reply {
             json!({"content": [token("refund", -0.25, "delivery")]}),
         ),
         false => {
-            let content = [token("deli", -0.5, "refund"), token("very", -0.1, "cious")];
+            let content = [token("deli", -0.5, "refund"), token("very", -0.5, "cious")];
             Reply::Scored("delivery".into(), json!({"content": content}))
         }
     }
@@ -53,7 +53,7 @@ fn one_command_asks_and_learns() {
     let server = Server::start(|seen, _| scored(seen));
     let sandbox = sandbox(&server);
     let shown = sandbox.run(&["distill", "synth.toml"]);
-    let asked = "`big` answered 9 prompts: 9 rows; 171 tokens, $0.0000; 9 asked, 0 from the journal, 0 sent again";
+    let asked = "`big` answered 9 prompts: 9 rows; 151 tokens, $0.0000; 9 asked, 0 from the journal, 0 sent again";
     assert!(shown.contains(asked), "{shown}");
     assert!(shown.starts_with("exit code: 0"), "{shown}");
     let manifest: Value =
@@ -100,7 +100,7 @@ fn what_a_server_says_of_its_tokens_is_learned() {
     assert!(shown.starts_with("exit code: 0"), "{shown}");
     let of_rows = sandbox
         .read("runs/synth.rows/rows.jsonl")
-        .matches("refund\"")
+        .matches(r#""completion":" refund""#)
         .count();
     assert!((1..9).contains(&of_rows));
     // Of nine answers and their ends, those of one token are the student's as well; there, both labels are likely.
@@ -178,4 +178,30 @@ fn a_killed_student_is_resumed_to_the_same_weights() {
     killed.stopped(&long, "-KILL", "\"event\":\"checkpoint\"");
     killed.succeeds(&["resume", "runs/synth", "--quiet"]);
     assert!(killed.tensors(WEIGHTS) == straight.tensors(WEIGHTS));
+}
+
+/// Answers that a full disk had room for are not asked for again.
+#[cfg(target_os = "linux")]
+#[test]
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+fn a_full_disk_loses_no_answer_that_was_written() {
+    let server = Server::start(|_, _| Reply::Text("x".repeat(1500)));
+    let sandbox = sandbox(&server);
+    let synth =
+        "$TUNE synth synth.toml output_dir=disk/synth distill.teacher.requests_in_flight=1 --quiet";
+    let script = format!("{synth}; echo first $?; mount -o remount,size=1m disk; {synth} --json");
+    let Some(shown) = sandbox.with_disk("size=8k", &script) else {
+        println!("skipped: 1 mount, this machine has no user namespaces");
+        return;
+    };
+    let error = "error: no space is left to write `disk/synth.rows/journal.jsonl`";
+    assert!(shown.contains("first 1\n"), "{shown}");
+    assert_eq!(shown.matches(error).count(), 1, "{shown}");
+    let json = &shown[shown.find('{').unwrap()..=shown.rfind('}').unwrap()];
+    let found: Value = serde_json::from_str(json).unwrap();
+    let count = |name: &str| found["cost"][name].as_u64().unwrap();
+    let (asked, kept) = (count("asked"), count("from_journal"));
+    assert!(kept >= 3 && asked + kept == 9, "{shown}");
+    // Of the request that was under way when the disk was full, the answer is lost.
+    assert!(server.log().seen.len() as u64 <= 9 + 1, "{shown}");
 }

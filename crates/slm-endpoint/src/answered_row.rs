@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use slm_data::{HeldOut, Prompt};
-use slm_run::write_file_atomic;
+use slm_run::{RunError, write_file_atomic};
 use slm_text::Message;
 
 use crate::EndpointError;
@@ -37,12 +37,12 @@ pub(crate) fn answered(asked: &HeldOut, text: &str) -> Map<String, Value> {
 }
 
 /// Writes rows with their own answers as `held_out.jsonl` into the folder of a teacher's: what a student of its answers is
-/// measured on. Without rows there is no such file.
+/// measured on. Without rows there is no such file. Returns how many were left out because they have no answer.
 ///
 /// # Errors
 /// A row of ids, or a folder that cannot be written.
-pub fn write_held_out(rows: &[HeldOut], folder: &Path) -> Result<(), EndpointError> {
-    let mut lines = String::new();
+pub fn write_held_out(rows: &[HeldOut], folder: &Path) -> Result<usize, EndpointError> {
+    let (mut lines, mut left_out) = (String::new(), 0);
     for row in rows {
         if let Prompt::Tokens { .. } = row.prompt {
             return Err(EndpointError::Row {
@@ -50,16 +50,20 @@ pub fn write_held_out(rows: &[HeldOut], folder: &Path) -> Result<(), EndpointErr
                 reason: "it is held out as ids, and has no text".into(),
             });
         }
+        if row.target.trim().is_empty() {
+            left_out += 1;
+            continue;
+        }
         let row = Value::Object(answered(row, row.target.trim_start()));
         lines += &format!("{row}\n");
     }
     let path = folder.join("held_out.jsonl");
-    if lines.is_empty() {
-        return match path.exists() {
-            true => fs_err::remove_file(&path)
-                .map_err(|error| slm_run::RunError::io(&path, error).into()),
-            false => Ok(()),
-        };
+    match lines.is_empty() {
+        false => write_file_atomic(&path, lines.as_bytes())?,
+        true if path.exists() => {
+            fs_err::remove_file(&path).map_err(|error| RunError::io(&path, error))?;
+        }
+        true => {}
     }
-    Ok(write_file_atomic(&path, lines.as_bytes())?)
+    Ok(left_out)
 }
