@@ -10,12 +10,13 @@ use slm_model::gpu;
 use slm_recipe::{BatchSize, Objective, Recipe};
 use slm_train::Fit;
 
-use crate::{failure::refuse, machine::available_memory_bytes};
+use crate::{failure::refuse, machine::available_memory_bytes, teacher::TeacherModel};
 
 /// Writes what fits into a recipe that says `auto`; none of another recipe.
 pub(crate) fn settle(
     recipe: &mut Recipe,
     config: &DecoderConfig,
+    teacher: Option<&TeacherModel>,
     longest_row: usize,
 ) -> Result<Option<Fit>> {
     if recipe.train.per_device_train_batch_size != BatchSize::Auto {
@@ -29,7 +30,15 @@ pub(crate) fn settle(
         )
     })?;
     let row_tokens = answers(recipe) * longest_row;
-    let fit = Fit::of(config, recipe, place, row_tokens, free_bytes)?;
+    let teacher = teacher.and_then(|it| it.shape_beside(recipe));
+    let fit = Fit::of(
+        config,
+        recipe,
+        teacher.as_ref(),
+        place,
+        row_tokens,
+        free_bytes,
+    )?;
     fit.settle(&mut recipe.train);
     Ok(Some(fit))
 }

@@ -20,6 +20,7 @@ mod readings;
 mod remarks;
 mod reporter;
 mod rows;
+mod served;
 mod speaker;
 mod speed;
 mod summary;

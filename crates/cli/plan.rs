@@ -14,6 +14,7 @@ use crate::{
     batch,
     preview::Preview,
     table::{Table, size, thousands},
+    teacher::TeacherModel,
     walk::tasks,
 };
 
@@ -53,9 +54,15 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// `fit` is what `auto` was settled on.
-    pub(crate) fn of(recipe: &Recipe, preview: &Preview, fit: Option<Fit>) -> Result<Self> {
+    pub(crate) fn of(
+        recipe: &Recipe,
+        preview: &Preview,
+        teacher: Option<&TeacherModel>,
+        fit: Option<Fit>,
+    ) -> Result<Self> {
         let config = preview.base.config(recipe)?;
         let device = device::open(&recipe.model.device)?;
+        let place = Place::of(&device);
         let manifest = preview.shards.manifest();
         let (train, held_out) = (manifest.side(Side::Train), manifest.side(Side::Validation));
         let (steps, epochs) = steps(recipe, preview);
@@ -71,12 +78,19 @@ impl Plan {
                 name => name.into(),
             },
             family: config.family.model_type.into(),
-            teacher: recipe.distill.as_ref().map(|it| it.teacher.path.clone()),
+            teacher: recipe
+                .distill
+                .as_ref()
+                .map(|it| it.teacher.name().to_owned()),
             device: device::name(&device),
             parameters: config.n_params(),
             weights_bytes: config.size_bytes(recipe.model.dtype, quant_scheme(&recipe.model)),
             weights_bytes_unquantized: config.size_bytes(recipe.model.dtype, None),
-            memory: Memory::of(&config, recipe, Place::of(&device), micro_batch_tokens),
+            memory: Memory::of(&config, recipe, place, micro_batch_tokens).taught_by(
+                teacher.and_then(|it| it.shape_beside(recipe)).as_ref(),
+                place,
+                micro_batch_tokens,
+            ),
             micro_batch_tokens,
             train_rows: train.rows,
             held_out_rows: held_out.rows,
@@ -158,10 +172,15 @@ impl Plan {
         let Memory {
             trained_bytes,
             activations_bytes,
+            teacher_bytes,
             ..
         } = self.memory;
+        let of_teacher = match teacher_bytes {
+            0 => String::new(),
+            taken => format!(", {} for the teacher", bytes(taken)),
+        };
         format!(
-            "about {} while training: {} for what is trained, {} for {} tokens at a time",
+            "about {} while training: {} for what is trained, {} for {} tokens at a time{of_teacher}",
             bytes(self.memory.total_bytes()),
             bytes(trained_bytes),
             bytes(activations_bytes),

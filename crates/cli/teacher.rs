@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use slm_data::{CacheFolder, CacheKey, Sample};
 use slm_model::{Decoder, DecoderConfig, QuantScheme, device, locate, quant_scheme};
-use slm_recipe::{DistillSection, Recipe};
+use slm_recipe::{DistillMethod, DistillSection, Recipe};
 use slm_run::{Event, StageStatus, files_below, sha256_bytes, sha256_file, sha256_json};
 use slm_text::{ChatTokenizer, VocabularyProof};
-use slm_train::{Taught, WorkerShare, teach};
+use slm_train::{Taught, TeacherShape, WorkerShare, teach};
 
 use crate::{
-    base::Base, commands::synth::refuse_served_teacher, failure::refuse, reporter::Reporter,
-    walk::recipe_of,
+    base::Base, failure::refuse, reporter::Reporter, served::ServedTeacher, walk::recipe_of,
 };
 
 /// A model that teaches, not loaded yet.
@@ -27,7 +26,8 @@ pub(crate) struct TeacherModel {
     adapter: Option<PathBuf>,
     /// How the base of a run's adapter was kept.
     scheme: Option<QuantScheme>,
-    tokenizer: ChatTokenizer,
+    /// Read where it is needed: a shape can be measured without it.
+    tokenizer: OnceCell<ChatTokenizer>,
     config: DecoderConfig,
     /// Computed once: weights may be many gigabytes.
     digest: OnceCell<String>,
@@ -44,13 +44,28 @@ pub(crate) fn refuse_without(recipe: &Recipe, path: &Path) -> Result<()> {
     }
 }
 
+/// A served teacher says what it knows with its answers, and is asked for both at once.
+pub(crate) fn refuse_served(recipe: &Recipe, path: &Path) -> Result<()> {
+    match ServedTeacher::of(recipe) {
+        None => Ok(()),
+        Some(_) => Err(refuse(
+            "the recipe's teacher is behind an endpoint, and says what it knows with its answers",
+            format!(
+                "`slm-tune synth {0}` asks it for rows, with `distill.teacher.top_logprobs` for more; `slm-tune distill {0}` learns them as well",
+                path.display()
+            ),
+        )),
+    }
+}
+
 impl TeacherModel {
-    /// Finds the teacher of a recipe that has one.
+    /// Finds the teacher of a recipe that has one on this machine.
     pub(crate) fn find(recipe: &Recipe, offline: bool) -> Result<Option<Self>> {
-        let Some(section) = recipe.distill.clone() else {
+        let section = recipe.distill.clone();
+        let section = section.filter(|it| it.method == DistillMethod::Logits);
+        let Some(section) = section else {
             return Ok(None);
         };
-        refuse_served_teacher(recipe)?;
         let given = &section.teacher;
         let path = Path::new(&given.path);
         let (folder, adapter, scheme) = match path.join("run.json").exists() {
@@ -64,7 +79,6 @@ impl TeacherModel {
         };
         let adapter = given.adapter.as_ref().map(PathBuf::from).or(adapter);
         let failed = || format!("failed to load the teacher `{}`", given.path);
-        let tokenizer = ChatTokenizer::load(&folder, "auto").with_context(failed)?;
         let config = DecoderConfig::read(&folder).with_context(failed)?;
         Ok(Some(Self {
             device: given
@@ -75,7 +89,7 @@ impl TeacherModel {
             folder,
             adapter,
             scheme,
-            tokenizer,
+            tokenizer: OnceCell::new(),
             config,
             digest: OnceCell::new(),
         }))
@@ -107,7 +121,7 @@ impl TeacherModel {
         let Some(dir) = &self.section.cache_dir else {
             return Ok(None);
         };
-        let vocab = self.vocabularies(base).shared;
+        let vocab = self.vocabularies(base)?.shared;
         let mut key = CacheKey::new(samples, self.section.top_k, self.section.mass, vocab);
         key.teacher = self.digest()?;
         let tokens: Vec<_> = (0..vocab as u32)
@@ -133,6 +147,13 @@ impl TeacherModel {
         if let Some(adapter) = &self.adapter {
             decoder.load_adapter(adapter).with_context(failed)?;
         }
+        Ok(decoder.inference())
+    }
+
+    /// The same with random weights, for measuring.
+    pub(crate) fn random(&self) -> Result<Decoder> {
+        let (device, dtype) = (device::open(&self.device)?, self.section.teacher.dtype);
+        let decoder = Decoder::random(self.config.clone(), 0, &device, dtype, self.scheme);
         Ok(decoder.inference())
     }
 
@@ -175,8 +196,28 @@ impl TeacherModel {
         self.config.vocab_size.min(student.config().vocab_size)
     }
 
-    fn vocabularies(&self, base: &Base) -> VocabularyProof {
-        VocabularyProof::of(&base.tokenizer, &self.tokenizer)
+    fn vocabularies(&self, base: &Base) -> Result<VocabularyProof> {
+        Ok(VocabularyProof::of(&base.tokenizer, self.tokenizer()?))
+    }
+
+    fn tokenizer(&self) -> Result<&ChatTokenizer> {
+        if let Some(tokenizer) = self.tokenizer.get() {
+            return Ok(tokenizer);
+        }
+        let loaded = ChatTokenizer::load(&self.folder, "auto").with_context(|| {
+            format!("failed to load the teacher `{}`", self.section.teacher.path)
+        })?;
+        Ok(self.tokenizer.get_or_init(|| loaded))
+    }
+
+    /// Its shape, where it is asked in every step on the device of the student of `recipe`.
+    pub(crate) fn shape_beside(&self, recipe: &Recipe) -> Option<TeacherShape> {
+        let is_beside = self.section.cache_dir.is_none() && self.device == recipe.model.device;
+        is_beside.then(|| TeacherShape {
+            config: self.config.clone(),
+            dtype: self.section.teacher.dtype,
+            scheme: self.scheme,
+        })
     }
 }
 

@@ -27,11 +27,10 @@ use slm_train::Ranks;
 use crate::{
     args::RecipeArguments,
     base::{self, Base},
-    batch,
-    commands::synth::refuse_served_teacher,
-    exhaustion,
+    batch, exhaustion,
     failure::{is_interruption, refuse},
     reporter::Reporter,
+    served::ServedTeacher,
     terminal::Terminal,
 };
 
@@ -59,7 +58,7 @@ impl Walk {
         terminal: &Terminal,
     ) -> Result<Self> {
         let mut recipe = Recipe::load(&arguments.recipe, &arguments.overrides)?;
-        refuse_served_teacher(&recipe)?;
+        ServedTeacher::adopt(&mut recipe, &arguments.recipe)?;
         let root = PathBuf::from(&recipe.output_dir);
         if overwrite {
             remove_run(&root)?;

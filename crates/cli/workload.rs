@@ -4,14 +4,17 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use slm_data::Sample;
+use slm_data::{Sample, TeacherCache};
 use slm_model::{Decoder, DecoderConfig, device, locate, quant_scheme};
 use slm_recipe::{BatchSize, Init, Objective, Recipe};
-use slm_train::{Corpus, Options, Reference, Trainer};
+use slm_train::{
+    Corpus, LiveTeacher, Measure, Options, Practice, Reference, Teaching, Trainer, Tutor,
+};
 use tempfile::TempDir;
 
 use crate::{
     args::BenchArguments, base::make_trainable, batch, preview::Preview, reporter::Reporter,
+    teacher::TeacherModel,
 };
 
 /// Rows to be trained on, and the base that learns them.
@@ -22,6 +25,7 @@ pub(crate) struct Workload {
     /// The recipe's rows, where they are read.
     preview: Option<Preview>,
     random_rows: Vec<Sample>,
+    pub(crate) teacher: Option<TeacherModel>,
     /// The base, where it has a folder.
     folder: Option<PathBuf>,
     /// Where a step that diverges leaves its checkpoint.
@@ -76,7 +80,8 @@ impl Workload {
             (None, Some(rows)) => batch::longest_row(&recipe, rows),
             (length, _) => length.unwrap_or(recipe.model.max_length),
         };
-        batch::settle(&mut recipe, &config, longest)?;
+        let teacher = TeacherModel::find(&recipe, offline)?;
+        batch::settle(&mut recipe, &config, teacher.as_ref(), longest)?;
         let rows = recipe.train.per_device_train_batch_size.rows();
         let shape = WorkloadShape {
             batch: rows.unwrap_or(BatchSize::ROWS_OF_A_STEP),
@@ -95,6 +100,7 @@ impl Workload {
             config,
             preview,
             random_rows: random_rows.unwrap_or_default(),
+            teacher,
             folder,
             scratch: tempfile::tempdir().context("failed to make a temporary folder")?,
         })
@@ -114,6 +120,37 @@ impl Workload {
         };
         make_trainable(&mut decoder, recipe)?;
         Ok(decoder)
+    }
+
+    /// How its teacher teaches, where the recipe has one: from its cache, if that is of these rows.
+    fn teaching(&self, student: &Decoder) -> Result<Option<Teaching>> {
+        let Some(teacher) = &self.teacher else {
+            return Ok(None);
+        };
+        let measure = Measure::new(&teacher.section, teacher.shared_rows(student));
+        let preview = self.preview.as_ref();
+        if let (Some(preview), None) = (preview, self.shape.length) {
+            let samples = preview.shards.train();
+            if let Some(folder) = teacher.cache(&preview.base, samples)? {
+                let tutor = Tutor::Cached(TeacherCache::open(&folder, samples)?.into());
+                return Ok(Some(Teaching { measure, tutor }));
+            }
+        }
+        let decoder = match self.shape.random_weights {
+            true => teacher.random()?,
+            false => teacher.load()?,
+        };
+        let stop_ids = preview.map(|preview| preview.base.tokenizer.stop_ids());
+        let max_length = self.recipe.model.max_length;
+        let practice = Practice::new(
+            &teacher.section,
+            stop_ids.unwrap_or_default(),
+            max_length,
+            measure.vocab,
+        );
+        let live = LiveTeacher::new(&decoder, student, measure.vocab);
+        let tutor = Tutor::Live(live.practising(practice));
+        Ok(Some(Teaching { measure, tutor }))
     }
 
     /// A run over the rows that neither evaluates nor writes checkpoints.
@@ -142,7 +179,7 @@ impl Workload {
                 train: vec![0.0; train.len()],
                 validation: Vec::new(),
             },
-            teaching: None,
+            teaching: self.teaching(decoder)?,
             checkpoints: self.scratch.path().into(),
             resume: false,
         };

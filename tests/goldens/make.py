@@ -1,6 +1,6 @@
 """Makes the goldens: python tests/goldens/make.py OUTDIR [PART...]
 
-A part is a family (families.py), `batches`, `compressed`, `distillation`, `losses`, `observed`, `optimizers`, `preference`, `qlora`, `quantized`, `schedules` or `teaching`; all of them if none is named.
+A part is a family (families.py), `batches`, `compressed`, `distillation`, `losses`, `observed`, `on_policy`, `optimizers`, `preference`, `qlora`, `quantized`, `schedules`, `teaching` or `uld`; all of them if none is named.
 PROVENANCE.md says what the files are.
 """
 
@@ -30,6 +30,7 @@ import inputs  # noqa: E402
 import losses  # noqa: E402
 import models  # noqa: E402
 import observed  # noqa: E402
+import on_policy  # noqa: E402
 import optimizers  # noqa: E402
 import preference  # noqa: E402
 import qlora  # noqa: E402
@@ -37,6 +38,7 @@ import quantized  # noqa: E402
 import references  # noqa: E402
 import schedules  # noqa: E402
 import teaching  # noqa: E402
+import uld  # noqa: E402
 from families import FAMILIES  # noqa: E402
 
 
@@ -80,12 +82,14 @@ def main(out, *parts):
         distillation=distillation.write,
         losses=losses.write,
         observed=observed.write,
+        on_policy=on_policy.write,
         optimizers=optimizers.write,
         preference=preference.write,
         qlora=qlora.write,
         quantized=quantized.write,
         schedules=schedules.write,
         teaching=teaching.write,
+        uld=uld.write,
     )
     for part in parts or [*FAMILIES, *others]:
         start = time.monotonic()

@@ -48,6 +48,42 @@ fn bench_measures_the_recipes_own_rows_and_leaves_nothing() {
     assert!(generation[1]["decode_tokens_per_s"].as_f64().unwrap() > 0.0);
 }
 
+/// A step with a teacher is slower than one without, and what it learns is both.
+#[test]
+fn bench_measures_a_step_with_its_teacher() {
+    let sandbox = Sandbox::with_base();
+    let fixed = ["bench", "adapter.toml", "--steps=2", "--warmup=1", "--json"];
+    let loss = |more: &[&str]| {
+        let speed = sandbox.json(&[&fixed[..], more].concat());
+        let taught = speed["expected"]["teacher_bytes"].as_u64().unwrap();
+        (
+            speed["training"]["steps"][0]["loss"].as_f64().unwrap(),
+            taught,
+        )
+    };
+    let (alone, none) = loss(&[]);
+    let teacher = "distill.teacher.path=base";
+    // The base is its own teacher, and nearly so after a step: half of the loss is its divergence.
+    let (taught, beside) = loss(&[teacher]);
+    assert!(taught < 0.6 * alone, "{taught} {alone}");
+    assert!(none == 0 && beside > 19_936 * 4, "{beside}");
+    // Of a cache there has to be one, of these rows.
+    let cached = ["distill.teacher.path=base", "distill.cache_dir=cache"];
+    let shown = sandbox.run(&[&fixed[..], &cached].concat());
+    assert!(shown.contains("error: `cache` holds no cache"), "{shown}");
+    sandbox.succeeds(&[&["teach", "adapter.toml", "--quiet"], &cached[..]].concat());
+    assert!(loss(&cached).0 < 0.6 * alone);
+    // Shapes alone, of both.
+    sandbox.write("shape/config.json", sandbox.read("base/config.json"));
+    let shapes = [
+        "model.base_model=shape",
+        "distill.teacher.path=shape",
+        "--random-weights",
+        "--length=8",
+    ];
+    assert!(loss(&shapes).0 > 0.0);
+}
+
 /// A shape can be measured without its weights and without its tokenizer.
 #[test]
 fn bench_measures_a_shape_that_is_only_a_config() {

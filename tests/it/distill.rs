@@ -99,6 +99,34 @@ fn every_divergence_and_share_is_learned() {
     }
 }
 
+/// Two of three micro-batches are answered by the student, the rest by its teacher.
+#[test]
+fn a_student_learns_from_answers_that_are_generated_on_the_way() {
+    let sandbox = sandbox();
+    let generated = [
+        "--quiet",
+        "distill.lmbda=0.67",
+        "distill.seq_kd=true",
+        "distill.divergence=reverse_kl",
+        "distill.generation.max_new_tokens=8",
+        "train.max_steps=12",
+    ];
+    sandbox.succeeds(&with("distill", &generated));
+    let shares = steps(&sandbox).into_iter().map(|step| {
+        assert!(step["loss"].as_f64().unwrap().is_finite(), "{step}");
+        step["distill/own_share"].as_f64().unwrap()
+    });
+    let own = shares.filter(|share| *share == 1.0).count();
+    assert!((4..12).contains(&own), "{own} of 12 steps");
+    let told = sandbox.run(&with("distill", &[CACHE, "--overwrite", "distill.lmbda=1"]));
+    assert!(
+        told.contains(
+            "`distill.lmbda` has answers generated anew, of which no cache knows anything"
+        ),
+        "{told}"
+    );
+}
+
 #[test]
 fn a_teacher_is_asked_once_and_any_student_learns_from_that() {
     let sandbox = sandbox();
@@ -180,6 +208,13 @@ fn a_plan_has_the_teacher_and_its_proof() {
     let sandbox = sandbox();
     let plan = sandbox.json(&with("check", &["--json"]));
     assert_eq!(plan["plan"]["teacher"], "runs/teacher");
+    // A teacher that is asked in every step is there beside the student; one with a cache, or elsewhere, is not.
+    let of_teacher = |plan: &Value| plan["plan"]["memory"]["teacher_bytes"].as_u64().unwrap();
+    assert!(of_teacher(&plan) > 19_936 * 4, "{plan}");
+    let cached = sandbox.json(&with("check", &["--json", CACHE]));
+    assert_eq!(of_teacher(&cached), 0);
+    let shown = sandbox.run(&with("check", &[]));
+    assert!(shown.contains("for the teacher\n"), "{shown}");
     let shown = sandbox.run(&with("check", &["model.chat_template=other.jinja"]));
     assert!(shown.contains("other.jinja"), "{shown}");
     sandbox.write(
@@ -372,6 +407,85 @@ fn a_cache_that_cannot_be_written_is_told() {
 
     hint: choose a folder that can be written with `distill.cache_dir`
     ");
+}
+
+/// A shard that the disk has no room for is absent, the one before it stays, and with more room the rest is taught.
+#[cfg(target_os = "linux")]
+#[test]
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+fn a_full_disk_loses_no_shard_that_was_written() {
+    let sandbox = with_two_shards();
+    let teach = format!(
+        "$TUNE {}",
+        with("teach", &["distill.cache_dir=disk/cache"]).join(" ")
+    );
+    let script = format!(
+        "{teach} --quiet; echo first $?; ls disk/cache/*; mount -o remount,size=4m disk; {teach} --json --quiet"
+    );
+    let Some(shown) = sandbox.with_disk("size=68k", &script) else {
+        println!("skipped: 1 mount, this machine has no user namespaces");
+        return;
+    };
+    let (first, second) = shown.split_once("first ").unwrap();
+    assert!(
+        first.contains("exit code: 0") && second.starts_with("1\n"),
+        "{shown}"
+    );
+    let (held, second) = second.split_once('{').unwrap();
+    assert!(held.contains("shard-00001-of-00002.parquet"), "{shown}");
+    assert!(
+        !held.contains("shard-00002") && !held.contains("partial"),
+        "{shown}"
+    );
+    let error = "error: failed to write the teacher's cache\n  caused by: no space is left to write `disk/cache/";
+    assert_eq!(second.matches(error).count(), 1, "{shown}");
+    assert!(
+        second.contains("\"shards\":1,\"kept_shards\":1") || second.contains("\"kept_shards\": 1"),
+        "{shown}"
+    );
+}
+
+/// A teacher that begins every text with a token reads no rows without it.
+#[test]
+fn rows_without_the_teachers_first_token_are_refused() {
+    let sandbox = sandbox();
+    fs_err::create_dir(sandbox.path("begins")).unwrap();
+    for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+        if sandbox.path("base").join(name).exists() {
+            sandbox.write(
+                &format!("begins/{name}"),
+                sandbox.read(&format!("base/{name}")),
+            );
+        }
+    }
+    let mut tokenizer: Value =
+        serde_json::from_str(&sandbox.read("begins/tokenizer.json")).unwrap();
+    let first = tokenizer["added_tokens"][0].clone();
+    let (id, text) = (
+        first["id"].clone(),
+        first["content"].as_str().unwrap().to_owned(),
+    );
+    tokenizer["post_processor"] = serde_json::json!({
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": text, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {&text: {"id": text, "ids": [id], "tokens": [text]}},
+    });
+    sandbox.write("begins/tokenizer.json", tokenizer.to_string());
+    let mut config: Value = match sandbox.path("begins/tokenizer_config.json").exists() {
+        true => serde_json::from_str(&sandbox.read("begins/tokenizer_config.json")).unwrap(),
+        false => serde_json::json!({}),
+    };
+    config["bos_token"] = text.clone().into();
+    sandbox.write("begins/tokenizer_config.json", config.to_string());
+    let shown = sandbox.run(&with("distill", &["distill.teacher.path=begins"]));
+    let error = format!(
+        "error: the teacher puts `{text}` before every text, and 9 of 9 rows do not begin with it"
+    );
+    assert!(
+        shown.contains(&error) && shown.starts_with("exit code: 2"),
+        "{shown}"
+    );
 }
 
 #[cfg(unix)]

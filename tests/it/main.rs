@@ -38,6 +38,7 @@ mod trajectory;
 mod ranks;
 // Teachers and judges behind an endpoint.
 mod served;
+mod served_student;
 // train, resume, eval, export, generate, chat: from rows to an answer.
 mod the_walk;
 // gate, baseline save: is a run good enough, and do so many items tell?

@@ -139,6 +139,21 @@ impl Sandbox {
         shown(&child.wait_with_output().unwrap())
     }
 
+    /// What a shell script shows that has a file system of its own, `disk`, mounted with `options` in a user namespace; `$TUNE` is
+    /// the binary. None where that is not allowed.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn with_disk(&self, options: &str, script: &str) -> Option<String> {
+        fs_err::create_dir_all(self.path("disk")).unwrap();
+        let script = format!("mount -t tmpfs -o {options} tmpfs disk || exit 99\n{script}");
+        let output = Command::new("unshare")
+            .args(["-rm", "sh", "-c", &script])
+            .current_dir(self.folder.path())
+            .env("TUNE", env!("CARGO_BIN_EXE_slm-tune"))
+            .output()
+            .ok()?;
+        matches!(output.status.code(), Some(0..=6)).then(|| shown(&output))
+    }
+
     /// Stdout of a command that has to succeed.
     pub(crate) fn succeeds(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments).output().unwrap();

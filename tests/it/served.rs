@@ -187,14 +187,20 @@ fn what_a_served_teacher_does_wrong_is_told() {
     ");
     let local = sandbox.run(&["synth", "adapter.toml"]);
     let trained = sandbox.run(&["train", "synth.toml"]);
-    assert_eq!(sandbox.run(&["distill", "synth.toml"]), trained);
-    assert_shown!(trained, @r#"
+    assert_shown!(trained, @r"
     exit code: 2
     ----- stderr -----
-    error: the recipe has a served teacher, whose answers are rows before they are learned
+    error: the recipe has a served teacher, which has not answered yet: its answers are the rows to learn from
 
-    hint: `slm-tune synth RECIPE` writes them; train a recipe without `[distill]` that names them: `data.train = [{ path = "runs/synth.rows/rows.jsonl" }]`
-    "#);
+    hint: `slm-tune distill synth.toml` asks it, and learns then
+    ");
+    assert_shown!(sandbox.run(&["teach", "synth.toml"]), @r"
+    exit code: 2
+    ----- stderr -----
+    error: the recipe's teacher is behind an endpoint, and says what it knows with its answers
+
+    hint: `slm-tune synth synth.toml` asks it for rows, with `distill.teacher.top_logprobs` for more; `slm-tune distill synth.toml` learns them as well
+    ");
     assert_shown!(local, @r#"
     exit code: 2
     ----- stderr -----

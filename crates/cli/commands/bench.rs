@@ -41,7 +41,13 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
     let expected = places.map(|places| {
         let micro_batch = places.div_ceil(workload.shape.micro_batches);
         let place = Place::of(decoder.device());
-        Memory::of(&workload.config, recipe, place, micro_batch)
+        let teacher = workload.teacher.as_ref();
+        let teacher = teacher.and_then(|it| it.shape_beside(recipe));
+        Memory::of(&workload.config, recipe, place, micro_batch).taught_by(
+            teacher.as_ref(),
+            place,
+            micro_batch,
+        )
     });
     let device_peak = device::peak_memory(decoder.device());
     let mut generation = Vec::new();

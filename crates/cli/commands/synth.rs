@@ -1,98 +1,33 @@
 //! `slm-tune synth`: a served teacher answers the training prompts, and its answers become rows.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::{io::Write, path::Path};
 
 use anyhow::Result;
-use slm_endpoint::{Cost, Taught, Terms, teach};
-use slm_recipe::{DistillMethod, DistillSection, JudgeMode, Recipe, Rubric};
-use slm_run::Event;
+use slm_endpoint::{Cost, Taught};
+use slm_recipe::Recipe;
 
 use crate::{
-    args::SynthArguments, failure::refuse, interrupt, reporter::Reporter, table::Table,
+    args::SynthArguments, failure::refuse, reporter::Reporter, served::ServedTeacher, table::Table,
     terminal::Terminal,
 };
 
 pub(crate) fn run(arguments: SynthArguments, terminal: &mut Terminal) -> Result<()> {
     let recipe = Recipe::load(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
-    let section = served(&recipe)?;
-    let rubric = section.filters.rubric.as_deref().map(scoring).transpose()?;
-    let rows = slm_data::training_rows(&recipe.data, recipe.seed)?;
-    let folder = arguments.out.unwrap_or_else(|| beside(&recipe));
-    fs_err::create_dir_all(&folder)?;
+    let served = ServedTeacher::of(&recipe).ok_or_else(|| {
+        refuse(
+            "the recipe names no served teacher",
+            "set `method = \"sequence\"` in `[distill]`, and `base_url` and `model` in `[distill.teacher]`",
+        )
+    })?;
+    let served = served.into_folder(arguments.out);
     let json = arguments.recipe.output.json;
     let mut reporter = Reporter::new(terminal, json);
-    let taught = interrupt::heeded(|stop| {
-        let terms = Terms {
-            seed: recipe.seed,
-            offline: terminal.offline,
-            stop,
-        };
-        let mut emit = |event: Event| reporter.show(event);
-        let labels = &recipe.data.labels;
-        teach(
-            section,
-            labels,
-            rubric.as_ref(),
-            &rows,
-            terms,
-            &folder,
-            &mut emit,
-        )
-    })??;
+    let taught = served.ask(&recipe, terminal.offline, &mut reporter)?;
     drop(reporter);
     match json {
         true => terminal.json(&taught),
-        false => write(&taught, &folder, &mut terminal.out),
+        false => write(&taught, served.folder(), &mut terminal.out),
     }
-}
-
-/// The section, if its teacher is asked for answers.
-fn served(recipe: &Recipe) -> Result<&DistillSection> {
-    let section = recipe.distill.as_ref();
-    section
-        .filter(|section| section.method == DistillMethod::Sequence)
-        .ok_or_else(|| {
-            refuse(
-                "the recipe names no served teacher",
-                "set `method = \"sequence\"` in `[distill]`, and `base_url` and `model` in `[distill.teacher]`",
-            )
-        })
-}
-
-/// The answers of a served teacher are rows like others, and the recipe that learns from them names them.
-pub(crate) fn refuse_served_teacher(recipe: &Recipe) -> Result<()> {
-    let distill = recipe.distill.as_ref();
-    if distill.is_none_or(|section| section.method != DistillMethod::Sequence) {
-        return Ok(());
-    }
-    let rows = beside(recipe).join("rows.jsonl");
-    Err(refuse(
-        "the recipe has a served teacher, whose answers are rows before they are learned",
-        format!(
-            "`slm-tune synth RECIPE` writes them; train a recipe without `[distill]` that names them: `data.train = [{{ path = \"{}\" }}]`",
-            rows.display()
-        ),
-    ))
-}
-
-/// The rubric of a filter, which sees one answer at a time.
-fn scoring(path: &str) -> Result<Rubric> {
-    let rubric = Rubric::load(Path::new(path), &[])?;
-    match rubric.mode {
-        JudgeMode::Score => Ok(rubric),
-        JudgeMode::Pairwise => Err(refuse(
-            format!("the rubric `{path}` compares pairs, and a filter judges one answer at a time"),
-            "set `mode = \"score\"` in it",
-        )),
-    }
-}
-
-/// `runs/NAME.rows`: not in the run directory, which belongs to the training of one recipe.
-fn beside(recipe: &Recipe) -> PathBuf {
-    PathBuf::from(format!("{}.rows", recipe.output_dir.trim_end_matches('/')))
 }
 
 fn write(taught: &Taught, folder: &Path, out: &mut dyn Write) -> Result<()> {

@@ -15,7 +15,7 @@ use crate::{
     preview::Preview,
     reporter::Reporter,
     table::{Table, duration, size, thousands},
-    teacher::{TeacherModel, refuse_without},
+    teacher::{TeacherModel, refuse_served, refuse_without},
     terminal::Terminal,
 };
 
@@ -46,6 +46,7 @@ struct Complete {
 pub(crate) fn run(arguments: TeachArguments, terminal: &mut Terminal) -> Result<()> {
     let recipe = Recipe::load(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
     refuse_without(&recipe, &arguments.recipe.recipe)?;
+    refuse_served(&recipe, &arguments.recipe.recipe)?;
     let json = arguments.recipe.output.json;
     let mut reporter = match json {
         true => Reporter::warnings(terminal),
@@ -54,7 +55,8 @@ pub(crate) fn run(arguments: TeachArguments, terminal: &mut Terminal) -> Result<
     let preview = Preview::of(&recipe, terminal.offline, &mut reporter)?;
     let samples = preview.shards.train();
     let teacher = TeacherModel::find(&recipe, terminal.offline)?;
-    let teacher = teacher.expect("a recipe with `[distill]` has a teacher");
+    let teacher =
+        teacher.expect("a recipe with `[distill]` has a teacher, here or behind an endpoint");
     for text in teacher.prove(&recipe, &preview.base, samples)? {
         reporter.show(Event::Note { text });
     }

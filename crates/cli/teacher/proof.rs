@@ -18,7 +18,7 @@ impl TeacherModel {
         self.prove_vocabulary(base)?;
         self.prove_rows(recipe, samples)?;
         let mut notes = Vec::new();
-        let proof = self.vocabularies(base);
+        let proof = self.vocabularies(base)?;
         for (of, other, n, tokens) in [
             (
                 "student",
@@ -52,7 +52,7 @@ impl TeacherModel {
                 rows[0], rows[1], rows[0].min(rows[1])
             ));
         }
-        let templates = [&base.tokenizer, &self.tokenizer].map(|it| it.template_source());
+        let templates = [&base.tokenizer, self.tokenizer()?].map(|it| it.template_source());
         if templates[0] != templates[1] && base.tokenizer.has_template() {
             let text =
                 "the teacher reads the rows in the student's chat template, which is not its own";
@@ -62,7 +62,7 @@ impl TeacherModel {
     }
 
     fn prove_vocabulary(&self, base: &Base) -> Result<()> {
-        let proof = self.vocabularies(base);
+        let proof = self.vocabularies(base)?;
         if proof.holds() {
             return Ok(());
         }
@@ -92,10 +92,8 @@ impl TeacherModel {
                 "take a teacher that knows all tokens of the rows, or a chat template without the token",
             ));
         }
-        let bos = self
-            .tokenizer
-            .bos_id()
-            .filter(|_| self.tokenizer.adds_bos());
+        let tokenizer = self.tokenizer()?;
+        let bos = tokenizer.bos_id().filter(|_| tokenizer.adds_bos());
         let is_accepted = recipe.data.accept_findings.contains(&Finding::MissingBos);
         let Some(bos) = bos.filter(|_| !is_accepted) else {
             return Ok(());
@@ -109,7 +107,7 @@ impl TeacherModel {
             n => Err(refuse(
                 format!(
                     "the teacher puts `{}` before every text, and {n} of {} rows do not begin with it",
-                    self.tokenizer.token(bos),
+                    tokenizer.token(bos),
                     samples.len()
                 ),
                 "a model without its first token says something else: take a tokenizer and a chat template that write it; \

@@ -2,13 +2,19 @@
 
 use anyhow::Result;
 use slm_data::{Shards, TeacherCache};
+use slm_endpoint::Alignment;
 use slm_model::Decoder;
 use slm_recipe::{DistillSection, TeacherSection};
 use slm_run::{Event, write_file_atomic};
-use slm_train::{Faithfulness, LiveTeacher, Measure, Teaching, Tutor, WorkerShare};
+use slm_train::{Faithfulness, LiveTeacher, Measure, Practice, Teaching, Tutor, WorkerShare};
 
 use super::Walk;
-use crate::{base::Base, failure::refuse, teacher::TeacherModel};
+use crate::{
+    base::Base,
+    failure::refuse,
+    served::{self, ServedTeacher},
+    teacher::TeacherModel,
+};
 
 /// Under which name the run notes the digest of who taught.
 pub(super) const TEACHER: &str = "teacher";
@@ -62,14 +68,19 @@ impl Walk {
         student: &Decoder,
     ) -> Result<Option<Teaching>> {
         let Some(teacher) = teacher else {
-            return Ok(None);
+            let found = self.served_teaching(base, shards, student)?;
+            return Ok(found.map(|(teaching, alignment)| {
+                let text = served::told(&alignment);
+                self.reporter.show(Event::Note { text });
+                teaching
+            }));
         };
         let measure = Measure::new(&teacher.section, teacher.shared_rows(student));
         let samples = shards.train();
         let cache = teacher.cache(base, samples)?;
         let cache = cache.map(|folder| TeacherCache::open(&folder, samples));
         let cache = cache.transpose()?;
-        let live = LiveTeacher::new(&teacher.load()?, student, measure.vocab);
+        let live = self.live(teacher, base, student, &measure)?;
         let Some(cache) = cache else {
             let tutor = Tutor::Live(live);
             return Ok(Some(Teaching { measure, tutor }));
@@ -88,6 +99,20 @@ impl Walk {
         Ok(Some(Teaching { measure, tutor }))
     }
 
+    /// The teacher itself, and how answers are generated.
+    fn live(
+        &self,
+        teacher: &TeacherModel,
+        base: &Base,
+        student: &Decoder,
+        measure: &Measure,
+    ) -> Result<LiveTeacher> {
+        let live = LiveTeacher::new(&teacher.load()?, student, measure.vocab);
+        let (stop_ids, max_length) = (base.tokenizer.stop_ids(), self.recipe.model.max_length);
+        let practice = Practice::new(&teacher.section, stop_ids, max_length, measure.vocab);
+        Ok(live.practising(practice))
+    }
+
     /// What a student depends on besides its teacher: where the cache lies and where the teacher computes is not among it.
     pub(super) fn taught_as(&self) -> Option<DistillSection> {
         let section = self.recipe.distill.clone()?;
@@ -103,7 +128,7 @@ impl Walk {
         let Some(section) = &self.recipe.distill else {
             return Vec::new();
         };
-        let mut facts = vec![("teacher".to_owned(), section.teacher.path.clone())];
+        let mut facts = vec![("teacher".to_owned(), section.teacher.name().to_owned())];
         let kept = fs_err::read(self.run.path(FAITHFULNESS)).ok();
         let kept = kept.filter(|_| section.cache_dir.is_some());
         let found: Option<Faithfulness> = kept.and_then(|it| serde_json::from_slice(&it).ok());
@@ -119,6 +144,19 @@ impl Walk {
         facts
     }
 
+    /// What a served teacher said of the tokens of its answers.
+    fn served_teaching(
+        &self,
+        base: &Base,
+        shards: &Shards,
+        student: &Decoder,
+    ) -> Result<Option<(Teaching, Alignment)>> {
+        match ServedTeacher::of(&self.recipe) {
+            Some(served) => served.teaching(base, shards.train(), student),
+            None => Ok(None),
+        }
+    }
+
     /// [`Self::teaching`] in a process that trains along: the first one has compared.
     pub(super) fn taught_along(
         &self,
@@ -128,12 +166,13 @@ impl Walk {
         student: &Decoder,
     ) -> Result<Option<Teaching>> {
         let Some(teacher) = teacher else {
-            return Ok(None);
+            let found = self.served_teaching(base, shards, student)?;
+            return Ok(found.map(|(teaching, _)| teaching));
         };
         let measure = Measure::new(&teacher.section, teacher.shared_rows(student));
         let tutor = match teacher.cache(base, shards.train())? {
             Some(folder) => Tutor::Cached(TeacherCache::open(&folder, shards.train())?.into()),
-            None => Tutor::Live(LiveTeacher::new(&teacher.load()?, student, measure.vocab)),
+            None => Tutor::Live(self.live(teacher, base, student, &measure)?),
         };
         Ok(Some(Teaching { measure, tutor }))
     }

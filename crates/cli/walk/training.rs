@@ -48,8 +48,8 @@ impl Walk {
         check_answers(self.recipe.train.objective, shards)?;
         // A file that is not there is told before hours of training, not after.
         self.imatrix()?;
-        self.settle(base, shards)?;
         let teacher = self.teacher(base, shards)?;
+        self.settle(base, shards, teacher.as_ref())?;
         let digest = self.training_inputs(base, teacher.as_ref())?;
         self.refuse_changed("weights of the base", "train", &digest)?;
         self.ask(teacher.as_ref(), base, shards)?;
@@ -128,10 +128,15 @@ impl Walk {
     }
 
     /// Chooses the rows of a micro-batch where the recipe does not, and writes down what was chosen.
-    fn settle(&mut self, base: &Base, shards: &Shards) -> Result<()> {
+    fn settle(
+        &mut self,
+        base: &Base,
+        shards: &Shards,
+        teacher: Option<&TeacherModel>,
+    ) -> Result<()> {
         let config = base.config(&self.recipe)?;
         let longest = batch::longest_row(&self.recipe, shards.train());
-        if let Some(fit) = batch::settle(&mut self.recipe, &config, longest)? {
+        if let Some(fit) = batch::settle(&mut self.recipe, &config, teacher, longest)? {
             let written = fs_err::read_to_string(self.run.path("recipe.toml"))?;
             self.run.write_recipe(&written, &self.recipe.to_toml())?;
             let text = format!(

@@ -144,17 +144,20 @@ impl<'a> Batches<'a> {
         Some(collate_packed(&rows))
     }
 
-    /// The row numbers of the samples in the batch at a place.
-    pub fn sample_rows(&self, at: usize) -> Vec<usize> {
+    /// The samples in the batch at a place, in its order.
+    pub fn samples(&self, at: usize) -> Vec<&'a Sample> {
         let rows = self
             .rows
             .chunks(self.batch_size)
             .nth(at)
             .unwrap_or_default();
-        rows.iter()
-            .flatten()
-            .map(|sample| self.samples[*sample].row)
-            .collect()
+        let samples = self.samples;
+        rows.iter().flatten().map(|it| &samples[*it]).collect()
+    }
+
+    /// The row numbers of the samples in the batch at a place.
+    pub fn sample_rows(&self, at: usize) -> Vec<usize> {
+        self.samples(at).iter().map(|sample| sample.row).collect()
     }
 
     /// All of them in order.

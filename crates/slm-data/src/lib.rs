@@ -52,7 +52,7 @@ pub use origin::{Origin, Place};
 pub use personal::{Personal, PersonalKind, personal_data};
 pub use preference_batch::{Pairing, PreferenceBatch, PreferenceBatches, preference_batches};
 pub use prepare::prepare;
-pub use reading::{load_examples, training_rows, training_texts};
+pub use reading::{held_out_rows, load_examples, training_rows, training_texts};
 pub use sample::{Answer, Answers, Sample};
 pub use shard::Shards;
 pub use source::{Row, Rows, read_rows};

@@ -198,6 +198,16 @@ pub fn training_rows(section: &DataSection, seed: u64) -> Result<Vec<HeldOut>, D
     Ok(reading.train.into_iter().map(HeldOut::from).collect())
 }
 
+/// The rows that are held out of a recipe's, in the same form.
+///
+/// # Errors
+/// As for [`crate::prepare`], up to encoding.
+pub fn held_out_rows(section: &DataSection, seed: u64) -> Result<Vec<HeldOut>, DataError> {
+    let reading = read_texts(section, seed)?;
+    let rows = reading.validation.into_iter();
+    Ok(rows.map(HeldOut::from).collect())
+}
+
 /// The texts of the rows to learn from, held-out ones left out: what a tokenizer of one's own is trained on.
 ///
 /// # Errors

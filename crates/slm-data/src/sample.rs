@@ -69,6 +69,18 @@ impl Sample {
         first.unwrap_or(self.ids.len())
     }
 
+    /// The tokens before its last answer, the last tokens in a row that are learned: of its conversation, and one at least. None
+    /// where nothing is learned.
+    pub fn last_prompt(&self) -> Option<&[u32]> {
+        let last = self.learn.iter().rposition(|learn| *learn)?;
+        let before = self.conversations().find(|places| places.contains(&last))?;
+        let answer = self.learn[before.start..last]
+            .iter()
+            .rposition(|learn| !learn);
+        let end = answer.map_or(before.start, |at| before.start + at + 1);
+        Some(&self.ids[before.start..end.max(before.start + 1)])
+    }
+
     /// Tokens that a model is asked to predict: learned ones, but for the first of a conversation, which nothing precedes.
     pub fn learned(&self) -> usize {
         self.conversations()
@@ -120,6 +132,23 @@ pub(crate) fn rows(samples: &[Sample]) -> impl Iterator<Item = Range<usize>> + '
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_prompt_is_what_precedes_the_last_answer() {
+        let learn = |text: &str| text.bytes().map(|it| it == b'x').collect::<Vec<_>>();
+        let prompt = |text: &str, breaks: &[u32]| {
+            let ids = (0..text.len() as u32).collect();
+            let mut sample = Sample::new(0, ids, learn(text));
+            sample.breaks = breaks.to_vec();
+            sample.last_prompt().map(<[u32]>::to_vec)
+        };
+        assert_eq!(prompt("..xx", &[]), Some(vec![0, 1]));
+        assert_eq!(prompt("..x..xx.", &[]), Some(vec![0, 1, 2, 3, 4]));
+        assert_eq!(prompt("xxx", &[]), Some(vec![0]));
+        assert_eq!(prompt("..xx.xx.", &[4]), Some(vec![4]));
+        assert_eq!(prompt(".x..", &[3]), Some(vec![0]));
+        assert_eq!(prompt("...", &[]), None);
+    }
 
     #[test]
     fn the_first_token_of_each_conversation_is_not_predicted() {

@@ -114,6 +114,11 @@ impl Journal {
         self.answers.get(&request.id())
     }
 
+    /// The answer to the request with this key, where the request itself is not at hand.
+    pub fn answer_of(&self, key: &str, sample: usize) -> Option<&Answer> {
+        self.answers.get(&(key.to_owned(), sample))
+    }
+
     /// What is spent, requests without an answer in full.
     pub fn spent(&self) -> Tokens {
         self.spent

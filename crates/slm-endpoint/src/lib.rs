@@ -8,6 +8,7 @@
     expect(dead_code, reason = "only a client needs all of it")
 )]
 mod answer;
+mod answered_row;
 mod asker;
 #[cfg_attr(
     not(feature = "http"),
@@ -33,14 +34,18 @@ mod judging_prompt;
     expect(dead_code, reason = "only a client needs all of it")
 )]
 mod request;
+mod served_tokens;
+mod spelling;
 mod teaching;
 mod verdict;
 
 pub use answer::{Answer, Tokens};
+pub use answered_row::write_held_out;
 pub use asker::{Answered, Asker, Cost, Terms};
 pub use error::EndpointError;
 pub use journal::Journal;
 pub use judge::{Contest, judge};
 pub use judgement::{JudgedItem, Judgement, TaskVerdict};
 pub use request::Request;
+pub use spelling::{Alignment, Spelling};
 pub use teaching::{Taught, teach};

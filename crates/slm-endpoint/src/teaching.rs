@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use slm_data::{HeldOut, Prompt};
 use slm_recipe::{DistillSection, Rubric};
 use slm_run::{Emit, RunError, write_file_atomic};
-use slm_text::Message;
 
+use crate::answered_row::answered;
 use crate::filter::{Filters, Reason};
 use crate::judge::scores;
 use crate::judging_prompt::Subject;
@@ -74,7 +74,7 @@ pub fn teach(
         terms,
         stage: "teacher",
     };
-    let answered = asker.ask(&requests, &mut journal, emit)?;
+    let found = asker.ask(&requests, &mut journal, emit)?;
     let labels = match section.filters.labels.is_empty() {
         true => labels,
         false => &section.filters.labels,
@@ -83,13 +83,7 @@ pub fn teach(
         section: &section.filters,
         labels,
     };
-    let mut candidates = candidates(
-        &filters,
-        endpoint.samples,
-        rows,
-        &requests,
-        &answered.answers,
-    );
+    let mut candidates = candidates(&filters, endpoint.samples, rows, &requests, &found.answers);
     let judge_cost = match rubric {
         Some(rubric) => {
             let mut journal = Journal::open(&folder.join("judge.journal.jsonl"))?;
@@ -115,7 +109,7 @@ pub fn teach(
             .count(),
         dropped: dropped(&candidates),
         filters: filters.names(),
-        cost: answered.cost,
+        cost: found.cost,
         judge_cost,
     };
     write(folder, &taught, &candidates)?;
@@ -264,29 +258,7 @@ impl Candidate<'_> {
     /// The row as `train` reads it: the prompt with the teacher's answer, the columns that it had, and where the answer comes
     /// from.
     fn to_row(&self, taught: &Taught) -> Value {
-        let mut row = Map::new();
-        let text = self.answer.text.trim();
-        match &self.row.prompt {
-            Prompt::Chat(chat) => {
-                let mut messages = chat.messages.clone();
-                messages.push(Message::new("assistant", text));
-                row.insert("messages".into(), json!(messages));
-                if !chat.tools.is_empty() {
-                    row.insert("tools".into(), json!(chat.tools));
-                }
-            }
-            Prompt::Text(prompt) => {
-                // What stood between prompt and answer stands there still.
-                let target = &self.row.target;
-                let space = &target[..target.len() - target.trim_start().len()];
-                row.insert("prompt".into(), json!(prompt));
-                row.insert("completion".into(), json!(format!("{space}{text}")));
-            }
-            Prompt::Tokens { .. } => {}
-        }
-        for (name, value) in &self.row.slices {
-            row.entry(name).or_insert_with(|| json!(value));
-        }
+        let mut row = answered(self.row, self.answer.text.trim());
         let mut from = Map::new();
         let mut note = |name: &str, value: Value| drop(from.insert(name.into(), value));
         note("model", json!(taught.teacher));

@@ -33,6 +33,8 @@ pub struct Generated {
     pub ids: Vec<u32>,
     /// Ended by a stop token, by `on_token`, or because its constraint allows nothing more; not by the limit.
     pub stopped: bool,
+    /// The stop token that ended it, if one did.
+    pub stop_id: Option<u32>,
 }
 
 /// Continues every prompt; rows of one call are read together, padded on the left.
@@ -123,6 +125,7 @@ fn go_on<'a>(
             rows.last[row] = id as i32;
             if sampling.stop_ids.contains(&id) {
                 rows.stopped[row] = true;
+                rows.stop_ids[row] = Some(id);
             } else {
                 rows.answers[row].push(id);
                 let can_go_on = bounds.take(row, id);
@@ -139,10 +142,15 @@ fn go_on<'a>(
             false => reader.read_whole(&rows, decoder),
         };
     }
+    let ends = rows.stopped.into_iter().zip(rows.stop_ids);
     rows.answers
         .into_iter()
-        .zip(rows.stopped)
-        .map(|(ids, stopped)| Generated { ids, stopped })
+        .zip(ends)
+        .map(|(ids, (stopped, stop_id))| Generated {
+            ids,
+            stopped,
+            stop_id,
+        })
         .collect()
 }
 
@@ -194,6 +202,7 @@ struct Rows {
     read: Vec<Vec<u32>>,
     answers: Vec<Vec<u32>>,
     stopped: Vec<bool>,
+    stop_ids: Vec<Option<u32>>,
     draws: Vec<ChaCha8Rng>,
 }
 
@@ -207,6 +216,7 @@ impl Rows {
             read: prompts.to_vec(),
             answers: vec![Vec::new(); n],
             stopped: vec![false; n],
+            stop_ids: vec![None; n],
             draws: (0..n)
                 .map(|row| random::stream(seed, &format!("generate row {row}")))
                 .collect(),

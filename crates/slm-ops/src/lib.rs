@@ -42,6 +42,7 @@ pub mod rms_norm;
 pub mod rotary;
 mod rows;
 pub mod self_attention;
+pub mod sorted;
 pub mod step;
 pub mod sums;
 #[cfg(feature = "libtorch")]
@@ -73,5 +74,6 @@ pub use quantized::{QuantScheme, Quantized, Quantizer, dynamic_map};
 pub use rms_norm::{NormBefore, RmsWeight, rms_norm};
 pub use rotary::{RotaryTable, rotary};
 pub use self_attention::{HeadsShape, self_attention};
+pub use sorted::{ForeignTeacher, linear_uld};
 pub use sums::{DeviceSums, TokenSums};
 pub use weight::Weight;

@@ -2,9 +2,11 @@
 
 mod endpoint;
 mod filters;
+mod generation;
 
 pub use endpoint::{Api, EndpointSection};
 pub use filters::FilterSection;
+pub use generation::GenerationSection;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,6 +32,14 @@ pub struct DistillSection {
     /// reverse KL, as in TRL.
     #[schemars(extend("minimum" = 0, "maximum" = 1))]
     pub beta: f64,
+    /// Share of the micro-batches in which the student answers the rows' prompts itself, and learns what its teacher says of these
+    /// answers (GKD). The rows' own tokens have no share in the loss there.
+    #[schemars(extend("minimum" = 0, "maximum" = 1))]
+    pub lmbda: f64,
+    /// Whether the teacher answers the prompts of the other micro-batches, in place of the rows' answers.
+    pub seq_kd: bool,
+    /// How these answers are generated.
+    pub generation: GenerationSection,
     /// A folder for what the teacher says, so that it says it once; without it, the teacher is asked in every step.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("minLength" = 1))]
@@ -49,6 +59,13 @@ pub struct DistillSection {
     pub filters: FilterSection,
 }
 
+impl DistillSection {
+    /// Whether answers are generated while the student learns.
+    pub fn generates(&self) -> bool {
+        self.lmbda > 0.0 || self.seq_kd
+    }
+}
+
 impl Default for DistillSection {
     fn default() -> Self {
         Self {
@@ -57,6 +74,9 @@ impl Default for DistillSection {
             temperature: 2.0,
             divergence: DivergenceKind::ForwardKl,
             beta: 0.5,
+            lmbda: 0.0,
+            seq_kd: false,
+            generation: GenerationSection::default(),
             cache_dir: None,
             top_k: 32,
             mass: 0.999,
@@ -89,6 +109,16 @@ pub struct TeacherSection {
     /// Where it is served, and how it is asked, with `method = "sequence"`.
     #[serde(flatten, skip_serializing_if = "EndpointSection::is_unset")]
     pub endpoint: EndpointSection,
+}
+
+impl TeacherSection {
+    /// Its path, or the name by which it is served.
+    pub fn name(&self) -> &str {
+        match self.path.is_empty() {
+            true => &self.endpoint.model,
+            false => &self.path,
+        }
+    }
 }
 
 /// What is learned from a teacher.

@@ -29,7 +29,7 @@ pub use clean::{CleanSection, Conflicts, Dedup, Pii, Shingle, Unicode};
 pub use data::{DataSection, Finding, Format, OnLeak, Overlong, Source, TrainOn};
 pub use distill::{
     Api, DistillMethod, DistillSection, DivergenceKind, EndpointSection, FilterSection,
-    TeacherSection,
+    GenerationSection, TeacherSection,
 };
 pub use eval::{
     AnswerConstraint, CalibrationSection, EvalSection, EvalTask, ExactMatch, FewshotSampler,

@@ -24,6 +24,11 @@ fn every_key_is_read_and_written() {
         ("divergence", json!("reverse_kl"), ""),
         ("divergence", json!("tvd"), ""),
         ("beta", json!(0.1), "divergence = \"jsd\""),
+        ("lmbda", json!(0.25), ""),
+        ("seq_kd", json!(true), ""),
+        ("generation.max_new_tokens", json!(7), "lmbda = 1"),
+        ("generation.temperature", json!(0.0), "seq_kd = true"),
+        ("generation.top_p", json!(0.9), "lmbda = 0.5"),
         ("cache_dir", json!("cache"), ""),
         ("top_k", json!(64), ""),
         ("mass", json!(1.0), ""),
@@ -58,6 +63,10 @@ fn figures_have_ranges() {
             "`distill.top_k` is 0, needs at least 1 and at most 65535",
         ),
         (
+            "lmbda = 1.5",
+            "`distill.lmbda` is 1.5, needs at least 0 and at most 1",
+        ),
+        (
             "mass = 1.5",
             "`distill.mass` is 1.5, needs more than 0 and at most 1",
         ),
@@ -71,6 +80,31 @@ fn figures_have_ranges() {
         ),
     ] {
         let told = load(line).unwrap_err();
+        assert!(told.contains(needed), "{told}");
+    }
+}
+
+#[test]
+fn generated_answers_need_a_teacher_that_is_there() {
+    for (lines, needed) in [
+        (
+            "lmbda = 0.5\ncache_dir = \"cache\"",
+            "`distill.lmbda` has answers generated anew, of which no cache knows anything; needs a teacher that is asked in every step, without `distill.cache_dir`",
+        ),
+        (
+            "seq_kd = true\nlmbda = 1",
+            "with `distill.lmbda = 1` the student answers every prompt itself, and `distill.seq_kd` never comes up",
+        ),
+        (
+            "seq_kd = true\n[data]\npacking = true",
+            "`distill.seq_kd` answers the prompt of each row; needs `data.packing = false`",
+        ),
+        (
+            "generation.top_p = 0.5",
+            "`distill.generation` is read with `distill.lmbda` above 0 or `distill.seq_kd`",
+        ),
+    ] {
+        let told = load(lines).unwrap_err();
         assert!(told.contains(needed), "{told}");
     }
 }

@@ -159,18 +159,26 @@ pub struct Taught {
     /// Share of the tokens whose likeliest is the teacher's.
     #[serde(rename = "distill/agreement", with = "number")]
     pub agreement: f64,
-    /// Cross entropy of the rows' own tokens, in nats.
+    /// Cross entropy of the tokens that the student did not write itself, in nats; NaN without any.
     #[serde(rename = "distill/cross_entropy", with = "number")]
     pub cross_entropy: f64,
+    /// Share of the tokens that the student wrote itself, where it may.
+    #[serde(
+        rename = "distill/own_share",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub own_share: Option<f64>,
 }
 
 impl Taught {
     /// Names and values.
-    pub fn named(self) -> [(&'static str, f64); 3] {
+    pub fn named(self) -> [(&'static str, f64); 4] {
         [
             ("distill/divergence", self.divergence),
             ("distill/agreement", self.agreement),
             ("distill/cross_entropy", self.cross_entropy),
+            ("distill/own_share", self.own_share.unwrap_or(f64::NAN)),
         ]
     }
 }

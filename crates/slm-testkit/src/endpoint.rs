@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 pub enum Reply {
     /// An answer.
     Text(String),
+    /// An answer with these log-probabilities.
+    Scored(String, Value),
     /// An answer after this long.
     Late(Duration, String),
     /// An answer of another model.
@@ -153,6 +155,12 @@ fn answer(
         Reply::Text(text) => {
             let body = body(seen, asked, &text);
             charge(&body);
+            whole(&body.to_string(), "200 OK", "")
+        }
+        Reply::Scored(text, logprobs) => {
+            let mut body = body(seen, asked, &text);
+            charge(&body);
+            body["choices"][0]["logprobs"] = logprobs;
             whole(&body.to_string(), "200 OK", "")
         }
         Reply::Late(wait, text) => {

@@ -4,7 +4,7 @@ use slm_model::DecoderConfig;
 use slm_model::device::Place;
 use slm_recipe::{BatchSize, Objective, Recipe, TrainSection};
 
-use crate::{Memory, TrainError};
+use crate::{Memory, TeacherShape, TrainError};
 
 /// Share of the memory that is free that a step may take: allocators round, and what is foretold is a few percent off.
 const SHARE: f64 = 0.9;
@@ -20,13 +20,14 @@ pub struct Fit {
 
 impl Fit {
     /// The largest micro-batch that fits, a power of two: without gradient checkpointing, unless not even the smallest does.
-    /// `row_tokens` are those of the longest row, both answers of one with two.
+    /// `row_tokens` are those of the longest row, both answers of one with two; `teacher` is asked in every step, on the same device.
     ///
     /// # Errors
     /// Nothing fits.
     pub fn of(
         config: &DecoderConfig,
         recipe: &Recipe,
+        teacher: Option<&TeacherShape>,
         place: Place,
         row_tokens: usize,
         free_bytes: u64,
@@ -43,7 +44,9 @@ impl Fit {
             recipe.train.gradient_checkpointing = gradient_checkpointing;
             let mut rows = BatchSize::ROWS_OF_A_STEP;
             while rows >= fewest {
-                needed_bytes = Memory::of(config, &recipe, place, rows * row_tokens).total_bytes();
+                let tokens = rows * row_tokens;
+                let memory = Memory::of(config, &recipe, place, tokens);
+                needed_bytes = memory.taught_by(teacher, place, tokens).total_bytes();
                 if needed_bytes <= room {
                     return Ok(Self {
                         rows,
@@ -87,7 +90,28 @@ mod tests {
         recipe.lora.r = 16;
         recipe.model.dtype = Dtype::Bf16;
         recipe.train.objective = objective;
-        Fit::of(&config, &recipe, Place::Gpu, 1024, free_bytes)
+        Fit::of(&config, &recipe, None, Place::Gpu, 1024, free_bytes)
+    }
+
+    /// A teacher of 2.5 GB leaves room for half of the rows.
+    #[test]
+    fn a_teacher_on_the_same_device_takes_its_room() {
+        let shape = "../../tests/peers/shapes/llama-3.2-1b";
+        let shape = Path::new(env!("CARGO_MANIFEST_DIR")).join(shape);
+        let config = DecoderConfig::read(&shape).unwrap();
+        let mut recipe = Recipe::default();
+        recipe.lora.r = 16;
+        recipe.model.dtype = Dtype::Bf16;
+        let teacher = TeacherShape {
+            config: config.clone(),
+            dtype: Dtype::Bf16,
+            scheme: None,
+        };
+        let rows = |teacher| {
+            let fit = Fit::of(&config, &recipe, teacher, Place::Gpu, 1024, 13 * GB);
+            fit.unwrap().rows
+        };
+        assert_eq!((rows(None), rows(Some(&teacher))), (8, 4));
     }
 
     fn parts(fit: &Fit) -> (usize, usize, bool) {

@@ -252,10 +252,11 @@ fn taught_loss(
         measure.temperature,
     );
     let targets = learned.targets.clone();
-    let (sums, surrogate) = match measure.alpha < 1.0 {
+    let own_share = lesson.own_share();
+    let (sums, surrogate) = match own_share > 0.0 {
         false => (linear_nll(states, head, targets, shape), taught.surrogate),
         true => {
-            let weights = weights.scaled(1.0 - measure.alpha);
+            let weights = weights.scaled(own_share);
             let smoothing = options.label_smoothing;
             let own = linear_cross_entropy(states, head, targets, &weights, shape, smoothing);
             (own.sums, own.surrogate.add(taught.surrogate))

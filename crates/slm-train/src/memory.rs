@@ -6,6 +6,8 @@ use slm_model::{DecoderConfig, LoraSpec, quant_scheme};
 use slm_ops::loss::{LOGITS_AT_ONCE, LOGITS_AT_ONCE_ON_GPU, rows_of_at_most};
 use slm_recipe::{Dtype, Method, ModelSection, Optim, Recipe, TrainSection};
 
+use crate::TeacherShape;
+
 /// Bytes that training holds at its peak, the program itself apart.
 ///
 /// It counts what the fused operations keep: f32 on a processor, f32 and 16 bits on a GPU. Dropout, DoRA and 16 bits on a processor
@@ -20,6 +22,8 @@ pub struct Memory {
     pub activations_bytes: usize,
     /// What comes and goes: the head's chunk of logits, or what flows through a layer.
     pub working_bytes: usize,
+    /// What a teacher takes up that is asked in every step, where there is one on the same device.
+    pub teacher_bytes: usize,
 }
 
 impl Memory {
@@ -47,12 +51,27 @@ impl Memory {
             trained_bytes: f32s(beside + trained) + states_bytes(section, trained),
             activations_bytes: tokens * (kept + around),
             working_bytes: at_the_head(config, section, place, tokens, width).max(in_a_layer),
+            teacher_bytes: 0,
+        }
+    }
+
+    /// The same with a teacher that reads the same micro-batch.
+    #[must_use]
+    pub fn taught_by(self, teacher: Option<&TeacherShape>, place: Place, tokens: usize) -> Self {
+        let added = teacher.map_or(0, |it| it.added_to(&self, place, tokens));
+        Self {
+            teacher_bytes: added,
+            ..self
         }
     }
 
     /// All together.
     pub fn total_bytes(&self) -> usize {
-        self.weights_bytes + self.trained_bytes + self.activations_bytes + self.working_bytes
+        self.weights_bytes
+            + self.trained_bytes
+            + self.activations_bytes
+            + self.working_bytes
+            + self.teacher_bytes
     }
 }
 

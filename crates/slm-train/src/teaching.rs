@@ -2,7 +2,7 @@
 //!
 //! With α the share of the teacher, T the temperature, D the divergence and c the cross entropy of the rows' own tokens, the loss of
 //! a step is the mean over its learned tokens of α f D + (1 − α) c. f is T², with total variation T: gradients of D fall like
-//! 1 / f (Hinton et al. 2015, section 2).
+//! 1 / f (Hinton et al. 2015, section 2). Of answers that the student wrote itself, there is no c.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use slm_recipe::{DistillSection, DivergenceKind};
 use slm_run::Taught;
 
 use crate::gradients::learned_states;
+use crate::{Author, Practice};
 
 /// How a student learns from a teacher.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct LiveTeacher {
     decoder: Decoder,
     /// The rows of its head that the student has as well, on the student's device.
     head: Tensor<2>,
+    /// Where answers are generated.
+    practice: Option<Practice>,
 }
 
 /// What a teacher says of the learned tokens of a micro-batch.
@@ -56,6 +59,8 @@ pub struct LiveTeacher {
 pub struct Lesson {
     pub(crate) teacher: Teacher,
     pub(crate) measure: Measure,
+    /// Who wrote the answers: what the student wrote itself is no token to learn.
+    pub(crate) author: Author,
 }
 
 impl Measure {
@@ -89,8 +94,9 @@ impl Measure {
 
     /// The loss of means.
     pub fn loss(&self, taught: &Taught) -> f64 {
-        let own = match self.alpha < 1.0 {
-            true => (1.0 - self.alpha) * taught.cross_entropy,
+        let given = 1.0 - taught.own_share.unwrap_or(0.0);
+        let own = match self.alpha < 1.0 && given > 0.0 {
+            true => (1.0 - self.alpha) * given * taught.cross_entropy,
             false => 0.0,
         };
         own + self.share() * taught.divergence
@@ -111,7 +117,14 @@ impl LiveTeacher {
         Self {
             decoder,
             head: head.to_device(&device),
+            practice: None,
         }
+    }
+
+    /// The same, with answers that are generated.
+    #[must_use]
+    pub fn practising(self, practice: Option<Practice>) -> Self {
+        Self { practice, ..self }
     }
 
     /// What it says of the learned tokens of a batch.
@@ -126,8 +139,22 @@ impl LiveTeacher {
 }
 
 impl Teaching {
+    /// How answers are generated, and the teacher, where any are.
+    pub(crate) fn practice(&self) -> Option<(&Practice, &Decoder)> {
+        match &self.tutor {
+            Tutor::Live(live) => Some((live.practice.as_ref()?, &live.decoder)),
+            Tutor::Cached(_) => None,
+        }
+    }
+
     /// What the teacher says of a batch of the rows numbered `rows`, in the batch's order.
-    pub fn lesson(&self, student: &Decoder, batch: &Batch, rows: &[usize]) -> Lesson {
+    pub fn lesson(
+        &self,
+        student: &Decoder,
+        batch: &Batch,
+        rows: &[usize],
+        author: Author,
+    ) -> Lesson {
         let teacher = match &self.tutor {
             Tutor::Live(live) => live.of_batch(batch),
             Tutor::Cached(cache) => {
@@ -140,6 +167,17 @@ impl Teaching {
         Lesson {
             teacher,
             measure: self.measure,
+            author,
+        }
+    }
+}
+
+impl Lesson {
+    /// What the batch's own tokens count in the loss.
+    pub(crate) fn own_share(&self) -> f64 {
+        match self.author {
+            Author::Student => 0.0,
+            Author::Rows | Author::Teacher => 1.0 - self.measure.alpha,
         }
     }
 }

@@ -5,6 +5,7 @@ mod keeping;
 mod learning;
 mod micro_loss;
 mod plan;
+mod practising;
 mod preferences;
 mod step;
 

@@ -8,8 +8,8 @@ use slm_ops::Divergence;
 use slm_recipe::Dtype;
 use slm_testkit::{Golden, relative_difference};
 use slm_train::{
-    Faithfulness, Gradients, LiveTeacher, LossOptions, Measure, Teaching, Tutor, WorkerShare,
-    taught_loss_and_gradients, teach,
+    Author, Faithfulness, Gradients, LiveTeacher, LossOptions, Measure, Teaching, Tutor,
+    WorkerShare, taught_loss_and_gradients, teach,
 };
 
 const CASES: [(&str, f64); 4] = [
@@ -81,13 +81,14 @@ fn learned(student: &Decoder, teaching: &Teaching, checkpointing: bool) -> ([f64
         ..LossOptions::mean_of(batch.learned)
     };
     let mut gradients = Gradients::new();
-    let lesson = teaching.lesson(student, &batch, &[0, 1]);
+    let lesson = teaching.lesson(student, &batch, &[0, 1], Author::Rows);
     let sums = taught_loss_and_gradients(student, &batch, &lesson, &options, &mut gradients);
     let [own, divergence] = sums.map(|sums| sums.read().loss / batch.learned as f64);
     let taught = slm_run::Taught {
         divergence,
         agreement: 0.0,
         cross_entropy: own,
+        own_share: None,
     };
     ([teaching.measure.loss(&taught), divergence, own], gradients)
 }
@@ -226,7 +227,7 @@ fn what_a_larger_head_has_beyond_the_smaller_is_left_out() {
             vocab: 32,
         };
         let teaching = live(&[student.clone(), teacher], measure);
-        let lesson = teaching.lesson(&student, &batch, &[0]);
+        let lesson = teaching.lesson(&student, &batch, &[0], Author::Rows);
         let options = LossOptions::mean_of(batch.learned);
         let mut gradients = Gradients::new();
         let [_, sums] =

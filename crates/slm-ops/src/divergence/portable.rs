@@ -16,12 +16,14 @@ pub(super) fn head_divergence(
     weights: Tensor<1>,
     figures: &Figures,
 ) -> Found {
+    let vocab = head.dims()[0];
     let (inputs, shape, wants) = ([hidden, head], &figures.shape, figures.wants);
     in_chunks(
         inputs,
         shape,
         weights,
         figures.pull(),
+        vocab,
         wants,
         |start, logits, weights| {
             let student = log_softmax(logits.div_scalar(figures.temperature), 1);

@@ -16,12 +16,14 @@ pub(super) fn head_loss(
     smoothing: f64,
     wants: Wants,
 ) -> Found {
+    let vocab = head.dims()[0];
     let inputs = [hidden, head];
     in_chunks(
         inputs,
         shape,
         weights,
         shape.scale,
+        vocab,
         wants,
         |start, logits, weights| {
             let targets = targets.clone().narrow(0, start, logits.dims()[0]);

@@ -1,7 +1,7 @@
 //! What a teacher does not go together with.
 
 use super::Combinations;
-use crate::{DistillMethod, DistillSection, DivergenceKind, Objective};
+use crate::{DistillMethod, DistillSection, DivergenceKind, GenerationSection, Objective};
 
 impl Combinations<'_> {
     pub(super) fn distill(&mut self) {
@@ -36,6 +36,45 @@ impl Combinations<'_> {
         if section.divergence != DivergenceKind::Jsd && !is_default {
             let reason = "`distill.beta` is read with `distill.divergence = \"jsd\"`";
             self.conflict(&["distill.beta", "distill.divergence"], reason);
+        }
+        self.generated_answers(section);
+    }
+
+    /// Answers that are generated while the student learns.
+    fn generated_answers(&mut self, section: &DistillSection) {
+        let key = match (section.lmbda > 0.0, section.seq_kd) {
+            (true, _) => "distill.lmbda",
+            (false, true) => "distill.seq_kd",
+            (false, false) => {
+                let key = "distill.generation";
+                if section.generation != GenerationSection::default() {
+                    let reason =
+                        format!("`{key}` is read with `distill.lmbda` above 0 or `distill.seq_kd`");
+                    self.conflict(&[key], reason);
+                }
+                return;
+            }
+        };
+        if section.cache_dir.is_some() {
+            let reason = format!(
+                "`{key}` has answers generated anew, of which no cache knows anything; needs a teacher that is asked in every step, without `distill.cache_dir`"
+            );
+            self.conflict(&[key, "distill.cache_dir"], reason);
+        }
+        if section.method == DistillMethod::Sequence {
+            let reason = format!(
+                "`{key}` is about a teacher on this machine; needs `distill.method = \"logits\"`"
+            );
+            self.conflict(&[key, "distill.method"], reason);
+        }
+        if self.recipe.data.packing {
+            let reason =
+                format!("`{key}` answers the prompt of each row; needs `data.packing = false`");
+            self.conflict(&[key, "data.packing"], reason);
+        }
+        if section.seq_kd && section.lmbda >= 1.0 {
+            let reason = "with `distill.lmbda = 1` the student answers every prompt itself, and `distill.seq_kd` never comes up";
+            self.conflict(&["distill.seq_kd", "distill.lmbda"], reason);
         }
     }
 }

@@ -14,8 +14,19 @@ pub(super) struct MicroLoss {
     pub(super) n_tokens: usize,
     /// Of judged answers.
     pub(super) judged: Option<JudgedSums>,
-    /// Of the divergence from a teacher, and what is made of it.
-    pub(super) taught: Option<(Measure, TokenSums)>,
+    /// Of a teacher.
+    pub(super) taught: Option<OfTeacher>,
+}
+
+/// What a micro-batch says of a teacher.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct OfTeacher {
+    /// What is made of the divergence.
+    measure: Measure,
+    /// Of the divergence.
+    sums: TokenSums,
+    /// Tokens that the student wrote itself, and the sum of their cross entropies; none where it never does.
+    own: Option<[f64; 2]>,
 }
 
 /// The same while its sums are on the device.
@@ -28,10 +39,12 @@ pub(super) struct Unread {
     pub(super) taught: DeviceSums,
     /// What is made of it, where there is one.
     pub(super) teaching: Option<Measure>,
+    /// Whether the student wrote the tokens itself; none where it never does.
+    pub(super) is_own: Option<bool>,
 }
 
 /// Figures that a [`MicroLoss`] consists of: those of tokens, their number, those of judged answers, those of a teacher.
-const FIGURES: usize = 4 + JudgedSums::FIGURES + 3;
+const FIGURES: usize = 4 + JudgedSums::FIGURES + OfTeacher::FIGURES;
 
 impl MicroLoss {
     /// Waits for the device.
@@ -39,16 +52,27 @@ impl MicroLoss {
         let (mut sums, mut rest) = (Vec::new(), Vec::new());
         for it in unread {
             sums.extend([it.sums, it.taught]);
-            rest.push((it.n_tokens, it.judged, it.teaching));
+            rest.push((it.n_tokens, it.judged, it.teaching, it.is_own));
         }
         let sums = DeviceSums::read_each(sums);
-        let of =
-            |(sums, (n_tokens, judged, teaching)): (&[TokenSums], (_, _, Option<Measure>))| Self {
+        let of = |(sums, (n_tokens, judged, teaching, is_own)): (&[TokenSums], _)| {
+            let own: Option<bool> = is_own;
+            let own = own.map(|is_own| match is_own {
+                true => [n_tokens as f64, sums[0].loss],
+                false => [0.0; 2],
+            });
+            let teaching: Option<Measure> = teaching;
+            Self {
                 tokens: sums[0],
                 n_tokens,
                 judged,
-                taught: teaching.map(|measure| (measure, sums[1])),
-            };
+                taught: teaching.map(|measure| OfTeacher {
+                    measure,
+                    sums: sums[1],
+                    own,
+                }),
+            }
+        };
         sums.chunks(2).zip(rest).map(of).collect()
     }
 
@@ -64,28 +88,29 @@ impl MicroLoss {
         let mut figures = [0.0; FIGURES];
         figures[..3].copy_from_slice(&parts(self.tokens));
         figures[3] = self.n_tokens as f64;
-        let taught = FIGURES - 3;
+        let taught = FIGURES - OfTeacher::FIGURES;
         figures[4..taught].copy_from_slice(&self.judged.unwrap_or_default().figures());
-        let sums = self.taught.map(|(_, sums)| sums);
-        figures[taught..].copy_from_slice(&parts(sums.unwrap_or_default()));
+        if let Some(it) = &self.taught {
+            figures[taught..].copy_from_slice(&it.figures());
+        }
         figures
     }
 
     /// The same with other figures.
     fn with(&self, figures: &[f64]) -> Self {
-        let taught = &figures[FIGURES - 3..];
+        let taught = &figures[FIGURES - OfTeacher::FIGURES..];
         Self {
             tokens: sums_of(figures),
             n_tokens: figures[3] as usize,
             judged: self.judged.map(|_| JudgedSums::of_figures(&figures[4..])),
-            taught: self.taught.map(|(measure, _)| (measure, sums_of(taught))),
+            taught: self.taught.map(|it| it.with(taught)),
         }
     }
 
     /// All together.
     pub(super) fn total(each: &[Self]) -> Self {
         let taught = each.iter().filter_map(|it| it.taught);
-        let taught = taught.reduce(|a, b| (a.0, [a.1, b.1].into_iter().sum()));
+        let taught = taught.reduce(OfTeacher::and);
         Self {
             tokens: each.iter().map(|it| it.tokens).sum(),
             n_tokens: each.iter().map(|it| it.n_tokens).sum(),
@@ -99,7 +124,7 @@ impl MicroLoss {
         let means = self.token_means();
         let loss = match (self.judged, self.taught, self.taught()) {
             (Some(judged), ..) => judged.loss,
-            (None, Some((measure, _)), Some(taught)) => measure.loss(&taught),
+            (None, Some(it), Some(taught)) => it.measure.loss(&taught),
             _ => means.loss,
         };
         TokenMeans { loss, ..means }
@@ -111,12 +136,15 @@ impl MicroLoss {
 
     /// How the student follows its teacher, where it has one.
     pub(super) fn taught(&self) -> Option<Taught> {
-        let (_, sums) = self.taught?;
-        let of_teacher = TokenMeans::new(sums, self.n_tokens.max(1));
+        let it = self.taught?;
+        let n = self.n_tokens.max(1);
+        let of_teacher = TokenMeans::new(it.sums, n);
+        let [own_tokens, own_loss] = it.own.unwrap_or_default();
         Some(Taught {
             divergence: of_teacher.loss,
             agreement: of_teacher.token_accuracy,
-            cross_entropy: self.token_means().loss,
+            cross_entropy: (self.tokens.loss - own_loss) / (n as f64 - own_tokens),
+            own_share: it.own.map(|_| own_tokens / n as f64),
         })
     }
 
@@ -124,6 +152,34 @@ impl MicroLoss {
     pub(super) fn badness(&self) -> f64 {
         let loss = self.means().loss;
         if loss.is_nan() { f64::INFINITY } else { loss }
+    }
+}
+
+impl OfTeacher {
+    const FIGURES: usize = 5;
+
+    fn figures(&self) -> [f64; Self::FIGURES] {
+        let [loss, entropy, correct] = parts(self.sums);
+        let [own_tokens, own_loss] = self.own.unwrap_or_default();
+        [loss, entropy, correct, own_tokens, own_loss]
+    }
+
+    /// The same with other figures.
+    fn with(self, figures: &[f64]) -> Self {
+        Self {
+            sums: sums_of(figures),
+            own: self.own.map(|_| [figures[3], figures[4]]),
+            ..self
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        let sum = |(a, b): ([f64; 2], [f64; 2])| [a[0] + b[0], a[1] + b[1]];
+        Self {
+            sums: [self.sums, other.sums].into_iter().sum(),
+            own: self.own.zip(other.own).map(sum),
+            ..self
+        }
     }
 }
 
@@ -174,7 +230,11 @@ mod tests {
             correct: 2.0,
         };
         let taught = MicroLoss {
-            taught: Some((measure, sums)),
+            taught: Some(OfTeacher {
+                measure,
+                sums,
+                own: None,
+            }),
             ..unjudged
         };
         assert_eq!(taught.with(&taught.figures()), taught);
@@ -185,5 +245,39 @@ mod tests {
             (said.divergence, said.agreement, said.cross_entropy),
             (0.5, 1.0, 3.0)
         );
+    }
+
+    #[test]
+    fn of_the_students_own_tokens_the_divergence_alone_counts() {
+        let measure = Measure {
+            alpha: 0.25,
+            temperature: 1.0,
+            divergence: Divergence::ReverseKl,
+            vocab: 9,
+        };
+        let of = |n_tokens: usize, own: [f64; 2]| MicroLoss {
+            tokens: TokenSums {
+                loss: 6.0,
+                ..TokenSums::default()
+            },
+            n_tokens,
+            judged: None,
+            taught: Some(OfTeacher {
+                measure,
+                sums: TokenSums {
+                    loss: 4.0,
+                    ..TokenSums::default()
+                },
+                own: Some(own),
+            }),
+        };
+        let (given, own) = (of(2, [0.0; 2]), of(6, [6.0, 6.0]));
+        assert_eq!(own.with(&own.figures()), own);
+        assert_eq!(own.means().loss, 0.25 * 4.0 / 6.0);
+        let both = MicroLoss::total(&[given, own]);
+        let taught = both.taught().unwrap();
+        assert_eq!((taught.cross_entropy, taught.own_share), (3.0, Some(0.75)));
+        // Eight tokens, of which two are learned as such.
+        assert_eq!(both.means().loss, (0.25 * 8.0 + 0.75 * 6.0) / 8.0);
     }
 }

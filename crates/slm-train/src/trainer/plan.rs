@@ -6,6 +6,8 @@ use slm_data::{
 };
 use slm_recipe::Objective;
 
+use crate::Author;
+
 /// The batches of one epoch.
 #[derive(Debug)]
 pub(super) enum Plan<'a> {
@@ -19,6 +21,8 @@ pub(super) enum Plan<'a> {
 pub(super) struct MicroBatch {
     pub(super) place: usize,
     pub(super) content: Content,
+    /// Who wrote the answers.
+    pub(super) author: Author,
 }
 
 /// What a micro-batch holds.
@@ -51,7 +55,19 @@ impl<'a> Plan<'a> {
             Self::Rows(batches) => Content::Rows(batches.get(place)?, batches.sample_rows(place)),
             Self::Judged(batches, _) => Content::Judged(Box::new(batches.get(place)?)),
         };
-        Some(MicroBatch { place, content })
+        Some(MicroBatch {
+            place,
+            content,
+            author: Author::Rows,
+        })
+    }
+
+    /// The samples in the batch at a place; none of judged answers.
+    pub(super) fn samples(&self, place: usize) -> Vec<&'a Sample> {
+        match self {
+            Self::Rows(batches) => batches.samples(place),
+            Self::Judged(..) => Vec::new(),
+        }
     }
 
     /// The row numbers of the samples in the batch at a place.

@@ -10,7 +10,7 @@ use super::micro_loss::{MicroLoss, Unread};
 use super::plan::{Content, MicroBatch};
 use crate::gradients::{Gradients, LossOptions, loss_and_gradients, taught_loss_and_gradients};
 use crate::stopwatch::{Part, lap};
-use crate::{Diverged, Fault, JudgedCounts, JudgedSums, TrainError, grad_norm, watchdog};
+use crate::{Author, Diverged, Fault, JudgedCounts, JudgedSums, TrainError, grad_norm, watchdog};
 
 impl Trainer<'_> {
     /// One optimizer step; [`Trainer::advance`] takes them all, with everything that comes between.
@@ -20,11 +20,14 @@ impl Trainer<'_> {
     pub fn step(&mut self, decoder: &mut Decoder, emit: Emit<'_>) -> Result<Event, TrainError> {
         let started = Instant::now();
         let group = self.group();
-        let tokens: usize = group.iter().map(|it| it.batch().tokens).sum();
         lap(Part::Data);
+        let group = self.practised(decoder, group);
+        let counted = self.unless_lost(self.counted(&group), decoder, emit)?;
+        let [tokens, learned] = counted;
+        lap(Part::Forward);
 
         let mut gradients = Gradients::new();
-        let losses = self.losses(decoder, &group, &mut gradients);
+        let losses = self.losses(decoder, &group, learned, &mut gradients);
         let gradients = self.ranks.sum_gradients(decoder, gradients);
         let gradients = self.unless_lost(gradients, decoder, emit)?;
         let norm = grad_norm(&gradients);
@@ -96,15 +99,18 @@ impl Trainer<'_> {
         &self,
         decoder: &Decoder,
         group: &[MicroBatch],
+        learned: usize,
         gradients: &mut Gradients,
     ) -> Vec<Unread> {
-        let learned: usize = group.iter().map(|it| it.batch().learned).sum();
         let counts = self.judged_counts(group);
+        let teaching = self.options.teaching.as_ref();
+        let practises = teaching.is_some_and(|it| it.practice().is_some());
         let learn = |(i, it): (usize, &MicroBatch)| {
             let options = self.loss_options(i, learned);
             let mut said = Unread {
                 n_tokens: it.batch().learned,
-                teaching: self.options.teaching.as_ref().map(|it| it.measure),
+                teaching: teaching.map(|it| it.measure),
+                is_own: practises.then_some(it.author == Author::Student),
                 ..Unread::default()
             };
             match (&it.content, &self.preferences) {
@@ -118,8 +124,8 @@ impl Trainer<'_> {
                     said.n_tokens = preferences.preference.scored(batch).learned;
                 }
                 (Content::Rows(batch, rows), _) if said.n_tokens > 0 => {
-                    let teaching = self.options.teaching.as_ref();
-                    match teaching.map(|it| it.lesson(decoder, batch, rows)) {
+                    let lesson = teaching.map(|of| of.lesson(decoder, batch, rows, it.author));
+                    match lesson {
                         None => said.sums = loss_and_gradients(decoder, batch, &options, gradients),
                         Some(lesson) => {
                             [said.sums, said.taught] = taught_loss_and_gradients(
@@ -150,7 +156,7 @@ impl Trainer<'_> {
     /// How the loss of the `i`-th micro-batch of a step with `learned` learned tokens is taken.
     fn loss_options(&self, i: usize, learned: usize) -> LossOptions {
         let section = &self.options.section;
-        let draw = self.options.seed ^ ((self.state.step as u64) << 20 | i as u64);
+        let draw = self.draw(i);
         LossOptions {
             loss_scale: self.loss_scale(),
             label_smoothing: section.label_smoothing_factor,
@@ -159,6 +165,11 @@ impl Trainer<'_> {
             dropout_seed: slm_ops::noise::mix(draw),
             ..LossOptions::mean_of(learned.max(1))
         }
+    }
+
+    /// What is drawn for the `i`-th micro-batch of the next step is a function of this.
+    pub(super) fn draw(&self, i: usize) -> u64 {
+        self.options.seed ^ ((self.state.step as u64) << 20 | i as u64)
     }
 
     /// The rate of the next step.

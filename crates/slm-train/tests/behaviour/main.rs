@@ -5,6 +5,8 @@ mod tiny;
 
 // Rows are learned by heart; how they are cut into micro-batches does not matter.
 mod learning;
+// Answers are generated on the way, and a resumed run generates the same.
+mod practising;
 // An interrupted run goes on as if nothing had happened.
 mod resuming;
 // A base in f16 learns: its loss is scaled.

@@ -8,7 +8,7 @@ use slm_data::Sample;
 use slm_model::{Decoder, DecoderConfig, LoraSpec, device};
 use slm_recipe::{BatchSize, LoraSection, PreferenceSection, TargetModules, TrainSection};
 use slm_run::Event;
-use slm_train::{Corpus, Options, Outcome, Reference, TrainError, Trainer, Turn};
+use slm_train::{Corpus, Options, Outcome, Reference, Teaching, TrainError, Trainer, Turn};
 
 /// A decoder of 2 layers on the processor, with every weight or an adapter to train.
 pub(crate) fn tiny(full: bool, dropout: f64) -> Decoder {
@@ -89,6 +89,17 @@ impl Run<'_> {
         &self,
         decoder: &mut Decoder,
         rows: &[Sample],
+        measure: impl FnMut(&Decoder) -> f64,
+    ) -> Told {
+        self.taught_over(decoder, rows, None, measure)
+    }
+
+    /// The same with a teacher.
+    pub(crate) fn taught_over(
+        &self,
+        decoder: &mut Decoder,
+        rows: &[Sample],
+        teaching: Option<Teaching>,
         mut measure: impl FnMut(&Decoder) -> f64,
     ) -> Told {
         let validation = samples(2);
@@ -106,7 +117,7 @@ impl Run<'_> {
             shares: Vec::new(),
             preference: PreferenceSection::default(),
             reference: Reference::default(),
-            teaching: None,
+            teaching,
             checkpoints: self.folder.join("checkpoints"),
             resume: self.resume,
         };

@@ -1,0 +1,82 @@
+//! What a teacher takes up that is asked in every step, foretold from its shape.
+
+use slm_model::device::Place;
+use slm_model::{DecoderConfig, QuantScheme};
+use slm_ops::loss::{LOGITS_AT_ONCE, rows_of_at_most};
+use slm_recipe::Dtype;
+
+use crate::Memory;
+
+/// A teacher on the student's device.
+#[derive(Clone, Debug)]
+pub struct TeacherShape {
+    pub config: DecoderConfig,
+    pub dtype: Dtype,
+    /// How its weights are kept.
+    pub scheme: Option<QuantScheme>,
+}
+
+impl TeacherShape {
+    /// What it adds to a student's `memory` of a micro-batch of `tokens`.
+    ///
+    /// Its weights are there all the time. It reads a micro-batch before the student does, without keeping anything of a layer, so
+    /// that only what is larger than all that the student keeps counts; its final states, and a chunk of its logits, lie beside
+    /// the student's.
+    pub fn added_to(&self, memory: &Memory, place: Place, tokens: usize) -> usize {
+        let (config, width) = (&self.config, self.width(place));
+        let rows = rows_of_at_most(LOGITS_AT_ONCE, tokens, config.vocab_size);
+        let logits = size_of::<f32>() * rows * config.vocab_size;
+        let states = width * tokens * config.hidden_size;
+        let flowing = width * tokens * config.flowing_per_token();
+        let of_student = memory.activations_bytes + memory.working_bytes;
+        let beside = logits + states;
+        let weights = config.size_bytes(self.dtype, self.scheme);
+        weights + beside.max(flowing.saturating_sub(of_student))
+    }
+
+    /// Bytes of a value that is computed.
+    fn width(&self, place: Place) -> usize {
+        match (place, self.dtype) {
+            (Place::Gpu, Dtype::Bf16 | Dtype::F16) => 2,
+            _ => size_of::<f32>(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use slm_recipe::Recipe;
+
+    use super::*;
+
+    fn shape(name: &str) -> DecoderConfig {
+        let shapes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/peers/shapes");
+        DecoderConfig::read(&shapes.join(name)).unwrap()
+    }
+
+    #[test]
+    fn weights_states_and_a_chunk_of_logits_are_added() {
+        let teacher = TeacherShape {
+            config: shape("llama-3.2-1b"),
+            dtype: Dtype::Bf16,
+            scheme: None,
+        };
+        let (config, recipe) = (shape("15m"), Recipe::default());
+        let memory = Memory::of(&config, &recipe, Place::Flex, 1024);
+        let added = teacher.added_to(&memory, Place::Flex, 1024);
+        // 1,235,814,400 weights of two bytes; 1024 states of 2048 values, and as many rows of logits as fit at once, in f32.
+        let rows = rows_of_at_most(LOGITS_AT_ONCE, 1024, 128_256);
+        let beside = 4 * (1024 * 2048 + rows * 128_256);
+        let flowing = 4 * 1024 * teacher.config.flowing_per_token();
+        let of_student = memory.activations_bytes + memory.working_bytes;
+        assert_eq!(
+            added,
+            2 * 1_235_814_400 + beside.max(flowing.saturating_sub(of_student))
+        );
+        // A few tokens need little beside the weights.
+        let few = teacher.added_to(&memory, Place::Flex, 1);
+        assert!(few < 2 * 1_235_814_400 + (1 << 20), "{few}");
+    }
+}
