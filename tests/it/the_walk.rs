@@ -13,6 +13,8 @@ fn train_goes_from_rows_to_artifacts_and_says_what_is_next() {
                     accuracy, per token  0.0 %  [0.0, 56.1]  0.0 %  [0.0, 56.1]        +0.0  [-56.1, +56.1]  unclear
                     macro F1             0.0 %  [0.0, 0.0]   0.0 %  [0.0, 0.0]         +0.0  [+0.0, +0.0]    unclear
 
+    topic, most often mistaken: `refund` for `delivery` (3 of 3)
+
     file                                      size  beside the trained model
     runs/adapter/export/adapter             7.2 KB  logits within [figure]
     runs/adapter/export/merged             90.5 KB  logits within [figure]
@@ -80,6 +82,8 @@ fn a_second_train_skips_every_stage() {
     topic (3 rows)  accuracy             0.0 %  [0.0, 56.1]  0.0 %  [0.0, 56.1]        +0.0  [-56.1, +56.1]  unclear
                     accuracy, per token  0.0 %  [0.0, 56.1]  0.0 %  [0.0, 56.1]        +0.0  [-56.1, +56.1]  unclear
                     macro F1             0.0 %  [0.0, 0.0]   0.0 %  [0.0, 0.0]         +0.0  [+0.0, +0.0]    unclear
+
+    topic, most often mistaken: `refund` for `delivery` (3 of 3)
 
     file                                      size  beside the trained model
     runs/adapter/export/adapter             7.2 KB  logits within [figure]

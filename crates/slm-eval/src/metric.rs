@@ -227,8 +227,6 @@ impl Labels {
         let (mut truth, mut predicted) = (Vec::new(), Vec::new());
         for sample in answers.samples {
             let is_invalid = match sample.score {
-                // Each item has choices of its own.
-                Score::Choices { .. } if answers.choices.is_empty() => continue,
                 Score::Choices { .. } => false,
                 Score::Generated { .. } if !answers.choices.is_empty() => {
                     !answers.is_choice(&sample.output)

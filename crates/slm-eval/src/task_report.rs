@@ -165,6 +165,10 @@ impl TaskReport {
 
     /// Which labels of a closed set were given for others, the most frequent first.
     pub fn most_confused(&self) -> Vec<Mistaken> {
+        // Without common choices each item has its own.
+        if self.choices.is_empty() {
+            return Vec::new();
+        }
         let labels = Labels::of(self.answers());
         let matrix = confusion(&labels.truth, &labels.predicted, labels.names.len());
         let pairs = most_confused(&matrix).into_iter();

@@ -17,7 +17,8 @@ const MOST_OPEN: usize = 16;
 /// The confusion matrix, the most confused pairs and a row for each label; empty for tasks without labels.
 pub(super) fn section(report: &TaskReport) -> String {
     let labels = Labels::of(report.answers());
-    if labels.truth.is_empty() {
+    let is_of_items = !report.observed.is_empty() && report.choices.is_empty();
+    if labels.truth.is_empty() || is_of_items {
         return String::new();
     }
     let n = labels.names.len();
