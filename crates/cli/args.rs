@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use slm_data::Wanted;
 use slm_recipe::Dtype;
 use slm_suite::Given;
 use slm_train::WorkerShare;
@@ -106,6 +107,8 @@ pub(crate) enum DataVerb {
     Show(ShowArguments),
     /// Count rows, tokens, learned tokens and lengths
     Stats(RecipeArguments),
+    /// Tell where a row came from, and every step that changed it
+    Lineage(LineageArguments),
 }
 
 #[derive(Subcommand, Debug)]
@@ -289,6 +292,17 @@ pub(crate) struct ShowArguments {
     /// How many rows
     #[arg(long, default_value_t = 1, conflicts_with = "row")]
     pub(crate) count: usize,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LineageArguments {
+    /// Its number from 0, the first characters of its digest, or file and line: `rows.jsonl:12`
+    pub(crate) row: Wanted,
+    /// A run directory, or a folder that `data prepare` wrote; by default the only one under `runs`
+    #[arg(long, value_name = "FOLDER|RUN")]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: JsonArguments,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,6 +15,7 @@ mod machine;
 mod mask;
 mod pages;
 mod plan;
+mod prepared;
 mod preview;
 mod readings;
 mod reporter;
@@ -60,6 +61,7 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<()> {
         Verb::Data(DataVerb::Prepare(arguments)) => data::prepare(arguments, terminal),
         Verb::Data(DataVerb::Show(arguments)) => data::show(arguments, terminal),
         Verb::Data(DataVerb::Stats(arguments)) => data::stats(arguments, terminal),
+        Verb::Data(DataVerb::Lineage(arguments)) => data::lineage(arguments, terminal),
         Verb::Bench(arguments) => bench::run(arguments, terminal),
         Verb::Train(arguments) => train::run(arguments, terminal),
         Verb::Distill(arguments) => distill::run(arguments, terminal),

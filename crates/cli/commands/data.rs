@@ -1,11 +1,15 @@
 //! `slm-tune data`: the rows, prepared and looked at.
 
+mod lineage;
+
 use std::io::Write;
 
 use anyhow::Result;
 use serde_json::json;
 use slm_data::{Answer, Sample, Stats};
 use slm_recipe::Recipe;
+
+pub(crate) use lineage::lineage;
 
 use crate::{
     args::{RecipeArguments, ShowArguments},

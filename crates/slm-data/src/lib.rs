@@ -13,6 +13,7 @@ mod example;
 mod input_digest;
 mod layout;
 mod leak;
+mod lineage;
 mod manifest;
 mod mask_probe;
 mod mask_proof;
@@ -41,6 +42,7 @@ pub use error::{DataError, NeededBy};
 pub use example::{Example, HeldOut, Prompt};
 pub use input_digest::input_digest;
 pub use leak::{Guarded, LEAKS, Leak, LeakKind, LeakTotals};
+pub use lineage::{Fate, Lineage, Placed, Wanted, lineages};
 pub use manifest::{
     Dropped, FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, ShardRecord, Side, SourceRecord,
     SplitRecord,
