@@ -11,6 +11,7 @@ mod graphics;
 mod history;
 mod interrupt;
 mod library;
+mod looked;
 mod machine;
 mod mask;
 mod pages;
@@ -62,6 +63,8 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<()> {
         Verb::Data(DataVerb::Show(arguments)) => data::show(arguments, terminal),
         Verb::Data(DataVerb::Stats(arguments)) => data::stats(arguments, terminal),
         Verb::Data(DataVerb::Lineage(arguments)) => data::lineage(arguments, terminal),
+        Verb::Data(DataVerb::Card(arguments)) => data::card(arguments, terminal),
+        Verb::Data(DataVerb::Diff(arguments)) => data::diff(arguments, terminal),
         Verb::Bench(arguments) => bench::run(arguments, terminal),
         Verb::Train(arguments) => train::run(arguments, terminal),
         Verb::Distill(arguments) => distill::run(arguments, terminal),

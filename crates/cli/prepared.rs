@@ -6,8 +6,9 @@ use anyhow::Result;
 use slm_data::MANIFEST;
 use slm_recipe::Recipe;
 use slm_run::list_runs;
+use slm_text::ChatTokenizer;
 
-use crate::{failure::refuse, walk::recipe_of};
+use crate::{base::Base, failure::refuse, walk::recipe_of};
 
 /// A folder that `data prepare` or a run wrote.
 #[derive(Debug)]
@@ -63,5 +64,13 @@ impl Prepared {
             return Ok(None);
         };
         Ok(Some(recipe_of(run, overrides)?))
+    }
+
+    /// What its rows are tokens of; none where recipe or base cannot be read any more.
+    pub(crate) fn tokenizer(&self, offline: bool) -> Option<ChatTokenizer> {
+        let recipe = self.recipe(&[]).ok()??;
+        let trained = self.run.as_ref()?.join("tokenizer");
+        let base = Base::open(&recipe, offline, &trained).ok()?;
+        Some(base.tokenizer)
     }
 }

@@ -8,16 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 pub use self::fate::Fate;
 pub use self::stored::Placed;
-pub(crate) use self::stored::{CUT, DIGEST, digests};
+pub(crate) use self::stored::{CUT, DIGEST, digests, hex};
 pub use self::wanted::Wanted;
 use crate::clean::{CLEANING, CleanRecord};
 use crate::error::DataError;
 use crate::leak::{LEAKS, Leak};
 use crate::manifest::{Manifest, SourceRecord};
+use crate::records::each_record;
 
 /// One row, from its file to the tokens that are learned.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -55,12 +55,12 @@ pub fn lineages(folder: &Path, wanted: &Wanted) -> Result<Vec<Lineage>, DataErro
         rows.entry(placed.row).or_default().placed.push(placed);
     }
     let (mut cleaned, mut leaked) = (BTreeSet::new(), BTreeSet::new());
-    each_line(folder, CLEANING, &mut |record: CleanRecord| {
+    each_record(folder, CLEANING, &mut |record: CleanRecord| {
         if wanted.is(record.row, &record.origin, &record.digest) {
             cleaned.insert(record.row);
         }
     })?;
-    each_line(folder, LEAKS, &mut |leak: Leak| {
+    each_record(folder, LEAKS, &mut |leak: Leak| {
         if wanted.is(leak.row, &leak.origin, "") {
             leaked.insert(leak.row);
         }
@@ -81,12 +81,12 @@ pub fn lineages(folder: &Path, wanted: &Wanted) -> Result<Vec<Lineage>, DataErro
             rows: total,
         });
     }
-    each_line(folder, CLEANING, &mut |record: CleanRecord| {
+    each_record(folder, CLEANING, &mut |record: CleanRecord| {
         if let Some(known) = rows.get_mut(&record.row) {
             known.steps.push(record);
         }
     })?;
-    each_line(folder, LEAKS, &mut |leak: Leak| {
+    each_record(folder, LEAKS, &mut |leak: Leak| {
         if let Some(known) = rows.get_mut(&leak.row) {
             known.leaks.push(leak);
         }
@@ -147,25 +147,4 @@ fn source_of(row: usize, manifest: &Manifest) -> Option<(usize, &SourceRecord)> 
         first_row += source.rows;
         row < first_row
     })
-}
-
-/// Reads a file of records, a line each.
-fn each_line<R: DeserializeOwned>(
-    folder: &Path,
-    name: &str,
-    take: &mut dyn FnMut(R),
-) -> Result<(), DataError> {
-    use std::io::BufRead;
-
-    let path = folder.join(name);
-    let file = fs_err::File::open(&path).map_err(|source| DataError::Io { source })?;
-    for (at, line) in std::io::BufReader::new(file).lines().enumerate() {
-        let line = line.map_err(|source| DataError::Io { source })?;
-        let record = serde_json::from_str(&line).map_err(|error| DataError::Shards {
-            path: path.display().to_string(),
-            reason: format!("line {} is broken: {error}", at + 1),
-        })?;
-        take(record);
-    }
-    Ok(())
 }

@@ -148,6 +148,6 @@ fn count(path: &Path, placed: &mut Placed) -> Result<(), Failure> {
     Ok(())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
