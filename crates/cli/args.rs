@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use slm_data::Wanted;
 use slm_recipe::Dtype;
 use slm_suite::Given;
 use slm_train::WorkerShare;
@@ -104,8 +105,14 @@ pub(crate) enum DataVerb {
     Prepare(RecipeArguments),
     /// Print rows token by token, with the learned ones marked
     Show(ShowArguments),
-    /// Count rows, tokens, learned tokens and lengths
-    Stats(RecipeArguments),
+    /// Count rows, tokens, learned tokens and lengths, and draw them
+    Stats(StatsArguments),
+    /// Tell where a row came from, and every step that changed it
+    Lineage(LineageArguments),
+    /// Write what a data set is: counts, licences, lengths, labels, personal data, splits, digests
+    Card(CardArguments),
+    /// Compare two prepared data sets row by row
+    Diff(DiffArguments),
 }
 
 #[derive(Subcommand, Debug)]
@@ -289,6 +296,59 @@ pub(crate) struct ShowArguments {
     /// How many rows
     #[arg(long, default_value_t = 1, conflicts_with = "row")]
     pub(crate) count: usize,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StatsArguments {
+    /// A recipe, a run directory, or a folder that `data prepare` wrote
+    pub(crate) target: PathBuf,
+    /// Keys that replace those of the recipe, such as `model.max_length=512`
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Write a page with charts, duplicates, contradictions and some rows token by token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: JsonArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LineageArguments {
+    /// Its number from 0, the first characters of its digest, or file and line: `rows.jsonl:12`
+    pub(crate) row: Wanted,
+    /// A run directory, or a folder that `data prepare` wrote; by default the only one under `runs`
+    #[arg(long, value_name = "FOLDER|RUN")]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: JsonArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CardArguments {
+    /// A recipe, a run directory, or a folder that `data prepare` wrote
+    pub(crate) target: PathBuf,
+    /// Keys that replace those of the recipe, such as `data.card.license=CC0-1.0`
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Write `data-card.md` and `croissant.json` into this folder, instead of Markdown on stdout
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print Croissant metadata on stdout instead
+    #[arg(long, conflicts_with = "out")]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DiffArguments {
+    /// A run directory, or a folder that `data prepare` wrote
+    pub(crate) a: PathBuf,
+    /// Another
+    pub(crate) b: PathBuf,
+    /// Rows and labels that are listed of each kind
+    #[arg(long, default_value_t = 10)]
+    pub(crate) count: usize,
+    #[command(flatten)]
+    pub(crate) output: JsonArguments,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]

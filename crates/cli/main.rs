@@ -11,10 +11,12 @@ mod graphics;
 mod history;
 mod interrupt;
 mod library;
+mod looked;
 mod machine;
 mod mask;
 mod pages;
 mod plan;
+mod prepared;
 mod preview;
 mod readings;
 mod remarks;
@@ -62,6 +64,9 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<()> {
         Verb::Data(DataVerb::Prepare(arguments)) => data::prepare(arguments, terminal),
         Verb::Data(DataVerb::Show(arguments)) => data::show(arguments, terminal),
         Verb::Data(DataVerb::Stats(arguments)) => data::stats(arguments, terminal),
+        Verb::Data(DataVerb::Lineage(arguments)) => data::lineage(arguments, terminal),
+        Verb::Data(DataVerb::Card(arguments)) => data::card(arguments, terminal),
+        Verb::Data(DataVerb::Diff(arguments)) => data::diff(arguments, terminal),
         Verb::Bench(arguments) => bench::run(arguments, terminal),
         Verb::Train(arguments) => train::run(arguments, terminal),
         Verb::Distill(arguments) => distill::run(arguments, terminal),

@@ -14,7 +14,7 @@ pub(crate) struct Preview {
     pub(crate) base: Base,
     pub(crate) shards: Shards,
     /// Removed with this value.
-    folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl Preview {

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
-use slm_data::{CleanTotals, Lengths, Shards, Side, SideStats, Stats};
+use slm_data::{CleanTotals, Lengths, Manifest, Shards, Share, Side, SideStats, Stats};
 
 use crate::mask;
 use crate::table::{Table, size, thousands};
@@ -93,7 +93,12 @@ fn write_sources(shards: &Shards, out: &mut dyn Write) -> Result<()> {
 }
 
 /// Lengths and targets.
-pub(crate) fn write_stats(stats: &Stats, out: &mut dyn Write) -> Result<()> {
+pub(crate) fn write_stats(
+    stats: &Stats,
+    shares: &[Share],
+    manifest: &Manifest,
+    out: &mut dyn Write,
+) -> Result<()> {
     let header = [
         "tokens per row",
         "min",
@@ -121,6 +126,7 @@ pub(crate) fn write_stats(stats: &Stats, out: &mut dyn Write) -> Result<()> {
     table.write(out)?;
     writeln!(out)?;
     write_histogram(&stats.train, out)?;
+    write_shares(shares, manifest, out)?;
     write_targets(stats, out)
 }
 
@@ -142,9 +148,31 @@ fn write_histogram(side: &SideStats, out: &mut dyn Write) -> Result<()> {
     let most = side.histogram.iter().map(|bin| bin.rows).max().unwrap_or(0);
     let mut table = Table::new(&["tokens", "rows", ""]).right(&[0, 1]);
     for bin in &side.histogram {
-        let bar = "#".repeat((bin.rows * BAR).div_ceil(most.max(1)));
+        let bar = bar(bin.rows, most);
         table.row([format!("{}-{}", bin.from, bin.to), thousands(bin.rows), bar]);
     }
+    table.write(out)?;
+    Ok(())
+}
+
+fn bar(rows: usize, most: usize) -> String {
+    "#".repeat((rows * BAR).div_ceil(most.max(1)))
+}
+
+/// How many rows each file gives to learn from, where there are several.
+fn write_shares(shares: &[Share], manifest: &Manifest, out: &mut dyn Write) -> Result<()> {
+    if shares.len() < 2 {
+        return Ok(());
+    }
+    let most = shares.iter().map(|share| share.rows).max().unwrap_or(0);
+    let mut table = Table::new(&["learned from", "rows", ""]).right(&[1]);
+    let sources = manifest.sources.iter();
+    let sources = sources.filter(|source| source.given_as == Side::Train);
+    for (source, share) in sources.zip(shares) {
+        let bar = bar(share.rows, most);
+        table.row([source.path.clone(), thousands(share.rows), bar]);
+    }
+    writeln!(out)?;
     table.write(out)?;
     Ok(())
 }
@@ -160,9 +188,11 @@ fn write_targets(stats: &Stats, out: &mut dyn Write) -> Result<()> {
     }
     let mut targets: Vec<_> = stats.targets.iter().collect();
     targets.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-    let mut table = Table::new(&["answer", "rows"]).right(&[1]);
+    let most = targets.first().map_or(0, |(_, count)| **count);
+    let mut table = Table::new(&["answer", "rows", ""]).right(&[1]);
     for (target, count) in targets.iter().take(NAMED_TARGETS) {
-        table.row([target.trim().replace('\n', "\\n"), thousands(**count)]);
+        let target = target.trim().replace('\n', "\\n");
+        table.row([target, thousands(**count), bar(**count, most)]);
     }
     table.write(out)?;
     if let Some(rest) = targets

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use following::follow;
 pub(crate) use measuring::{measure, of_suites, tasks};
+pub(crate) use page::side;
 pub(crate) use shipping::Artifact;
 
 use anyhow::Result;
@@ -226,10 +227,11 @@ fn refuse_other_recipe(recipe: &Recipe, root: &Path, path: &Path) -> Result<()> 
     let at = root.display();
     let without_gates = |recipe: &Recipe| Recipe {
         gate: GateSection::default(),
+        data: recipe.data.without_statements(),
         ..recipe.clone()
     };
     let its_own = recipe_of(root, &[]).ok();
-    // What a run has to show may change after it was made.
+    // What a run has to show may change after it was made, and so may what is stated of its rows.
     if its_own.as_ref().map(without_gates) != Some(without_gates(recipe)) {
         return Err(refuse(
             format!("`{at}` holds a run of another recipe"),

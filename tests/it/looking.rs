@@ -184,8 +184,8 @@ fn data_stats_counts_rows_tokens_and_answers() {
 
     2 different answers
     answer    rows
-    refund       6
-    delivery     3
+    refund       6  ########################################
+    delivery     3  ####################
     ");
     let stats = sandbox.json(&["data", "stats", "adapter.toml", "--json"]);
     assert_eq!(stats["stats"]["distinct_targets"], 2);
@@ -232,7 +232,7 @@ fn data_prepare_writes_shards_that_train_takes_up() {
     end of turn       9        9         3        3
     of 12 sequences, 12 learn something, 12 learn where the answer ends, 0 begin with BOS (the tokenizer adds none); 0 cut, 0 left out
 
-    wrote `runs/adapter/data`
+    wrote `runs/adapter/data` and `runs/adapter/data.html`
     ----- stderr -----
     data: started
     data: done in [time]

@@ -17,6 +17,10 @@ mod bad_model;
 mod logits;
 // check, data show, data stats, data prepare.
 mod looking;
+// data card, data diff: a prepared set described, and compared with another.
+mod prepared;
+// data lineage: a row from its file to its tokens.
+mod lineage;
 // What bench measures, and of what.
 mod bench;
 // What is learned, proven before the first step and held to afterwards.

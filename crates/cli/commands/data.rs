@@ -1,5 +1,10 @@
 //! `slm-tune data`: the rows, prepared and looked at.
 
+mod card;
+mod diff;
+mod lineage;
+mod page;
+
 use std::io::Write;
 
 use anyhow::Result;
@@ -7,9 +12,15 @@ use serde_json::json;
 use slm_data::{Answer, Sample, Stats};
 use slm_recipe::Recipe;
 
+pub(crate) use card::card;
+pub(crate) use diff::diff;
+pub(crate) use lineage::lineage;
+
 use crate::{
-    args::{RecipeArguments, ShowArguments},
+    args::{RecipeArguments, ShowArguments, StatsArguments},
+    looked::Looked,
     mask,
+    prepared::Prepared,
     preview::Preview,
     reporter::Reporter,
     rows,
@@ -17,6 +28,9 @@ use crate::{
     tokens,
     walk::Walk,
 };
+
+/// Name of the page in a run.
+const PAGE: &str = "data.html";
 
 pub(crate) fn prepare(arguments: RecipeArguments, terminal: &mut Terminal) -> Result<()> {
     let mut walk = Walk::begin(&arguments, false, terminal)?;
@@ -26,10 +40,14 @@ pub(crate) fn prepare(arguments: RecipeArguments, terminal: &mut Terminal) -> Re
         return terminal.json(shards.manifest());
     }
     rows::write_manifest(&shards, &mut terminal.out)?;
+    let (data, html) = (walk.run.path("data"), walk.run.path(PAGE));
+    let prepared = Prepared::at(&data)?;
+    page::write(&Looked::prepared(&prepared, &[], terminal.offline)?, &html)?;
     writeln!(
         terminal.out,
-        "\nwrote `{}`",
-        walk.run.path("data").display()
+        "\nwrote `{}` and `{}`",
+        data.display(),
+        html.display()
     )?;
     Ok(())
 }
@@ -79,14 +97,27 @@ pub(crate) fn show(arguments: ShowArguments, terminal: &mut Terminal) -> Result<
     Ok(())
 }
 
-pub(crate) fn stats(arguments: RecipeArguments, terminal: &mut Terminal) -> Result<()> {
-    let recipe = Recipe::load(&arguments.recipe, &arguments.overrides)?;
-    let mut reporter = Reporter::warnings(terminal);
-    let preview = Preview::of(&recipe, terminal.offline, &mut reporter)?;
-    let stats = Stats::of(&preview.shards);
-    if arguments.output.json {
-        return terminal.json(&json!({"stats": stats, "shares": preview.shards.shares(), "manifest": preview.shards.manifest()}));
+pub(crate) fn stats(arguments: StatsArguments, terminal: &mut Terminal) -> Result<()> {
+    let looked = Looked::at(&arguments.target, &arguments.overrides, terminal)?;
+    let shards = &looked.shards;
+    let stats = Stats::of(shards);
+    if let Some(path) = &arguments.html {
+        page::write(&looked, path)?;
     }
-    rows::write_manifest(&preview.shards, &mut terminal.out)?;
-    rows::write_stats(&stats, &mut terminal.out)
+    if arguments.output.json {
+        return terminal.json(
+            &json!({"stats": stats, "shares": shards.shares(), "manifest": shards.manifest()}),
+        );
+    }
+    rows::write_manifest(shards, &mut terminal.out)?;
+    rows::write_stats(
+        &stats,
+        &shards.shares(),
+        shards.manifest(),
+        &mut terminal.out,
+    )?;
+    if let Some(path) = &arguments.html {
+        writeln!(terminal.out, "\nwrote `{}`", path.display())?;
+    }
+    Ok(())
 }

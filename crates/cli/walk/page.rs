@@ -190,7 +190,7 @@ fn tasks(comparison: &Comparison) -> Vec<String> {
     lines
 }
 
-fn side(name: &str, record: &SplitRecord) -> DataSide {
+pub(crate) fn side(name: &str, record: &SplitRecord) -> DataSide {
     DataSide {
         name: name.into(),
         read: record.read,

@@ -19,6 +19,8 @@ pub(crate) struct EncodedRow {
     pub(crate) example: Example,
     /// One sample, or those of the chosen and the rejected answer.
     pub(crate) samples: Vec<Sample>,
+    /// Whether a part of it was cut off.
+    pub(crate) truncated: bool,
 }
 
 /// The encoded rows of one side.
@@ -99,7 +101,11 @@ impl EncodedRows {
                     self.record.learned_tokens += sample.learned();
                     samples.push(sample);
                 }
-                self.rows.push(EncodedRow { example, samples });
+                self.rows.push(EncodedRow {
+                    example,
+                    samples,
+                    truncated,
+                });
             }
             Outcome::DroppedOverlong => self.record.dropped.overlong += 1,
             Outcome::DroppedByTruncation => self.record.dropped.nothing_left_to_learn += 1,

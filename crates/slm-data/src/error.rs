@@ -173,6 +173,13 @@ pub enum DataError {
     },
     #[error("data in `{path}` is not usable: {reason}")]
     Shards { path: String, reason: String },
+    #[error("`{path}` knows nothing of {wanted}")]
+    NoSuchRow {
+        path: String,
+        wanted: String,
+        /// Rows that were read.
+        rows: usize,
+    },
     #[error("failed to read the tokenizer")]
     Tokenizer {
         #[source]
@@ -386,6 +393,9 @@ impl DataError {
             }
             Self::NoTrainingRows { .. } => "lower `data.val_size`, raise `model.max_length`, or give more rows".into(),
             Self::Shards { .. } => "prepare the data again with `slm-tune data prepare`".into(),
+            Self::NoSuchRow { rows, .. } => format!(
+                "it has {rows} rows, counted from 0 in the order of the files; a row is named by its number, by the first characters of its digest, or by file and line, as in `rows.jsonl:12`"
+            ),
             Self::Write { source } => return source.hint(),
             Self::Io { .. } => return None,
         })

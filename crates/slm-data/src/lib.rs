@@ -4,15 +4,19 @@
 //! batches of an epoch. Nothing here knows a tensor.
 
 mod batch;
+mod card;
 mod clean;
 mod content;
+mod diff;
 mod encode;
 mod encoded_rows;
 mod error;
 mod example;
+mod groups;
 mod input_digest;
 mod layout;
 mod leak;
+mod lineage;
 mod manifest;
 mod mask_probe;
 mod mask_proof;
@@ -25,6 +29,7 @@ mod preference_batch;
 mod prepare;
 mod random;
 mod reading;
+mod records;
 mod sample;
 mod shard;
 mod source;
@@ -35,12 +40,16 @@ mod template;
 mod warnings;
 
 pub use batch::{Batch, BatchOptions, Batches, batches, collate, collate_packed};
+pub use card::{DataCard, PersonalFound, Statements, croissant, markdown};
 pub use clean::{CLEANING, CleanRecord, CleanStep, CleanTotals, Effect, Like};
 pub use content::{Content, Judged, TokenRow};
+pub use diff::{ComparedRow, DataDiff, RowPair, SetCounts};
 pub use error::{DataError, NeededBy};
 pub use example::{Example, HeldOut, Prompt};
+pub use groups::{GroupedRow, Groups, RowGroup, RowText};
 pub use input_digest::input_digest;
 pub use leak::{Guarded, LEAKS, Leak, LeakKind, LeakTotals};
+pub use lineage::{Fate, Lineage, Placed, Wanted, lineages};
 pub use manifest::{
     Dropped, FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, ShardRecord, Side, SourceRecord,
     SplitRecord,
@@ -53,6 +62,7 @@ pub use personal::{Personal, PersonalKind, personal_data};
 pub use preference_batch::{Pairing, PreferenceBatch, PreferenceBatches, preference_batches};
 pub use prepare::prepare;
 pub use reading::{held_out_rows, load_examples, training_rows, training_texts};
+pub use records::leaks;
 pub use sample::{Answer, Answers, Sample};
 pub use shard::Shards;
 pub use source::{Row, Rows, read_rows};

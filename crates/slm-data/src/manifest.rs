@@ -10,7 +10,7 @@ use crate::leak::LeakTotals;
 use crate::mask_proof::MaskProof;
 
 /// Version of the folder that [`crate::prepare`] writes.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 /// Name of the file that is written last.
 pub const MANIFEST: &str = "manifest.json";

@@ -80,7 +80,7 @@ impl Reader<'_> {
         Ok(examples)
     }
 
-    fn source(
+    pub(crate) fn source(
         self,
         source: &Source,
         group_by: Option<&str>,

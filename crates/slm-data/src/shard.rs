@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, BooleanBuilder, ListBuilder, RecordBatch, StringArray, UInt32Builder,
-    UInt64Array,
+    ArrayRef, AsArray, BooleanArray, BooleanBuilder, ListBuilder, RecordBatch, StringArray,
+    UInt32Builder, UInt64Array,
 };
 use arrow::datatypes::{UInt32Type, UInt64Type};
 use parquet::arrow::ArrowWriter;
@@ -20,6 +20,7 @@ use slm_run::{RunError, sha256_file};
 use crate::encoded_rows::{EncodedRow, EncodedRows};
 use crate::error::DataError;
 use crate::example::HeldOut;
+use crate::lineage::{CUT, DIGEST, digests};
 use crate::manifest::{Manifest, ShardRecord, Side};
 use crate::mixture::Share;
 use crate::sample::{Answer, Answers, Sample, rows};
@@ -176,6 +177,10 @@ fn write_shard(path: &Path, side: Side, rows: &[EncodedRow]) -> Result<(), Parqu
         rows.iter()
             .flat_map(|row| row.samples.iter().map(move |sample| (sample, &row.example)))
     };
+    let cut: Vec<bool> = rows
+        .iter()
+        .flat_map(|row| row.samples.iter().map(|_| row.truncated))
+        .collect();
     let mut ids = ListBuilder::new(UInt32Builder::new());
     let mut learn = ListBuilder::new(BooleanBuilder::new());
     let mut breaks = ListBuilder::new(UInt32Builder::new());
@@ -193,6 +198,8 @@ fn write_shard(path: &Path, side: Side, rows: &[EncodedRow]) -> Result<(), Parqu
     let mut columns: Vec<(&str, ArrayRef)> = vec![
         ("row", Arc::new(UInt64Array::from_iter_values(numbers))),
         ("origin", Arc::new(StringArray::from_iter_values(origins))),
+        (DIGEST, digests(rows)?),
+        (CUT, Arc::new(BooleanArray::from(cut))),
         ("answer", Arc::new(StringArray::from_iter_values(answers))),
         ("ids", Arc::new(ids.finish())),
         ("learn", Arc::new(learn.finish())),
@@ -296,7 +303,7 @@ fn answer(name: &str) -> Result<Answer, String> {
         .ok_or_else(|| format!("it has the answer `{name}`"))
 }
 
-fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, String> {
+pub(crate) fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, String> {
     batch
         .column_by_name(name)
         .ok_or_else(|| format!("it has no column `{name}`"))

@@ -8,6 +8,7 @@ mod labels;
 mod markup;
 mod numbers;
 mod reliability;
+mod rows_page;
 mod samples;
 mod scores;
 mod slices;
@@ -16,6 +17,7 @@ mod worst;
 pub use curves::{Curves, EvalPoint, StepPoint};
 pub use digests::Digest;
 pub use files::ShippedFile;
+pub use rows_page::{RowsPage, ShownRow, ShownToken, rows_html};
 
 use crate::comparison::Comparison;
 use crate::task_report::TaskReport;
@@ -86,7 +88,6 @@ pub struct TaskResult {
 /// Styles and drawings are inline, there is no script, and a content security policy forbids loading anything. All text of the run (prompts, answers,
 /// names, the recipe) is escaped.
 pub fn html(page: &Page) -> String {
-    let name = escape(&page.name);
     let sections = [
         headline(page),
         warnings(&page.warnings),
@@ -98,16 +99,24 @@ pub fn html(page: &Page) -> String {
         recipe(&page.recipe),
         digests::section(&page.digests),
     ];
+    let footer = format!(
+        "slm-tune {} · {}",
+        escape(&page.tool_version),
+        escape(&page.created)
+    );
+    document(&page.name, &sections.concat(), &footer)
+}
+
+/// A page around what is in it; `main` and `footer` are markup.
+fn document(title: &str, main: &str, footer: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <title>{name} · slm-tune</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}\
-         <footer>slm-tune {} · {}</footer>\n</main>\n</body>\n</html>\n",
-        sections.concat(),
-        escape(&page.tool_version),
-        escape(&page.created),
+         <title>{} · slm-tune</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{main}\
+         <footer>{footer}</footer>\n</main>\n</body>\n</html>\n",
+        escape(title),
     )
 }
 

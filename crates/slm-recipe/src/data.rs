@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::CleanSection;
+use crate::{CardSection, CleanSection};
 
 /// The rows and what is made of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +47,8 @@ pub struct DataSection {
     pub labels: Vec<String>,
     /// What is done to the rows first.
     pub clean: CleanSection,
+    /// What only people know of the rows, for their card.
+    pub card: CardSection,
     /// Files to learn from.
     #[schemars(extend("minItems" = 1))]
     pub train: Vec<Source>,
@@ -73,6 +75,7 @@ impl Default for DataSection {
             accept_findings: Vec::new(),
             labels: Vec::new(),
             clean: CleanSection::default(),
+            card: CardSection::default(),
             train: Vec::new(),
             validation: Vec::new(),
         }
@@ -83,6 +86,15 @@ impl DataSection {
     /// Whether any row is held out for evaluation.
     pub fn holds_out(&self) -> bool {
         self.val_size > 0.0 || self.val_every > 0 || !self.validation.is_empty()
+    }
+
+    /// The section without what is only stated of the rows and changes none of them.
+    pub fn without_statements(&self) -> Self {
+        let mut section = self.clone();
+        section.card = CardSection::default();
+        let sources = section.train.iter_mut().chain(&mut section.validation);
+        sources.for_each(|source| source.license = None);
+        section
     }
 }
 
@@ -212,6 +224,9 @@ pub struct Source {
     /// System message put before every conversation that has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
+    /// Licence of the file, for the data card; by default that of `data.card`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
 }
 
 impl Default for Source {
@@ -224,6 +239,7 @@ impl Default for Source {
             prompt: None,
             completion: None,
             system: None,
+            license: None,
         }
     }
 }

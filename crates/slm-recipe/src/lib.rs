@@ -2,6 +2,7 @@
 //!
 //! One file per section of the recipe.
 
+mod card;
 mod clean;
 mod combination;
 mod data;
@@ -25,6 +26,7 @@ mod shape;
 mod tokenizer;
 mod train;
 
+pub use card::CardSection;
 pub use clean::{CleanSection, Conflicts, Dedup, Pii, Shingle, Unicode};
 pub use data::{DataSection, Finding, Format, OnLeak, Overlong, Source, TrainOn};
 pub use distill::{

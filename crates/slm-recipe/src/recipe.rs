@@ -75,6 +75,7 @@ impl Recipe {
         Source {
             path: path.into(),
             max_samples: 0,
+            license: None,
             ..self.data.train.first().cloned().unwrap_or_default()
         }
     }

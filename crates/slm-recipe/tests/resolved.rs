@@ -270,7 +270,10 @@ proptest! {
             prompt: Some(texts[2].clone()),
             completion: Some(texts[3].clone()),
             system: Some(texts[4].clone()),
+            license: Some(texts[0].clone()),
         }];
+        recipe.data.card.description = Some(texts[1].clone());
+        recipe.data.card.languages.clone_from(&texts);
         recipe.lora.lora_alpha = alpha;
         recipe.lora.target_modules = TargetModules::Names(names);
         recipe.train.learning_rate = learning_rate;

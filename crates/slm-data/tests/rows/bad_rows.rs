@@ -470,6 +470,6 @@ fn shards_that_are_not_what_was_written() {
     .unwrap();
     assert_eq!(
         told(&bench),
-        "data in `out` is not usable: it has format version 99, 3 was needed"
+        "data in `out` is not usable: it has format version 99, 4 was needed"
     );
 }

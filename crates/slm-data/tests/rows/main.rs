@@ -9,6 +9,7 @@
 //! - `personal`: personal data, measured and redacted
 //! - `splits`: what is held out, sampled, left out and counted
 //! - `folder`: what is on disk, read back, refused when damaged
+//! - `looking`: what is told of prepared rows: lineage, card, differences, groups
 //! - `mask`: what is learned, proven, refused and checked again
 //! - `packed`: packed and unpacked batches teach the same
 //! - `tokenized`: rows that are tokens already, and weights of files
@@ -20,6 +21,7 @@ mod clean;
 mod folder;
 mod formats;
 mod leaks;
+mod looking;
 mod mask;
 mod packed;
 mod personal;

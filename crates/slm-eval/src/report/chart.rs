@@ -25,7 +25,7 @@ pub(super) struct Line<'a> {
 
 /// Where values lie on one axis.
 #[derive(Clone, Debug, PartialEq)]
-struct Axis {
+pub(super) struct Axis {
     low: f64,
     high: f64,
     step: f64,
@@ -33,7 +33,7 @@ struct Axis {
 
 impl Axis {
     /// From the lowest to the highest value, the ends on ticks where `round`.
-    fn over(values: impl Iterator<Item = f64>, most_ticks: usize, round: bool) -> Self {
+    pub(super) fn over(values: impl Iterator<Item = f64>, most_ticks: usize, round: bool) -> Self {
         let (mut low, mut high) = values
             .filter(|v| v.is_finite())
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
@@ -54,11 +54,11 @@ impl Axis {
     }
 
     /// Place of a value, 0 to 1000.
-    fn place(&self, value: f64) -> f64 {
+    pub(super) fn place(&self, value: f64) -> f64 {
         (value - self.low) / (self.high - self.low) * 1000.0
     }
 
-    fn ticks(&self) -> Vec<f64> {
+    pub(super) fn ticks(&self) -> Vec<f64> {
         let first = (self.low / self.step - 1e-9).ceil() as i64;
         let last = (self.high / self.step + 1e-9).floor() as i64;
         (first..=last).map(|i| i as f64 * self.step).collect()
