@@ -1,5 +1,7 @@
 //! What can be typed.
 
+mod audit;
+
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
@@ -7,6 +9,8 @@ use clap_complete::Shell;
 use slm_recipe::Dtype;
 use slm_suite::Given;
 use slm_train::WorkerShare;
+
+pub(crate) use audit::AuditArguments;
 
 /// Turn a small open language model and your own rows into a specialist that is measured and ready to ship.
 #[derive(Parser, Debug)]
@@ -106,6 +110,8 @@ pub(crate) enum DataVerb {
     Show(ShowArguments),
     /// Count rows, tokens, learned tokens and lengths
     Stats(RecipeArguments),
+    /// Look for labels that are likely wrong, with the model of a run
+    Audit(AuditArguments),
 }
 
 #[derive(Subcommand, Debug)]

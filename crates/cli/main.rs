@@ -62,6 +62,7 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<()> {
         Verb::Data(DataVerb::Prepare(arguments)) => data::prepare(arguments, terminal),
         Verb::Data(DataVerb::Show(arguments)) => data::show(arguments, terminal),
         Verb::Data(DataVerb::Stats(arguments)) => data::stats(arguments, terminal),
+        Verb::Data(DataVerb::Audit(arguments)) => data::audit::run(arguments, terminal),
         Verb::Bench(arguments) => bench::run(arguments, terminal),
         Verb::Train(arguments) => train::run(arguments, terminal),
         Verb::Distill(arguments) => distill::run(arguments, terminal),

@@ -1,5 +1,7 @@
 //! `slm-tune data`: the rows, prepared and looked at.
 
+pub(crate) mod audit;
+
 use std::io::Write;
 
 use anyhow::Result;

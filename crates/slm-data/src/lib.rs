@@ -10,6 +10,7 @@ mod encode;
 mod encoded_rows;
 mod error;
 mod example;
+mod fold;
 mod input_digest;
 mod layout;
 mod leak;
@@ -39,6 +40,7 @@ pub use clean::{CLEANING, CleanRecord, CleanStep, CleanTotals, Effect, Like};
 pub use content::{Content, Judged, TokenRow};
 pub use error::{DataError, NeededBy};
 pub use example::{Example, HeldOut, Prompt};
+pub use fold::asked_rows;
 pub use input_digest::input_digest;
 pub use leak::{Guarded, LEAKS, Leak, LeakKind, LeakTotals};
 pub use manifest::{
