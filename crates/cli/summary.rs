@@ -131,7 +131,7 @@ fn add_unleaked(unleaked: &Unleaked, table: &mut Table) {
         let (tuned, range) = figures(metric);
         let base = unleaked.base.iter().find(|it| it.name == metric.name);
         let (base, base_range) = base.map(figures).unwrap_or_default();
-        let name = metric.name.label().to_owned();
+        let name = named(&metric.name);
         table.row([
             std::mem::take(&mut first),
             name,

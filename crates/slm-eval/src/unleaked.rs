@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::metric::{Answers, Metric, measure};
+use crate::metric::Metric;
 use crate::report::TaskResult;
 use crate::task_report::TaskReport;
 
@@ -42,15 +42,17 @@ impl Unleaked {
 
 /// The metrics of a report over its other items.
 fn figures(report: &TaskReport, leaked: &BTreeSet<&str>, seed: u64) -> Vec<Metric> {
-    let others = report.samples.iter();
-    let others = others.filter(|sample| !leaked.contains(sample.origin.as_str()));
-    let samples: Vec<_> = others.cloned().collect();
-    let names: Vec<_> = report.metrics.iter().map(|metric| metric.name).collect();
-    let answers = Answers {
-        choices: &report.choices,
-        samples: &samples,
+    let figure = |metric: &Metric| {
+        let (applies, series) = report.observe(&metric.name)?;
+        let others: Vec<u32> = (0..)
+            .zip(applies)
+            .filter(|(_, sample)| !leaked.contains(report.samples[*sample].origin.as_str()))
+            .map(|(item, _)| item)
+            .collect();
+        let metric = || Metric::of(metric.name.clone(), &series.of_items(&others), seed);
+        (!others.is_empty()).then(metric)
     };
-    measure(answers, &names, seed)
+    report.metrics.iter().filter_map(figure).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the figures are without the items that were learned from.
 
 use super::TaskResult;
+use super::markup::escape;
 use super::numbers::{count, figure};
 use crate::metric::Metric;
 
@@ -38,7 +39,7 @@ pub(super) fn section(task: &TaskResult) -> String {
         };
         format!(
             "<tr><th scope=\"row\">{}</th>{base}<td class=\"n\" data-name=\"all\">{}</td><td class=\"n strong\" data-name=\"others\">{}</td></tr>",
-            all.name.label(),
+            escape(&all.name.label()),
             with_interval(all),
             find(&unleaked.tuned)
         )
@@ -54,8 +55,8 @@ pub(super) fn section(task: &TaskResult) -> String {
 fn with_interval(metric: &Metric) -> String {
     format!(
         "{}<small>{} to {}</small>",
-        figure(metric.name, metric.value),
-        figure(metric.name, metric.low),
-        figure(metric.name, metric.high)
+        figure(&metric.name, metric.value),
+        figure(&metric.name, metric.low),
+        figure(&metric.name, metric.high)
     )
 }
