@@ -1,5 +1,7 @@
 //! What can be typed.
 
+mod audit;
+
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
@@ -8,6 +10,8 @@ use slm_data::Wanted;
 use slm_recipe::Dtype;
 use slm_suite::Given;
 use slm_train::WorkerShare;
+
+pub(crate) use audit::AuditArguments;
 
 /// Turn a small open language model and your own rows into a specialist that is measured and ready to ship.
 #[derive(Parser, Debug)]
@@ -113,6 +117,8 @@ pub(crate) enum DataVerb {
     Card(CardArguments),
     /// Compare two prepared data sets row by row
     Diff(DiffArguments),
+    /// Look for labels that are likely wrong, with the model of a run
+    Audit(AuditArguments),
 }
 
 #[derive(Subcommand, Debug)]

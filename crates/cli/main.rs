@@ -67,6 +67,7 @@ fn dispatch(verb: Verb, terminal: &mut Terminal) -> anyhow::Result<()> {
         Verb::Data(DataVerb::Lineage(arguments)) => data::lineage(arguments, terminal),
         Verb::Data(DataVerb::Card(arguments)) => data::card(arguments, terminal),
         Verb::Data(DataVerb::Diff(arguments)) => data::diff(arguments, terminal),
+        Verb::Data(DataVerb::Audit(arguments)) => data::audit::run(arguments, terminal),
         Verb::Bench(arguments) => bench::run(arguments, terminal),
         Verb::Train(arguments) => train::run(arguments, terminal),
         Verb::Distill(arguments) => distill::run(arguments, terminal),

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use slm_eval::{MeasureName, Metric, TaskReport, Verdict, report::TaskResult};
+use slm_eval::{MeasureName, Metric, TaskReport, Unleaked, Verdict, report::TaskResult};
 
 use crate::{
     remarks,
@@ -112,9 +112,35 @@ pub(crate) fn write_results(results: &[TaskResult], out: &mut dyn Write) -> Resu
                 verdict.into(),
             ]);
         }
+        if let Some(unleaked) = &result.unleaked {
+            add_unleaked(unleaked, &mut table);
+        }
     }
     table.write(out)?;
     remarks::write(results.iter().map(|it| &it.tuned), out)
+}
+
+/// The figures without the items that are among the rows to learn from.
+fn add_unleaked(unleaked: &Unleaked, table: &mut Table) {
+    let (leaked, n) = (thousands(unleaked.leaked), thousands(unleaked.n));
+    let mut first = format!("  without {leaked} leaked ({n} rows)");
+    if unleaked.n == 0 {
+        table.row([first.clone()]);
+    }
+    for metric in &unleaked.tuned {
+        let (tuned, range) = figures(metric);
+        let base = unleaked.base.iter().find(|it| it.name == metric.name);
+        let (base, base_range) = base.map(figures).unwrap_or_default();
+        let name = named(&metric.name);
+        table.row([
+            std::mem::take(&mut first),
+            name,
+            base,
+            base_range,
+            tuned,
+            range,
+        ]);
+    }
 }
 
 /// The table of one model.
@@ -154,7 +180,7 @@ fn decimals(value: f64) -> String {
 pub(crate) fn json_of(results: &[TaskResult]) -> Value {
     let list: Vec<_> = results
         .iter()
-        .map(|it| json!({"tuned": it.tuned, "base": it.base, "comparisons": it.comparisons}))
+        .map(|it| json!({"tuned": it.tuned, "base": it.base, "comparisons": it.comparisons, "without_leaked": it.unleaked}))
         .collect();
     json!(list)
 }

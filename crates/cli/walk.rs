@@ -1,5 +1,6 @@
 //! The walk from a recipe to its artifacts, stage by stage. A stage whose inputs did not change is skipped.
 
+mod auditing;
 mod following;
 mod gating;
 mod judge;
@@ -14,6 +15,7 @@ mod training;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use auditing::{Audited, Known};
 pub(crate) use following::follow;
 pub(crate) use measuring::{measure, of_suites, tasks};
 pub(crate) use page::side;

@@ -47,6 +47,10 @@ mod served_student;
 mod the_walk;
 // gate, baseline save: is a run good enough, and do so many items tell?
 mod gates;
+// data audit: labels that are likely wrong, planted and found.
+mod auditing;
+// Rows of a task among those to learn from: measured with and without.
+mod leaks;
 // Suites of tasks, in TOML and in the YAML of lm-evaluation-harness.
 mod suites;
 // What a run tells while it trains, what it is judged by, and what stops it.

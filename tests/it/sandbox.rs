@@ -53,6 +53,11 @@ impl Sandbox {
         self.folder.path().join(name)
     }
 
+    /// Copies the files of a folder.
+    pub(crate) fn copy(&self, from: &Path, name: &str) {
+        copy(from, &self.path(name));
+    }
+
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.path(name);
         fs_err::create_dir_all(path.parent().unwrap()).unwrap();

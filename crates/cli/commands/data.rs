@@ -1,9 +1,11 @@
 //! `slm-tune data`: the rows, prepared and looked at.
 
+pub(crate) mod audit;
 mod card;
 mod diff;
 mod lineage;
 mod page;
+pub(crate) mod audit;
 
 use std::io::Write;
 

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::json;
-use slm_data::{HeldOut, Shards};
+use slm_data::{HeldOut, Leak, Shards};
 use slm_eval::{
-    Evaluator, Split, Task, TaskReport, compare, constraint, holm_across, report::TaskResult,
-    with_choices,
+    Evaluator, Split, Task, TaskReport, Unleaked, compare, constraint, holm_across,
+    report::TaskResult, with_choices,
 };
 use slm_model::{Decoder, device};
-use slm_recipe::{EvalTask, GateTask, Method, OutputType, Recipe};
+use slm_recipe::{EvalTask, GateTask, Method, OnLeak, OutputType, Recipe};
 use slm_run::{AtomicDir, Emit, Event, sha256_file, sha256_json};
 use slm_suite::{Entry, Given};
 use slm_text::ChatTokenizer;
@@ -78,7 +78,25 @@ impl Walk {
                 .iter_mut()
                 .flat_map(|result| &mut result.comparisons),
         );
+        self.tell_leaked_apart(&mut results)?;
         Ok(results)
+    }
+}
+
+impl Walk {
+    /// Measures again without the items that are among the rows that were learned from.
+    fn tell_leaked_apart(&self, results: &mut [TaskResult]) -> Result<()> {
+        // What is left out was not learned from; what is not looked for is not known.
+        if matches!(self.recipe.data.on_leak, OnLeak::Drop | OnLeak::Off) {
+            return Ok(());
+        }
+        let leaks = Leak::read(&self.run.path("data"))?;
+        for result in results {
+            let of_task = leaks.iter().filter(|leak| leak.task == result.tuned.task);
+            let items = of_task.map(|leak| leak.item.as_str()).collect();
+            result.unleaked = Unleaked::of(result, &items, self.recipe.seed);
+        }
+        Ok(())
     }
 }
 
@@ -201,7 +219,11 @@ fn of_rows(
     })
 }
 
-fn read_rows(path: &str, recipe: &Recipe, tokenizer: &ChatTokenizer) -> Result<Vec<HeldOut>> {
+pub(super) fn read_rows(
+    path: &str,
+    recipe: &Recipe,
+    tokenizer: &ChatTokenizer,
+) -> Result<Vec<HeldOut>> {
     let source = recipe.task_source(path);
     Ok(slm_data::load_examples(
         &source,
@@ -296,6 +318,7 @@ fn read(folder: &Path, task: &str, recipe: &Recipe) -> Result<TaskResult> {
             tuned,
             base: None,
             comparisons: Vec::new(),
+            unleaked: None,
         });
     }
     let base = TaskReport::read(&of_base)?;
@@ -303,6 +326,7 @@ fn read(folder: &Path, task: &str, recipe: &Recipe) -> Result<TaskResult> {
         comparisons: compare(&base, &tuned, recipe.gate.group_by.as_deref(), recipe.seed)?,
         base: Some(base),
         tuned,
+        unleaked: None,
     })
 }
 

@@ -105,6 +105,11 @@ impl Content {
         }
     }
 
+    /// Whether its answers were judged.
+    pub(crate) fn is_judged(&self) -> bool {
+        matches!(self, Self::Preference { .. } | Self::Rated { .. })
+    }
+
     /// The texts of it.
     pub(crate) fn texts(&self) -> Vec<&str> {
         match self {

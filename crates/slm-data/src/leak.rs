@@ -4,6 +4,7 @@ mod passages;
 mod search;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use slm_recipe::{DataSection, OnLeak, Recipe, Source};
@@ -74,6 +75,22 @@ pub struct Leak {
 }
 
 impl Leak {
+    /// Those of a prepared folder.
+    ///
+    /// # Errors
+    /// When the folder is not complete.
+    pub fn read(dir: &Path) -> Result<Vec<Self>, DataError> {
+        let path = dir.join(LEAKS);
+        let text = fs_err::read_to_string(&path).map_err(|source| DataError::Io { source })?;
+        let lines = text.lines().map(serde_json::from_str);
+        lines
+            .collect::<Result<_, _>>()
+            .map_err(|error| DataError::Shards {
+                path: path.display().to_string(),
+                reason: error.to_string(),
+            })
+    }
+
     fn told(&self) -> String {
         let (item, origin) = (&self.item, &self.origin);
         match (self.kind, self.similarity, &self.passage) {

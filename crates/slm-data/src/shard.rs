@@ -1,5 +1,7 @@
 //! Encoded rows on disk: Parquet files of ids, with the texts of held-out rows beside theirs.
 
+mod part;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 //! [`Evaluator::evaluate`] answers the items of one task with one model, [`compare`] sets two models side by side on the same items,
 //! [`report::html`] writes the page that shows it all.
 
+mod audit;
 mod baseline;
 mod calibration;
 mod comparison;
@@ -20,7 +21,9 @@ mod sample;
 mod suite;
 mod task;
 mod task_report;
+mod unleaked;
 
+pub use audit::{LabelAudit, Pair, Suspect};
 pub use baseline::{BASELINE_FORMAT, Baseline, BaselineTask};
 pub use calibration::{Calibration, Figure, Split};
 pub use comparison::{Comparison, Verdict, compare, holm_across};
@@ -38,3 +41,4 @@ pub use slm_recipe::MetricName;
 pub use suite::{Exchange, Task};
 pub use task::multiple_choice::with_choices;
 pub use task_report::{Mistaken, TaskReport};
+pub use unleaked::Unleaked;

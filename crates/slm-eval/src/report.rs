@@ -5,6 +5,7 @@ mod curves;
 mod digests;
 mod files;
 mod labels;
+mod leaked;
 mod markup;
 mod numbers;
 mod reliability;
@@ -21,6 +22,7 @@ pub use rows_page::{RowsPage, ShownRow, ShownToken, rows_html};
 
 use crate::comparison::Comparison;
 use crate::task_report::TaskReport;
+use crate::unleaked::Unleaked;
 use markup::escape;
 use numbers::count;
 
@@ -81,6 +83,8 @@ pub struct TaskResult {
     pub base: Option<TaskReport>,
     /// The two compared; empty without a base.
     pub comparisons: Vec<Comparison>,
+    /// The figures without the items that are among the rows to learn from, where there are some.
+    pub unleaked: Option<Unleaked>,
 }
 
 /// The page as HTML.

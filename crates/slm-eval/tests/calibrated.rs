@@ -17,7 +17,12 @@ fn rows(n: usize) -> Vec<HeldOut> {
         .map(|row| HeldOut {
             row,
             origin: format!("rows.csv:{}", row + 2),
-            prompt: Prompt::Text(format!("{} the {} is {}:", row * 37, LABELS[row % 4], row % 7)),
+            prompt: Prompt::Text(format!(
+                "{} the {} is {}:",
+                row * 37,
+                LABELS[row % 4],
+                row % 7
+            )),
             target: LABELS[(row * row / 3) % 4].into(),
             slices: Default::default(),
         })
@@ -43,7 +48,10 @@ fn scored(sample: &Sample) -> ScoredItem {
     };
     ScoredItem {
         logprobs: logprobs.iter().map(|p| f64::from(*p)).collect(),
-        truth: LABELS.iter().position(|label| *label == sample.target).unwrap(),
+        truth: LABELS
+            .iter()
+            .position(|label| *label == sample.target)
+            .unwrap(),
     }
 }
 
@@ -68,14 +76,19 @@ fn what_a_calibration_promises_holds_on_its_rows() {
     assert_eq!(classifier.n_threshold, split.threshold.len());
 
     // The temperature is where the loss of its rows is least.
-    let answered = evaluator.evaluate(&task, &split.temperature, quiet).unwrap();
+    let answered = evaluator
+        .evaluate(&task, &split.temperature, quiet)
+        .unwrap();
     let loss = |temperature: f64| -> f64 {
         let samples = answered.samples.iter();
         samples.map(|it| scored(it).loss(temperature)).sum()
     };
     let least = loss(classifier.temperature);
     for other in [0.9, 0.99, 1.01, 1.1] {
-        assert!(least <= loss(other * classifier.temperature), "{classifier:?}");
+        assert!(
+            least <= loss(other * classifier.temperature),
+            "{classifier:?}"
+        );
     }
 
     // Of the threshold's rows no more are answered wrongly than promised.
@@ -91,5 +104,8 @@ fn what_a_calibration_promises_holds_on_its_rows() {
 
     let few = Split::of(rows(6), None, 0.5, 42);
     let refused = evaluator.calibrate(&task, &few, &report, quiet);
-    assert!(matches!(refused, Err(EvalError::TooFewCalibrationRows { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(EvalError::TooFewCalibrationRows { .. })),
+        "{refused:?}"
+    );
 }

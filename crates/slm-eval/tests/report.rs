@@ -3,7 +3,7 @@
 use slm_eval::report::{
     Curves, DataSide, Digest, EvalPoint, Page, ShippedFile, StepPoint, TaskResult, html,
 };
-use slm_eval::{Calibration, Finish, Sample, Score, TaskReport, compare};
+use slm_eval::{Calibration, Finish, Sample, Score, TaskReport, Unleaked, compare};
 use slm_metrics::{Classifier, ScoredItem};
 use slm_recipe::OutputType;
 
@@ -45,6 +45,20 @@ fn report(right: usize) -> TaskReport {
     .expect("a report")
 }
 
+/// Both models on the items, of which the first ten were learned from.
+fn of_two(base: TaskReport, tuned: TaskReport) -> TaskResult {
+    let leaked: Vec<String> = (1..=10).map(|line| format!("rows.jsonl:{line}")).collect();
+    let leaked = leaked.iter().map(String::as_str).collect();
+    let mut result = TaskResult {
+        comparisons: compare(&base, &tuned, None, 42).expect("same items"),
+        tuned,
+        base: Some(base),
+        unleaked: None,
+    };
+    result.unleaked = Unleaked::of(&result, &leaked, 42);
+    result
+}
+
 fn page() -> Page {
     let (base, tuned) = (report(4), report(30));
     Page {
@@ -81,11 +95,7 @@ fn page() -> Page {
                 loss: 0.2,
             }],
         },
-        tasks: vec![TaskResult {
-            comparisons: compare(&base, &tuned, None, 42).expect("same items"),
-            tuned,
-            base: Some(base),
-        }],
+        tasks: vec![of_two(base, tuned)],
         recipe: NASTY.into(),
         digests: vec![Digest {
             what: NASTY.into(),
@@ -130,6 +140,9 @@ fn the_figures_are_there() {
         "1.4 MB",
         "right only after tuning",
         "wrong in both",
+        "10 of the 40 items are among the rows to learn from",
+        // 20 of the other 30.
+        "66.7 %",
         "training from 5.000 at step 1 to 0.100 at step 50",
     ] {
         assert!(html.contains(expected), "{expected} is missing");
@@ -212,6 +225,7 @@ fn page_of_labels() -> Page {
             tuned,
             base: None,
             comparisons: Vec::new(),
+            unleaked: None,
         }],
         ..Page::default()
     }

@@ -2,7 +2,7 @@
 
 use super::markup::escape;
 use super::numbers::{count, difference, figure, p_value, plain, size};
-use super::{TaskResult, labels, reliability, slices, worst};
+use super::{TaskResult, labels, leaked, reliability, slices, worst};
 use crate::comparison::{Comparison, Verdict};
 use crate::cost::Cost;
 use slm_metrics::Method;
@@ -75,6 +75,7 @@ fn section(task: &TaskResult) -> String {
         count(tuned.n),
         speed(tuned),
         [
+            leaked::section(task),
             labels::section(tuned),
             reliability::section(tuned),
             slices::section(task),
