@@ -11,6 +11,7 @@ mod encoded_rows;
 mod error;
 mod example;
 mod input_digest;
+mod intake;
 mod layout;
 mod leak;
 mod manifest;
@@ -40,10 +41,11 @@ pub use content::{Content, Judged, TokenRow};
 pub use error::{DataError, NeededBy};
 pub use example::{Example, HeldOut, Prompt};
 pub use input_digest::input_digest;
+pub use intake::{SKIPPED, SkippedRow};
 pub use leak::{Guarded, LEAKS, Leak, LeakKind, LeakTotals};
 pub use manifest::{
-    Dropped, FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, ShardRecord, Side, SourceRecord,
-    SplitRecord,
+    Dropped, FORMAT_VERSION, FileRecord, MANIFEST, MAX_TARGETS, Manifest, ShardRecord, Side,
+    SourceRecord, SplitRecord,
 };
 pub use mask_probe::Probe;
 pub use mask_proof::{MaskProof, RoleTokens, SideProof};

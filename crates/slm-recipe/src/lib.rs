@@ -26,7 +26,7 @@ mod tokenizer;
 mod train;
 
 pub use clean::{CleanSection, Conflicts, Dedup, Pii, Shingle, Unicode};
-pub use data::{DataSection, Finding, Format, OnLeak, Overlong, Source, TrainOn};
+pub use data::{DataSection, Finding, Format, OnBadRow, OnLeak, Overlong, Source, TrainOn};
 pub use distill::{
     Api, DistillMethod, DistillSection, DivergenceKind, EndpointSection, FilterSection,
     TeacherSection,
