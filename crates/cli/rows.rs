@@ -3,7 +3,9 @@
 use std::io::Write;
 
 use anyhow::Result;
-use slm_data::{CleanTotals, Lengths, Manifest, Shards, Share, Side, SideStats, Stats};
+use slm_data::{
+    CleanTotals, Lengths, Manifest, SKIPPED, Shards, Share, Side, SideStats, SourceRecord, Stats,
+};
 
 use crate::mask;
 use crate::table::{Table, size, thousands};
@@ -35,8 +37,23 @@ pub(crate) fn write_manifest(shards: &Shards, out: &mut dyn Write) -> Result<()>
     }
     table.write(out)?;
     writeln!(out)?;
+    write_skipped(&manifest.sources, out)?;
     write_cleaning(&manifest.cleaning, out)?;
     mask::write(&manifest.mask, out)?;
+    Ok(())
+}
+
+/// Bad rows that were left out, where there are any.
+fn write_skipped(sources: &[SourceRecord], out: &mut dyn Write) -> Result<()> {
+    let skipped: usize = sources.iter().map(|source| source.skipped).sum();
+    if skipped > 0 {
+        let rows: usize = sources.iter().map(|source| source.rows).sum();
+        let (skipped, rows) = (thousands(skipped), thousands(rows));
+        writeln!(
+            out,
+            "skipped {skipped} of {rows} rows that could not be read (`{SKIPPED}` lists them)\n"
+        )?;
+    }
     Ok(())
 }
 

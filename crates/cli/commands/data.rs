@@ -5,7 +5,6 @@ mod card;
 mod diff;
 mod lineage;
 mod page;
-pub(crate) mod audit;
 
 use std::io::Write;
 

@@ -1,10 +1,12 @@
 use rayon::prelude::*;
-use slm_recipe::{Finding, Overlong, TrainOn};
+use slm_recipe::{Finding, OnBadRow, Overlong, TrainOn};
+use slm_text::TextError;
 
 use crate::content::Content;
 use crate::encode::{EncodedAnswer, Encoding, Outcome};
 use crate::error::DataError;
 use crate::example::Example;
+use crate::intake::SkippedRow;
 use crate::manifest::SplitRecord;
 use crate::mask_proof::{Findings, MaskChecks, SideProof};
 use crate::sample::Sample;
@@ -61,11 +63,13 @@ impl EncodedRows {
                 .collect();
             done += chunk.len();
             for (example, outcome) in chunk.into_iter().zip(outcomes) {
-                let outcome = outcome.map_err(|source| DataError::Encode {
-                    origin: example.origin.clone(),
-                    source,
-                })?;
-                side.take(example, outcome, checks, refused);
+                match outcome {
+                    Ok(outcome) => side.take(example, outcome, checks, refused),
+                    Err(source) => {
+                        refused.skip(&example, source)?;
+                        side.record.read -= 1;
+                    }
+                }
             }
             progress(done);
         }
@@ -128,6 +132,9 @@ impl EncodedRows {
 /// Rows that make the whole an error.
 #[derive(Debug, Default)]
 pub(crate) struct Refused {
+    on_bad_row: OnBadRow,
+    /// Rows that no ids could be made of, with `data.on_bad_row = "skip"`.
+    skipped: Vec<SkippedRow>,
     nothing_learned: Vec<String>,
     /// Whether `labels` said so.
     labelled: bool,
@@ -137,6 +144,31 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
+    pub(crate) fn new(on_bad_row: OnBadRow) -> Self {
+        Self {
+            on_bad_row,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn skipped(&mut self) -> &mut Vec<SkippedRow> {
+        &mut self.skipped
+    }
+
+    fn skip(&mut self, example: &Example, source: TextError) -> Result<(), DataError> {
+        let error = DataError::Encode {
+            origin: example.origin.clone(),
+            source,
+        };
+        match SkippedRow::of(example.row, &error) {
+            Some(skipped) if self.on_bad_row == OnBadRow::Skip => {
+                self.skipped.push(skipped);
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+
     /// `accepted`: what the recipe accepts of the mask's findings.
     pub(crate) fn check(
         self,

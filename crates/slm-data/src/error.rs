@@ -36,6 +36,31 @@ pub enum DataError {
         "data file `{path}` is compressed by `{codec}`, `none`, `snappy` or `zstd` was needed for Parquet and `none` for Arrow"
     )]
     Codec { path: String, codec: String },
+    #[error("data file `{path}` cannot be unpacked: {reason}")]
+    Unpack { path: String, reason: String },
+    #[error("data file `{path}` unpacks to more than it may: {reason}")]
+    Bomb { path: String, reason: String },
+    #[error("`{path}` is no pattern of files: {reason}")]
+    Pattern { path: String, reason: String },
+    #[error("`{path}` names no file")]
+    NoFiles { path: String },
+    #[error("`{path}` never ends: `{link}` leads back to `{target}`")]
+    LinkLoop {
+        path: String,
+        link: String,
+        target: String,
+    },
+    #[error("`{path}` has {found} rows, and `{first}` of the same source has {needed} rows")]
+    MixedFormats {
+        path: String,
+        found: String,
+        first: String,
+        needed: String,
+    },
+    #[error("`{origin}` begins a row of more than 64 MiB")]
+    LongRow { origin: Origin },
+    #[error("`{origin}` has a NUL byte at column {column}")]
+    Nul { origin: Origin, column: usize },
     #[error("data file `{path}` has no rows")]
     Empty { path: String },
     #[error("`{origin}` is not valid UTF-8: found byte 0x{byte:02x} at column {column}")]
@@ -47,6 +72,12 @@ pub enum DataError {
     },
     #[error("`{origin}` is not valid JSON: {reason} at column {column}")]
     Json {
+        origin: Origin,
+        column: usize,
+        reason: String,
+    },
+    #[error("`{origin}` is not valid JSON: {reason} at column {column}")]
+    Structure {
         origin: Origin,
         column: usize,
         reason: String,
@@ -294,6 +325,22 @@ pub(crate) fn json_kind(value: &Value) -> &'static str {
 }
 
 impl DataError {
+    /// The row that is bad, where the rows around it are not.
+    pub(crate) fn bad_row(&self) -> Option<&Origin> {
+        match self {
+            Self::Utf8 { origin, .. }
+            | Self::Nul { origin, .. }
+            | Self::LongRow { origin }
+            | Self::Json { origin, .. }
+            | Self::NotAnObject { origin, .. }
+            | Self::Csv { origin, .. }
+            | Self::MissingColumn { origin, .. }
+            | Self::WrongValue { origin, .. }
+            | Self::Encode { origin, .. } => Some(origin),
+            _ => None,
+        }
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
@@ -301,9 +348,17 @@ impl DataError {
             Self::Missing { .. } => "paths in a recipe are relative to the working directory".into(),
             Self::Folder { .. } => "give one `[[data.train]]` with its `path` for each file".into(),
             Self::UnknownKind { .. } => {
-                "known are `.jsonl`, `.ndjson`, `.json`, `.csv`, `.tsv`, `.parquet`, `.arrow` and `.txt`; rename or convert it".into()
+                "known are `.jsonl`, `.ndjson`, `.json`, `.csv`, `.tsv`, `.parquet`, `.arrow` and `.txt`, and each with `.gz` or `.zst` behind it; rename or convert it".into()
             }
             Self::Compressed { path, command, .. } => format!("unpack it first: `{command} {path}`"),
+            Self::Unpack { .. } => "it may be cut off, or of another type than its extension says".into(),
+            Self::Bomb { path, .. } => format!("unpack it yourself if it is what it should be, and name the plain file instead of `{path}`"),
+            Self::Pattern { .. } => "`*` and `?` stand for characters of a name, `**` for folders, `[a-z]` for one of several".into(),
+            Self::NoFiles { .. } => "paths in a recipe are relative to the working directory; hidden files are left out".into(),
+            Self::LinkLoop { link, .. } => format!("remove the link `{link}`, or name the files by a pattern"),
+            Self::MixedFormats { .. } => "give each kind of rows a `[[data.train]]` of its own".into(),
+            Self::LongRow { .. } => "is it a file of rows? In a CSV, look for a quote that is never closed; else split the row".into(),
+            Self::Nul { .. } => "it may be binary, or damaged; `tr -d '\\0' < file > clean-file` takes such bytes out".into(),
             Self::Codec { path, .. } => format!(
                 "write it again, for example with `duckdb -c \"COPY (FROM '{path}') TO 'rows.parquet' (COMPRESSION zstd)\"`"
             ),
@@ -315,7 +370,7 @@ impl DataError {
                 "convert it to UTF-8; if it came from Windows: `iconv -f CP1252 -t UTF-8 {} > utf8-file`",
                 origin.path
             ),
-            Self::Json { .. } => "every line has to be one complete JSON object, or the file one list of objects".into(),
+            Self::Json { .. } | Self::Structure { .. } => "every line has to be one complete JSON object, or the file one list of objects".into(),
             Self::NotAnObject { .. } => "a row looks like {\"prompt\": \"..\", \"completion\": \"..\"}".into(),
             Self::OneObject { list: Some(list), origin } => {
                 format!("to take the rows under `{list}`: `jq -c '.{list}[]' {} > rows.jsonl`", origin.path)

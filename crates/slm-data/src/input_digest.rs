@@ -1,12 +1,12 @@
 use serde::Serialize;
 use slm_recipe::{DataSection, OnLeak, Source};
-use slm_run::{sha256_bytes, sha256_file, sha256_json};
+use slm_run::{sha256_bytes, sha256_json};
 use slm_text::ChatTokenizer;
 
 use crate::error::DataError;
 use crate::leak::Guarded;
 use crate::manifest::FORMAT_VERSION;
-use crate::source::check_readable;
+use crate::source::SourceFiles;
 
 /// Digest of everything that the shards depend on: rows, tokenizer, template, and the keys that are read. Equal digests mean
 /// equal shards, so the stage can be skipped.
@@ -37,11 +37,11 @@ pub fn input_digest(
         ..section.without_statements()
     };
     let digest = |source: &Source| {
-        check_readable(&source.path)?;
-        sha256_file(&source.path).map_err(|source| DataError::Write { source })
+        let (sha256, _) = SourceFiles::of(&source.path)?.digest()?;
+        Ok(sha256)
     };
     let sources = section.train.iter().chain(&section.validation);
-    let sources = sources.map(digest).collect::<Result<_, _>>()?;
+    let sources = sources.map(digest).collect::<Result<_, DataError>>()?;
     let looked_at = guarded.iter().filter(|_| section.on_leak != OnLeak::Off);
     let guarded = looked_at.map(|rows| Ok((rows, digest(&rows.source)?)));
     let guarded = guarded.collect::<Result<_, DataError>>()?;

@@ -17,12 +17,13 @@ use self::alpaca::alpaca;
 use self::cells::Cells;
 use self::chat::ChatColumns;
 use self::found::Found;
+pub(crate) use self::found::Head;
 use self::preference::{Answers, Judging};
 use self::tokenized::tokens;
 use crate::content::Content;
 use crate::error::{DataError, NeededBy, json_kind, nearest};
 use crate::reading::Reader;
-use crate::source::{Row, Rows};
+use crate::source::Row;
 use crate::template::Template;
 
 /// The names that `columns` of a source can give to columns of its file.
@@ -95,7 +96,7 @@ impl<'a> Layout<'a> {
     pub(crate) fn resolve(
         source: &Source,
         reader: &Reader<'a>,
-        file: &Rows,
+        file: &Head,
     ) -> Result<Self, DataError> {
         for name in source.columns.keys() {
             if !NAMES.contains(&name.as_str()) {

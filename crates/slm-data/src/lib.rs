@@ -15,6 +15,7 @@ mod example;
 mod groups;
 mod fold;
 mod input_digest;
+mod intake;
 mod layout;
 mod leak;
 mod lineage;
@@ -50,11 +51,12 @@ pub use example::{Example, HeldOut, Prompt};
 pub use groups::{GroupedRow, Groups, RowGroup, RowText};
 pub use fold::asked_rows;
 pub use input_digest::input_digest;
+pub use intake::{SKIPPED, SkippedRow};
 pub use leak::{Guarded, LEAKS, Leak, LeakKind, LeakTotals};
 pub use lineage::{Fate, Lineage, Placed, Wanted, lineages};
 pub use manifest::{
-    Dropped, FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, ShardRecord, Side, SourceRecord,
-    SplitRecord,
+    Dropped, FORMAT_VERSION, FileRecord, MANIFEST, MAX_TARGETS, Manifest, ShardRecord, Side,
+    SourceRecord, SplitRecord,
 };
 pub use mask_probe::Probe;
 pub use mask_proof::{MaskProof, RoleTokens, SideProof};

@@ -86,6 +86,29 @@ pub struct SourceRecord {
     pub not_sampled: usize,
     /// How often its rows come up in an epoch, see [`crate::Share`].
     pub weight: f64,
+    /// Bad rows that `data.on_bad_row = "skip"` left out; each is in `skipped.jsonl`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: usize,
+    /// The files, where a folder or a pattern names several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileRecord>,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// One of several files of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Below the folder that the recipe names.
+    pub path: String,
+    /// Of its bytes, in hex.
+    pub sha256: String,
+    /// Of the file.
+    pub size_bytes: u64,
+    /// Rows in the file.
+    pub rows: usize,
 }
 
 /// What became of the rows of one side.

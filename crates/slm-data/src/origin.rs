@@ -29,6 +29,18 @@ impl Origin {
         }
     }
 
+    /// The same place some lines further down.
+    pub(crate) fn down(&self, lines: usize) -> Self {
+        let place = match self.place {
+            Place::Line(line) => Place::Line(line + lines),
+            row @ Place::Row(_) => row,
+        };
+        Self {
+            path: self.path.clone(),
+            place,
+        }
+    }
+
     pub(crate) fn row(path: &Arc<str>, row: usize) -> Self {
         Self {
             path: path.clone(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
-use slm_recipe::DataSection;
+use slm_recipe::{DataSection, OnBadRow};
 use slm_run::{AtomicDir, Emit, Event, RunError, write_file_atomic};
 use slm_text::ChatTokenizer;
 
@@ -13,8 +13,9 @@ use crate::encode::Encoding;
 use crate::encoded_rows::{EncodedRow, EncodedRows, Refused};
 use crate::error::DataError;
 use crate::input_digest::input_digest;
+use crate::intake::{SKIPPED, SkippedRow};
 use crate::leak::{Guarded, LEAKS, Leaks};
-use crate::manifest::{FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, Side};
+use crate::manifest::{FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, Side, SourceRecord};
 use crate::mask_proof::{MaskChecks, MaskProof};
 use crate::reading::{Reader, Reading};
 use crate::shard::write_side;
@@ -45,6 +46,7 @@ pub fn prepare(
         seed,
         has_template: tokenizer.has_template(),
         tokenizer: Some(tokenizer),
+        on_bad_row: section.on_bad_row,
     };
     let mut reading = reader.read(section)?;
     let leaks = Leaks::find(&reader, section, guarded, &reading.train)?;
@@ -58,7 +60,8 @@ pub fn prepare(
         max_length,
     };
     let Reading {
-        sources,
+        mut sources,
+        mut skipped,
         cleaning,
         cleaned,
         train,
@@ -76,7 +79,7 @@ pub fn prepare(
         });
     };
     let checks = MaskChecks::new(&encoding);
-    let mut refused = Refused::default();
+    let mut refused = Refused::new(section.on_bad_row);
     let train = EncodedRows::of(train, &checks, &mut refused, 0, &mut progress)?;
     let validation = EncodedRows::of(
         validation,
@@ -85,6 +88,7 @@ pub fn prepare(
         train.record.read,
         &mut progress,
     )?;
+    skip_late(&mut sources, &mut skipped, refused.skipped());
     refused.check(rows, &encoding, &section.accept_findings)?;
     if train.rows.is_empty() {
         let encoding = train.record.dropped.total() + validation.record.dropped.total();
@@ -102,6 +106,9 @@ pub fn prepare(
     shards.extend(write_side(folder.path(), Side::Validation, &validation)?);
     write_lines(&folder.path().join(CLEANING), &cleaned).map_err(written)?;
     write_lines(&folder.path().join(LEAKS), leaks.found()).map_err(written)?;
+    if section.on_bad_row == OnBadRow::Skip {
+        write_lines(&folder.path().join(SKIPPED), &skipped).map_err(written)?;
+    }
     let mask = MaskProof::of(&encoding, &train, &validation)?;
     let manifest = Manifest {
         format_version: FORMAT_VERSION,
@@ -125,6 +132,26 @@ pub fn prepare(
     folder.commit().map_err(written)?;
     warn(section, &manifest, emit);
     Ok(manifest)
+}
+
+/// Adds the rows that are found to be bad when they are encoded.
+fn skip_late(
+    sources: &mut [SourceRecord],
+    skipped: &mut Vec<SkippedRow>,
+    late: &mut Vec<SkippedRow>,
+) {
+    for row in late.iter() {
+        let mut first_row = 0;
+        let source = sources.iter_mut().find(|source| {
+            first_row += source.rows;
+            row.row < first_row
+        });
+        if let Some(source) = source {
+            source.skipped += 1;
+        }
+    }
+    skipped.append(late);
+    skipped.sort_by_key(|row| row.row);
 }
 
 /// One line for each record.

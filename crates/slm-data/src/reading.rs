@@ -1,22 +1,21 @@
 //! The rows of all sources as examples, and which side each is on.
 
-use rayon::prelude::*;
-use serde_json::Value;
-use slm_recipe::{DataSection, Format, Source};
+use slm_recipe::{DataSection, Format, OnBadRow, Source};
 use slm_text::ChatTokenizer;
 
 use crate::clean::{CleanRecord, CleanTotals, Cleaning};
-use crate::error::{DataError, NeededBy, nearest};
+use crate::error::{DataError, nearest};
 use crate::example::{Example, HeldOut};
-use crate::layout::Layout;
+use crate::intake::{Given, Intake, SkippedRow};
 use crate::manifest::{Side, SourceRecord};
-use crate::source::{Row, read_rows};
-use crate::split::{Split, sample};
+use crate::split::Split;
 
 /// Everything that the sources of a recipe say.
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub(crate) sources: Vec<SourceRecord>,
+    /// Bad rows that were left out.
+    pub(crate) skipped: Vec<SkippedRow>,
     /// What was done to the rows.
     pub(crate) cleaning: Vec<CleanTotals>,
     pub(crate) cleaned: Vec<CleanRecord>,
@@ -33,6 +32,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) has_template: bool,
     /// What rows that are tokens already are tokens of.
     pub(crate) tokenizer: Option<&'a ChatTokenizer>,
+    pub(crate) on_bad_row: OnBadRow,
 }
 
 impl Reader<'_> {
@@ -40,6 +40,7 @@ impl Reader<'_> {
     pub(crate) fn read(self, section: &DataSection) -> Result<Reading, DataError> {
         let split = Split::new(section, self.seed);
         let (mut sources, mut given) = (Vec::new(), [Vec::new(), Vec::new()]);
+        let mut skipped = Vec::new();
         let train = section.train.iter().map(|source| (source, Side::Train));
         let validation = section.validation.iter();
         let validation = validation.map(|source| (source, Side::Validation));
@@ -49,7 +50,8 @@ impl Reader<'_> {
                 .group_by
                 .as_deref()
                 .filter(|_| given_as == Side::Train);
-            let (record, examples) = self.source(source, group_by, given_as, first_row)?;
+            let (record, examples, skips) = self.source(source, group_by, given_as, first_row)?;
+            skipped.extend(skips);
             first_row += record.rows;
             sources.push(record);
             given[usize::from(given_as == Side::Validation)].extend(examples);
@@ -65,6 +67,7 @@ impl Reader<'_> {
         validation.extend(given);
         let reading = Reading {
             sources,
+            skipped,
             cleaning: cleaning.totals(),
             cleaned: cleaning.into_records(),
             train,
@@ -76,7 +79,12 @@ impl Reader<'_> {
 
     /// The rows of a task, as they are compared with those to learn from.
     pub(crate) fn guarded(self, source: &Source) -> Result<Vec<Example>, DataError> {
-        let (_, examples) = self.source(source, None, Side::Validation, 0)?;
+        let reader = Self {
+            // What is measured on is all there.
+            on_bad_row: OnBadRow::Error,
+            ..self
+        };
+        let (_, examples, _) = reader.source(source, None, Side::Validation, 0)?;
         Ok(examples)
     }
 
@@ -86,57 +94,20 @@ impl Reader<'_> {
         group_by: Option<&str>,
         given_as: Side,
         first_row: usize,
-    ) -> Result<(SourceRecord, Vec<Example>), DataError> {
-        let file = read_rows(&source.path)?;
-        let layout = Layout::resolve(source, &self, &file)?;
-        if layout.makes_conversations() && !self.has_template {
-            return Err(DataError::NoChatTemplate {
-                path: source.path.clone(),
-            });
+    ) -> Result<(SourceRecord, Vec<Example>, Vec<SkippedRow>), DataError> {
+        let given = Given {
+            source,
+            side: given_as,
+            group_by,
+            first_row,
+        };
+        let mut intake = Intake::begin(self, given)?;
+        let mut examples = Vec::new();
+        while let Some(chunk) = intake.next()? {
+            examples.extend(chunk);
         }
-        let taken = sample(file.rows.len(), source.max_samples, &source.path, self.seed);
-        let record = SourceRecord {
-            path: source.path.clone(),
-            sha256: file.sha256.clone(),
-            size_bytes: file.size_bytes,
-            given_as,
-            format: layout.format(),
-            rows: file.rows.len(),
-            not_sampled: file.rows.len() - taken.len(),
-            weight: source.weight,
-        };
-        let example = |at: &usize| -> Result<Example, DataError> {
-            let row = &file.rows[*at];
-            Ok(Example {
-                row: first_row + at,
-                origin: row.origin.clone(),
-                content: layout.content(row)?,
-                group: group_by.map(|column| group(row, column)).transpose()?,
-                slices: layout.slices(row),
-            })
-        };
-        // Collected as results first: of several errors, the first in the file is told.
-        let examples: Vec<_> = taken.par_iter().map(example).collect();
-        Ok((record, examples.into_iter().collect::<Result<_, _>>()?))
-    }
-}
-
-fn group(row: &Row, column: &str) -> Result<String, DataError> {
-    match row.fields.get(column) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(value) if !value.is_null() => Ok(value.to_string()),
-        Some(_) => Err(DataError::WrongValue {
-            origin: row.origin.clone(),
-            column: column.to_owned(),
-            found: "null".into(),
-            needed: "a value for `data.group_by`".into(),
-        }),
-        None => Err(DataError::MissingColumn {
-            origin: row.origin.clone(),
-            column: column.to_owned(),
-            needed_by: NeededBy::GroupBy,
-            found: row.fields.keys().cloned().collect(),
-        }),
+        let (record, skipped) = intake.record()?;
+        Ok((record, examples, skipped))
     }
 }
 
@@ -184,8 +155,9 @@ pub fn load_examples(
         seed,
         has_template: tokenizer.is_some_and(ChatTokenizer::has_template),
         tokenizer,
+        on_bad_row: OnBadRow::Error,
     };
-    let (_, examples) = reader.source(source, None, Side::Validation, 0)?;
+    let (_, examples, _) = reader.source(source, None, Side::Validation, 0)?;
     Ok(examples.into_iter().map(HeldOut::from).collect())
 }
 
@@ -226,6 +198,7 @@ fn read_texts(section: &DataSection, seed: u64) -> Result<Reading, DataError> {
         seed,
         has_template: true,
         tokenizer: None,
+        on_bad_row: section.on_bad_row,
     };
     reader.read(section)
 }

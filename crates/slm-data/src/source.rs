@@ -1,18 +1,31 @@
 //! Files of any accepted kind, read into rows that know where they came from.
 
 mod csv;
+mod files;
 mod json;
+mod kind;
+mod raw;
 mod table;
 mod text;
+mod unpacked;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use serde_json::{Map, Value};
-use slm_run::sha256_bytes;
+use slm_run::sha256_file;
 
+use self::csv::Records;
+pub(crate) use self::files::SourceFiles;
+use self::json::Json;
+use self::kind::{Kind, RowKind};
+pub(crate) use self::raw::RawRow;
+use self::table::Table;
+use self::text::{Holds, Lines};
+use self::unpacked::spool;
 use crate::error::DataError;
-use crate::origin::{Origin, line_and_column};
+use crate::origin::Origin;
 
 /// One row of a source file: its columns in file order.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,54 +52,102 @@ pub struct Rows {
     pub size_bytes: u64,
 }
 
-/// The kinds of file that hold rows, by extension.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Json,
-    Csv { delimiter: u8 },
-    Parquet,
-    Arrow,
-    Text,
+/// Bytes of a row as a file has it; one that is longer is taken for a file that is no rows at all, such as one whose quote
+/// is never closed.
+const MAX_ROW_BYTES: usize = 64 << 20;
+
+/// Rows, and bytes of them, that are read before they are worked on.
+const CHUNK_ROWS: usize = 4096;
+const CHUNK_BYTES: usize = 16 << 20;
+
+/// A file whose rows are read one after the other.
+pub(crate) struct RowFile {
+    /// As it is told.
+    pub(crate) path: Arc<str>,
+    rows: RawRows,
+    /// What was found wrong behind the rows that were given last.
+    broken: Option<DataError>,
 }
 
-/// Extensions of compressed files, and the command that unpacks each.
-const COMPRESSED: [(&str, &str); 6] = [
-    ("gz", "gunzip -k"),
-    ("zst", "zstd -d"),
-    ("xz", "xz -dk"),
-    ("bz2", "bunzip2 -k"),
-    ("zip", "unzip"),
-    ("lz4", "lz4 -d"),
-];
+enum RawRows {
+    Json(Json),
+    Csv(Records),
+    Table(Table),
+    Text(Lines),
+    /// Nothing follows.
+    Done,
+}
 
-impl Kind {
-    fn of(path: &str) -> Result<Self, DataError> {
-        let extension = Path::new(path)
-            .extension()
-            .and_then(|e| e.to_str())
-            .unwrap_or("")
-            .to_lowercase();
-        if let Some((_, command)) = COMPRESSED.iter().find(|(ext, _)| *ext == extension) {
-            return Err(DataError::Compressed {
-                path: path.into(),
-                extension,
-                command,
+impl RowFile {
+    /// Opens a file, its kind told by its extensions.
+    pub(crate) fn open(path: &str) -> Result<Self, DataError> {
+        let kind = Kind::of(path)?;
+        check_readable(path)?;
+        let path: Arc<str> = path.into();
+        if size_bytes(&path)? == 0 {
+            return Err(DataError::Empty {
+                path: path.to_string(),
             });
         }
-        Ok(match extension.as_str() {
-            "jsonl" | "ndjson" | "json" => Self::Json,
-            "csv" => Self::Csv { delimiter: b',' },
-            "tsv" => Self::Csv { delimiter: b'\t' },
-            "parquet" | "pq" => Self::Parquet,
-            "arrow" | "feather" | "ipc" => Self::Arrow,
-            "txt" | "text" => Self::Text,
-            _ => {
-                return Err(DataError::UnknownKind {
-                    path: path.into(),
-                    extension,
-                });
-            }
+        let bytes = || unpacked::open(&path, kind.packing);
+        let rows = match kind.rows {
+            RowKind::Json => RawRows::Json(Json::open(&path, bytes()?)?),
+            RowKind::Csv { delimiter } => RawRows::Csv(Records::open(&path, bytes()?, delimiter)?),
+            RowKind::Parquet => RawRows::Table(Table::parquet(&path, spool(&path, kind.packing)?)?),
+            RowKind::Arrow => RawRows::Table(Table::arrow(&path, spool(&path, kind.packing)?)?),
+            RowKind::Text => RawRows::Text(Lines::new(&path, bytes()?, Holds::Text)),
+        };
+        Ok(Self {
+            path,
+            rows,
+            broken: None,
         })
+    }
+
+    /// The columns that the file declares, or those of its first row.
+    pub(crate) fn columns(&self, first: &Row) -> Vec<String> {
+        match &self.rows {
+            RawRows::Csv(records) => records.columns.clone(),
+            RawRows::Table(table) => table.columns(),
+            _ => first.fields.keys().cloned().collect(),
+        }
+    }
+
+    /// The next rows, some thousands of them; none at the end of the file.
+    pub(crate) fn chunk(&mut self) -> Result<Vec<RawRow>, DataError> {
+        if let Some(error) = self.broken.take() {
+            self.rows = RawRows::Done;
+            return Err(error);
+        }
+        let (mut chunk, mut size_bytes) = (Vec::new(), 0);
+        while chunk.len() < CHUNK_ROWS && size_bytes < CHUNK_BYTES {
+            match self.rows.next() {
+                Ok(Some(row)) => {
+                    size_bytes += row.size_bytes();
+                    chunk.push(row);
+                }
+                Ok(None) => break,
+                // The rows before it come first, and what is wrong with them.
+                Err(error) if !chunk.is_empty() => {
+                    self.broken = Some(error);
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(chunk)
+    }
+}
+
+impl RawRows {
+    fn next(&mut self) -> Result<Option<RawRow>, DataError> {
+        match self {
+            Self::Json(json) => json.next(),
+            Self::Csv(records) => records.next(),
+            Self::Table(table) => table.next(),
+            Self::Text(lines) => lines.next(),
+            Self::Done => Ok(None),
+        }
     }
 }
 
@@ -95,40 +156,35 @@ impl Kind {
 /// # Errors
 /// Everything that keeps the file from being read whole: nothing is skipped but blank lines.
 pub fn read_rows(path: &str) -> Result<Rows, DataError> {
-    let kind = Kind::of(path)?;
-    let bytes = read_bytes(path)?;
-    let path: Arc<str> = path.into();
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(DataError::Empty {
-            path: path.to_string(),
-        });
+    let mut file = RowFile::open(path)?;
+    let mut rows = Vec::new();
+    loop {
+        let chunk = file.chunk()?;
+        if chunk.is_empty() {
+            break;
+        }
+        let parsed: Vec<_> = chunk.into_par_iter().map(RawRow::parse).collect();
+        for row in parsed {
+            rows.push(row?);
+        }
     }
-    let sha256 = sha256_bytes(&bytes);
-    let size_bytes = bytes.len() as u64;
-    let (rows, columns) = match kind {
-        Kind::Json => json::rows(&path, utf8(&path, &bytes)?)?,
-        Kind::Csv { delimiter } => csv::rows(&path, utf8(&path, &bytes)?, delimiter)?,
-        Kind::Parquet => table::parquet_rows(&path)?,
-        Kind::Arrow => table::arrow_rows(&path, bytes)?,
-        Kind::Text => text::rows(&path, utf8(&path, &bytes)?),
+    let Some(first) = rows.first() else {
+        return Err(DataError::Empty { path: path.into() });
     };
-    if rows.is_empty() {
-        return Err(DataError::Empty {
-            path: path.to_string(),
-        });
-    }
     Ok(Rows {
-        path,
+        columns: file.columns(first),
+        path: file.path,
         rows,
-        columns,
-        sha256,
-        size_bytes,
+        sha256: sha256_file(path).map_err(|source| DataError::Write { source })?,
+        size_bytes: size_bytes(path)?,
     })
 }
 
-fn read_bytes(path: &str) -> Result<Vec<u8>, DataError> {
-    check_readable(path)?;
-    fs_err::read(path).map_err(|source| DataError::Io { source })
+/// Size of a file as it is on disk.
+pub(crate) fn size_bytes(path: &str) -> Result<u64, DataError> {
+    let metadata = fs_err::metadata(path);
+    let metadata = metadata.map_err(|source| DataError::Io { source })?;
+    Ok(metadata.len())
 }
 
 /// Tells a path that is no file from one that cannot be read.
@@ -162,45 +218,47 @@ fn nearest_sibling(path: &Path) -> Option<String> {
         .map(|(_, other)| path.with_file_name(other).display().to_string())
 }
 
-/// The file as text, without a byte order mark.
-fn utf8<'a>(path: &Arc<str>, bytes: &'a [u8]) -> Result<&'a str, DataError> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
-        Err(error) => {
-            let at = error.valid_up_to();
-            let (line, column) = line_and_column(bytes, at);
-            let utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
-            Err(DataError::Utf8 {
-                origin: Origin::line(path, line),
-                column,
-                byte: bytes[at],
-                utf16,
-            })
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
-    #[test]
-    fn kind_is_told_by_the_extension() {
-        assert_eq!(Kind::of("a/b.NDJSON").unwrap(), Kind::Json);
-        assert_eq!(Kind::of("b.tsv").unwrap(), Kind::Csv { delimiter: b'\t' });
-        assert!(matches!(
-            Kind::of("b.dat"),
-            Err(DataError::UnknownKind { .. })
-        ));
-        assert!(matches!(
-            Kind::of("b.jsonl.gz"),
-            Err(DataError::Compressed { .. })
-        ));
+    /// The rows of a file of that name.
+    pub(super) fn read(name: &str, content: impl AsRef<[u8]>) -> Result<Rows, DataError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        fs_err::write(&path, content).unwrap();
+        read_rows(path.to_str().unwrap())
     }
 
     #[test]
-    fn a_byte_order_mark_is_not_text() {
-        let path: Arc<str> = "a".into();
-        assert_eq!(utf8(&path, "\u{feff}x".as_bytes()).unwrap(), "x");
+    fn packed_files_have_the_rows_of_plain_ones() {
+        let plain = "{\"text\": \"one\"}\n\n{\"text\": \"two\"}\n".repeat(5000);
+        let gzip = |bytes: &[u8]| {
+            let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packed.write_all(bytes).unwrap();
+            packed.finish().unwrap()
+        };
+        // Two members, as `cat a.gz b.gz` makes.
+        let (first, second) = plain.as_bytes().split_at(plain.len() / 3);
+        let two = [gzip(first), gzip(second)].concat();
+        let zstd = zstd::encode_all(plain.as_bytes(), 1).unwrap();
+        let fields = |rows: Rows| -> Vec<_> {
+            let rows = rows.rows.into_iter();
+            rows.map(|row| (row.origin.place, row.fields)).collect()
+        };
+        let expected = fields(read("a.jsonl", &plain).unwrap());
+        assert_eq!(expected.len(), 10_000);
+        assert_eq!(fields(read("a.jsonl.gz", two).unwrap()), expected);
+        assert_eq!(fields(read("a.jsonl.zst", &zstd).unwrap()), expected);
+        let error = read("a.jsonl.zst", &zstd[..zstd.len() / 2]).unwrap_err();
+        assert!(matches!(error, DataError::Unpack { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrong_first_is_told_first() {
+        let error = read("a.json", "[{\"a\": 1},\n3,\n").unwrap_err();
+        assert!(matches!(error, DataError::NotAnObject { .. }), "{error}");
     }
 }

@@ -2,6 +2,7 @@ use slm_recipe::{DataSection, OnLeak};
 use slm_run::{Emit, Event};
 
 use crate::clean::{CLEANING, CleanStep};
+use crate::intake::SKIPPED;
 use crate::manifest::Manifest;
 
 /// Tells what a user should look at before training on it.
@@ -43,6 +44,14 @@ pub(crate) fn warn(section: &DataSection, manifest: &Manifest, emit: Emit<'_>) {
             );
             emit(Event::Warning { text });
         }
+    }
+    let skipped: usize = manifest.sources.iter().map(|source| source.skipped).sum();
+    if skipped > 0 {
+        let rows: usize = manifest.sources.iter().map(|source| source.rows).sum();
+        let text = format!(
+            "{skipped} of {rows} rows could not be read and were skipped (`{SKIPPED}` lists them)"
+        );
+        emit(Event::Warning { text });
     }
     let steps = manifest.cleaning.iter();
     for conflicts in steps.filter(|step| step.step == CleanStep::Conflict && step.listed > 0) {

@@ -32,6 +32,8 @@ pub struct DataSection {
     pub keep_near_together: bool,
     /// Whether the share of `val_size` is held out of the rows of each label: of each text to be learned.
     pub stratify: bool,
+    /// What happens to a row that cannot be read.
+    pub on_bad_row: OnBadRow,
     /// What happens when rows of a task's own file are among those to learn from.
     pub on_leak: OnLeak,
     /// Share of a task's rows that may be among those to learn from, with `on_leak = "error"`.
@@ -68,6 +70,7 @@ impl Default for DataSection {
             group_by: None,
             keep_near_together: false,
             stratify: false,
+            on_bad_row: OnBadRow::Error,
             on_leak: OnLeak::Error,
             max_leak_rate: 0.01,
             packing: false,
@@ -155,6 +158,18 @@ pub enum TrainOn {
     All,
 }
 
+/// What happens to a row that cannot be read: that is no JSON, has a cell too few, lacks a column or has something else in it
+/// than its format needs. A file that cannot be read is an error in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBadRow {
+    /// The run stops and names it.
+    #[default]
+    Error,
+    /// It is left out, counted and listed.
+    Skip,
+}
+
 /// What happens when rows of a task's own file are among those to learn from: equal, near-duplicates by
 /// `data.clean.dedup_threshold`, or with 13 words in a row that both have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -199,12 +214,13 @@ impl Finding {
     }
 }
 
-/// One file of rows: `.jsonl`, `.json`, `.csv`, `.parquet`, `.arrow` or `.txt`.
+/// Files of rows: `.jsonl`, `.json`, `.csv`, `.parquet`, `.arrow` or `.txt`, each also with `.gz` or `.zst` behind it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["path"]))]
 pub struct Source {
-    /// The file, relative to the working directory.
+    /// The file, relative to the working directory; or a folder, or a pattern such as `rows/*.jsonl`, whose files are read in
+    /// the order of their names.
     #[schemars(extend("minLength" = 1))]
     pub path: String,
     /// Take at most this many rows, 0 for all.

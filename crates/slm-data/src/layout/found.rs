@@ -1,15 +1,27 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 use slm_recipe::Format;
 
 use super::ChatColumns;
 use crate::error::{DataError, NeededBy};
-use crate::source::{Row, Rows};
+use crate::source::Row;
+
+/// What a file looks like before all of it is read.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    /// The file.
+    pub(crate) path: Arc<str>,
+    /// Those that it declares, or that its first row has.
+    pub(crate) columns: Vec<String>,
+    /// Its first row.
+    pub(crate) first: Row,
+}
 
 /// The columns of a file, as its first row has them.
 pub(super) struct Found<'a> {
-    pub(super) file: &'a Rows,
+    pub(super) file: &'a Head,
     pub(super) names: &'a BTreeMap<String, String>,
 }
 
@@ -19,7 +31,7 @@ impl<'a> Found<'a> {
     }
 
     pub(super) fn first(&self) -> &'a Row {
-        &self.file.rows[0]
+        &self.file.first
     }
 
     pub(super) fn get(&self, column: &str) -> Option<&'a Value> {

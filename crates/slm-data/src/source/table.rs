@@ -1,83 +1,170 @@
-use std::io::Cursor;
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Schema, UInt64Type};
+use arrow::datatypes::{
+    DataType, Field, Float32Type, Float64Type, Int64Type, Schema, SchemaRef, UInt64Type,
+};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::{FileReader, StreamReader};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::Compression;
+use parquet::errors::ParquetError;
 use serde_json::{Map, Value};
 
-use super::Row;
+use super::raw::{Raw, RawRow};
 use crate::error::DataError;
 use crate::origin::Origin;
 
-type RowsAndColumns = (Vec<Row>, Vec<String>);
+/// Rows made into values at once.
+const BATCH_ROWS: usize = 1024;
 
-/// Rows of a Parquet file whose pages are plain or compressed by snappy or zstd.
-pub(super) fn parquet_rows(path: &Arc<str>) -> Result<RowsAndColumns, DataError> {
-    let broken = |reason: String| DataError::Table {
-        path: path.to_string(),
-        kind: "Parquet",
-        reason,
-    };
-    let (file, _) = fs_err::File::open(&**path)
-        .map_err(|source| DataError::Io { source })?
-        .into_parts();
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-        .map_err(|error| broken(error.to_string()))?;
-    for column in builder
-        .metadata()
-        .row_groups()
-        .iter()
-        .flat_map(|group| group.columns())
-    {
-        match column.compression() {
-            Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_) => {}
-            other => {
-                return Err(DataError::Codec {
-                    path: path.to_string(),
-                    codec: codec_name(other),
-                });
-            }
-        }
-    }
-    let schema = builder.schema().clone();
-    let reader = builder.build().map_err(|error| broken(error.to_string()))?;
-    collect(path, &schema, reader, broken)
+/// The rows of a Parquet or Arrow file, batch by batch.
+pub(super) struct Table {
+    path: Arc<str>,
+    kind: &'static str,
+    batches: Batches,
+    schema: SchemaRef,
+    /// What is left of the batch that was read last.
+    batch: Option<RecordBatch>,
+    rows: std::vec::IntoIter<Map<String, Value>>,
+    /// The number of the last row.
+    row: usize,
 }
 
-/// Rows of an Arrow IPC file, or of an Arrow stream (which is what HF `datasets` caches).
-pub(super) fn arrow_rows(path: &Arc<str>, bytes: Vec<u8>) -> Result<RowsAndColumns, DataError> {
-    let broken = |reason: String| DataError::Table {
+enum Batches {
+    Parquet(Box<ParquetRecordBatchReader>),
+    ArrowFile(Box<FileReader<BufReader<File>>>),
+    ArrowStream(Box<StreamReader<BufReader<File>>>),
+}
+
+impl Table {
+    /// A Parquet file whose pages are plain or compressed by snappy or zstd.
+    pub(super) fn parquet(path: &Arc<str>, file: File) -> Result<Self, DataError> {
+        let broken = |error: ParquetError| broken(path, "Parquet", error.to_string());
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(broken)?;
+        let groups = builder.metadata().row_groups().iter();
+        for column in groups.flat_map(|group| group.columns()) {
+            match column.compression() {
+                Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_) => {}
+                other => {
+                    return Err(DataError::Codec {
+                        path: path.to_string(),
+                        codec: codec_name(other),
+                    });
+                }
+            }
+        }
+        let schema = builder.schema().clone();
+        let reader = builder.with_batch_size(BATCH_ROWS).build();
+        let batches = Batches::Parquet(Box::new(reader.map_err(broken)?));
+        Ok(Self::new(path, "Parquet", batches, schema))
+    }
+
+    /// An Arrow IPC file, or an Arrow stream (which is what HF `datasets` caches).
+    pub(super) fn arrow(path: &Arc<str>, mut file: File) -> Result<Self, DataError> {
+        let broken = |error: ArrowError| arrow_error(path, error.to_string());
+        let io = |source| DataError::Io { source };
+        let mut start = Vec::new();
+        (&mut file).take(6).read_to_end(&mut start).map_err(io)?;
+        file.rewind().map_err(io)?;
+        let bytes = BufReader::new(file);
+        if start == b"ARROW1" {
+            let reader = FileReader::try_new(bytes, None).map_err(broken)?;
+            let schema = reader.schema();
+            let batches = Batches::ArrowFile(Box::new(reader));
+            return Ok(Self::new(path, "Arrow", batches, schema));
+        }
+        let reader = StreamReader::try_new(bytes, None).map_err(broken)?;
+        let schema = reader.schema();
+        let batches = Batches::ArrowStream(Box::new(reader));
+        Ok(Self::new(path, "Arrow", batches, schema))
+    }
+
+    fn new(path: &Arc<str>, kind: &'static str, batches: Batches, schema: SchemaRef) -> Self {
+        Self {
+            path: path.clone(),
+            kind,
+            batches,
+            schema,
+            batch: None,
+            rows: Vec::new().into_iter(),
+            row: 0,
+        }
+    }
+
+    /// Name and type of each column.
+    pub(super) fn columns(&self) -> Vec<String> {
+        let fields = self.schema.fields().iter();
+        fields.map(|field| typed(field)).collect()
+    }
+
+    pub(super) fn next(&mut self) -> Result<Option<RawRow>, DataError> {
+        loop {
+            if let Some(fields) = self.rows.next() {
+                self.row += 1;
+                return Ok(Some(RawRow {
+                    origin: Origin::row(&self.path, self.row),
+                    raw: Ok(Raw::Fields(fields)),
+                }));
+            }
+            let batch = match self.batch.take() {
+                Some(batch) => batch,
+                None => match self.batches.next() {
+                    None => return Ok(None),
+                    Some(batch) => batch.map_err(|error| self.broken(error.to_string()))?,
+                },
+            };
+            let count = batch.num_rows().min(BATCH_ROWS);
+            let rest = batch.num_rows() - count;
+            self.batch = (rest > 0).then(|| batch.slice(count, rest));
+            let rows = rows(&self.schema, &batch.slice(0, count));
+            self.rows = rows
+                .map_err(|error| self.broken(error.to_string()))?
+                .into_iter();
+        }
+    }
+
+    fn broken(&self, reason: String) -> DataError {
+        match self.kind {
+            "Arrow" => arrow_error(&self.path, reason),
+            kind => broken(&self.path, kind, reason),
+        }
+    }
+}
+
+impl Batches {
+    fn next(&mut self) -> Option<Result<RecordBatch, ArrowError>> {
+        match self {
+            Self::Parquet(reader) => reader.next(),
+            Self::ArrowFile(reader) => reader.next(),
+            Self::ArrowStream(reader) => reader.next(),
+        }
+    }
+}
+
+fn broken(path: &Arc<str>, kind: &'static str, reason: String) -> DataError {
+    DataError::Table {
         path: path.to_string(),
-        kind: "Arrow",
+        kind,
         reason,
-    };
-    let is_file = bytes.starts_with(b"ARROW1");
-    let read = if is_file {
-        FileReader::try_new(Cursor::new(bytes), None)
-            .map_err(|error| broken(error.to_string()))
-            .and_then(|reader| collect(path, &reader.schema(), reader, broken))
-    } else {
-        StreamReader::try_new(Cursor::new(bytes), None)
-            .map_err(|error| broken(error.to_string()))
-            .and_then(|reader| collect(path, &reader.schema(), reader, broken))
-    };
-    read.map_err(|error| match error {
-        DataError::Table { path, reason, .. } if reason.contains("lz4") => DataError::Codec {
-            path,
-            codec: "lz4".into(),
+    }
+}
+
+fn arrow_error(path: &Arc<str>, reason: String) -> DataError {
+    let codec = ["lz4", "zstd"]
+        .into_iter()
+        .find(|codec| reason.contains(codec));
+    match codec {
+        Some(codec) => DataError::Codec {
+            path: path.to_string(),
+            codec: codec.into(),
         },
-        DataError::Table { path, reason, .. } if reason.contains("zstd") => DataError::Codec {
-            path,
-            codec: "zstd".into(),
-        },
-        other => other,
-    })
+        None => broken(path, "Arrow", reason),
+    }
 }
 
 fn codec_name(compression: Compression) -> String {
@@ -85,33 +172,15 @@ fn codec_name(compression: Compression) -> String {
     name.split('(').next().unwrap_or_default().to_owned()
 }
 
-fn collect(
-    path: &Arc<str>,
-    schema: &Schema,
-    batches: impl Iterator<Item = Result<RecordBatch, ArrowError>>,
-    broken: impl Fn(String) -> DataError,
-) -> Result<RowsAndColumns, DataError> {
-    let mut rows = Vec::new();
-    for batch in batches {
-        let batch = batch.map_err(|error| broken(error.to_string()))?;
-        let values: Result<Vec<_>, _> =
-            batch.columns().iter().map(|column| cells(column)).collect();
-        let mut columns = values.map_err(|error| broken(error.to_string()))?;
-        for at in 0..batch.num_rows() {
-            let names = schema.fields().iter().map(|field| field.name().clone());
-            let fields = names
-                .zip(columns.iter_mut().map(|column| column[at].take()))
-                .collect();
-            rows.push(Row {
-                origin: Origin::row(path, rows.len() + 1),
-                fields,
-            });
-        }
-    }
-    Ok((
-        rows,
-        schema.fields().iter().map(|field| typed(field)).collect(),
-    ))
+fn rows(schema: &Schema, batch: &RecordBatch) -> Result<Vec<Map<String, Value>>, ArrowError> {
+    let columns = batch.columns().iter().map(|column| cells(column));
+    let mut columns = columns.collect::<Result<Vec<_>, _>>()?;
+    let row = |at: usize| {
+        let names = schema.fields().iter().map(|field| field.name().clone());
+        let values = columns.iter_mut().map(|column| column[at].take());
+        names.zip(values).collect()
+    };
+    Ok((0..batch.num_rows()).map(row).collect())
 }
 
 fn typed(field: &Field) -> String {
@@ -179,10 +248,12 @@ fn cells(array: &dyn Array) -> Result<Vec<Value>, ArrowError> {
         }
         DataType::List(_) => {
             let list = array.as_list::<i32>();
-            let mut items = cells(list.values())?;
-            let offsets = list.value_offsets().windows(2);
-            let slices = offsets.map(|pair| {
-                let range = pair[0] as usize..pair[1] as usize;
+            let offsets = list.value_offsets();
+            // A slice of a table has the values of all of it.
+            let (first, end) = (offsets[0] as usize, offsets[offsets.len() - 1] as usize);
+            let mut items = cells(&list.values().slice(first, end - first))?;
+            let slices = offsets.windows(2).map(|pair| {
+                let range = pair[0] as usize - first..pair[1] as usize - first;
                 Value::Array(items[range].iter_mut().map(Value::take).collect())
             });
             let slices = slices.collect();

@@ -195,21 +195,18 @@ fn files_that_are_not_there_or_not_readable() {
     );
     fs_err::create_dir(bench.dir.path().join("a.jsonl")).unwrap();
     let section = bench.section("a.jsonl");
-    assert_eq!(
-        bench.refusal(&section).0,
-        "data file `a.jsonl` is a folder, a file was needed"
-    );
+    assert_eq!(bench.refusal(&section).0, "`a.jsonl` names no file");
     refused(
-        "train.jsonl.gz",
-        b"\x1f\x8b",
-        "data file `train.jsonl.gz` is compressed (`.gz`), a plain file was needed",
-        "unpack it first: `gunzip -k train.jsonl.gz`",
+        "train.jsonl.xz",
+        b"\xfd7zXZ",
+        "data file `train.jsonl.xz` is compressed (`.xz`), a plain file was needed",
+        "unpack it first: `xz -dk train.jsonl.xz`",
     );
     refused(
         "a.xlsx",
         "x",
         "data file `a.xlsx` has the unknown type `.xlsx`",
-        "known are `.jsonl`, `.ndjson`, `.json`, `.csv`, `.tsv`, `.parquet`, `.arrow` and `.txt`; rename or convert it",
+        "known are `.jsonl`, `.ndjson`, `.json`, `.csv`, `.tsv`, `.parquet`, `.arrow` and `.txt`, and each with `.gz` or `.zst` behind it; rename or convert it",
     );
 }
 

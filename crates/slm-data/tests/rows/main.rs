@@ -3,6 +3,7 @@
 //! - `bench`: a folder of files, a tiny tokenizer, and a section over them
 //! - `bad_rows`: every refusal with its message and its hint
 //! - `formats`: what rows of each format and file type become
+//! - `sources`: packed files, folders, patterns, and bad rows that are skipped
 //! - `preference`: rows with judged answers
 //! - `clean`: what cleaning changes, leaves out and lists
 //! - `leaks`: rows of tasks among the rows to learn from
@@ -27,5 +28,6 @@ mod packed;
 mod personal;
 mod preference;
 mod shared_rows;
+mod sources;
 mod splits;
 mod tokenized;
