@@ -165,6 +165,7 @@ fn texts(
         seed: manifest.seed,
         has_template: true,
         tokenizer: Some(tokenizer),
+        on_bad_row: section.on_bad_row,
     };
     let (mut texts, mut first_row) = (BTreeMap::new(), 0);
     let sources = section.train.iter().chain(&section.validation);
@@ -174,7 +175,8 @@ fn texts(
         if wanted.range(rows.clone()).next().is_none() {
             continue;
         }
-        let Ok((now, examples)) = reader.source(source, None, record.given_as, rows.start) else {
+        let Ok((now, examples, _)) = reader.source(source, None, record.given_as, rows.start)
+        else {
             continue;
         };
         if now.sha256 != record.sha256 {
