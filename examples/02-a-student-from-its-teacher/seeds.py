@@ -7,7 +7,8 @@ Trains the teacher once (all rows of the shop), and for each seed a student of `
 that this can be stopped and started again. Then it pairs the students item by item, the seeds of an item together: the difference,
 a bootstrap interval over items, and the share of sign flips that give as much (paired, two-sided). Python's own library is enough.
 
-Arguments after `--` go to every student, such as `distill.lmbda=0.5`; give `--runs` a folder of its own then.
+`--set KEY=VALUE` goes to every run (`--set train.max_steps=2` for a trial), `--distill KEY=VALUE` to the students of the teacher
+(`--distill distill.lmbda=0.5`); give `--runs` a folder of its own then.
 """
 
 import argparse
@@ -15,7 +16,6 @@ import json
 import random
 import statistics
 import subprocess
-import sys
 from pathlib import Path
 
 RECIPE = "recipes/distill/retail.toml"
@@ -23,20 +23,20 @@ DRAWS = 10_000
 
 
 def main():
-    arguments = sys.argv[1:]
-    more = arguments[arguments.index("--") + 1 :] if "--" in arguments else []
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--runs", type=Path, default=Path("runs/retail-seeds"))
     parser.add_argument("--task", default="intent")
-    options = parser.parse_args(arguments[: len(arguments) - len(more) - bool(more)])
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--distill", action="append", default=[])
+    options = parser.parse_args()
     teacher = options.runs / "teacher"
     run(options, "train", teacher, "recipes/quickstart.toml", "train.num_train_epochs=6")
     scores = {"labels alone": [], "from the teacher": []}
     for seed in options.seeds:
         scores["labels alone"].append(student(options, "train", seed, []))
-        scores["from the teacher"].append(student(options, "distill", seed, [f"distill.teacher.path={teacher}", *more]))
+        scores["from the teacher"].append(student(options, "distill", seed, [f"distill.teacher.path={teacher}", *options.distill]))
     report(options, read(teacher, options.task), scores)
 
 
@@ -50,7 +50,7 @@ def student(options, verb, seed, more):
 
 def alone(folder):
     """The student's recipe up to `[distill]`."""
-    text = Path(RECIPE).read_text().split("[distill]")[0].replace("../quickstart.toml", str(Path("recipes/quickstart.toml").resolve()))
+    text = Path(RECIPE).read_text().split("\n[distill]\n")[0].replace("../quickstart.toml", str(Path("recipes/quickstart.toml").resolve()))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "labels-alone.toml"
     path.write_text(text)
@@ -65,7 +65,7 @@ def run(options, verb, folder, recipe, *overrides):
     if (folder / "checkpoints").exists() and stages.get("train", {}).get("status") != "done":
         command = [options.binary, "resume", folder]
     else:
-        named = [f"name={folder.name}", f"output_dir={folder}", "export.gguf=[]"]
+        named = [f"name={folder.name}", f"output_dir={folder}", "export.gguf=[]", *options.set]
         command = [options.binary, verb, recipe, *named, *overrides]
     print("+", " ".join(map(str, command)), flush=True)
     subprocess.run(list(map(str, command)), check=True)
