@@ -159,6 +159,9 @@ fn folds_look_at_every_training_row_and_leave_nothing_behind() {
         (&of_file["rows"], &of_file["other_answers"]),
         (&12.into(), &1.into())
     );
+    // The same file as the run's own, under another name.
+    sandbox.write("other.jsonl", sandbox.read("rows.jsonl"));
+    assert_eq!(sandbox.json(&rows)[0]["known"], "learned");
 }
 
 #[test]

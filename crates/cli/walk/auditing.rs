@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
-use slm_data::{Guarded, HeldOut, Shards, asked_rows};
+use slm_data::{Guarded, HeldOut, Shards, Side, SourceRecord, asked_rows};
 use slm_eval::{Evaluator, LabelAudit, MetricName, Sample};
 use slm_model::Decoder;
 use slm_recipe::{EvalTask, Objective, OutputType};
-use slm_run::Event;
+use slm_run::{Event, sha256_file};
 use slm_train::{Reference, Trainer, Turn};
 
 use super::{Walk, measuring::read_rows};
@@ -53,29 +53,33 @@ impl Walk {
         let base = self.base()?;
         let shards = self.shards()?;
         let labels = self.labels(&shards)?;
-        if let Some(file) = file {
-            let rows = read_rows(file, &self.recipe, &base.tokenizer)?;
-            return Ok(vec![self.by_itself(
-                &base,
-                file,
-                Known::Unseen,
-                &labels,
-                rows,
-            )?]);
-        }
-        let learned = self.learned_rows(&base, &shards)?;
         if let Some(folds) = folds {
-            return Ok(vec![
-                self.by_folds(&base, &shards, &labels, learned, folds)?,
-            ]);
+            let rows = self.learned_rows(&base, &shards)?;
+            return Ok(vec![self.by_folds(&base, &shards, &labels, rows, folds)?]);
         }
-        let held_out = shards.held_out().to_vec();
-        let mut all = Vec::new();
-        if !held_out.is_empty() {
-            all.push(self.by_itself(&base, "held out", Known::Unseen, &labels, held_out)?);
+        let groups = match file {
+            Some(file) => {
+                let rows = read_rows(file, &self.recipe, &base.tokenizer)?;
+                vec![(file, known_of(file, &shards)?, rows)]
+            }
+            None => vec![
+                ("held out", Known::Unseen, shards.held_out().to_vec()),
+                (
+                    "training",
+                    Known::Learned,
+                    self.learned_rows(&base, &shards)?,
+                ),
+            ],
+        };
+        let decoder = self.student(&base)?.decoder;
+        let mut found = Vec::new();
+        for (of, known, rows) in groups {
+            // A run may hold nothing out.
+            if !rows.is_empty() {
+                found.push(self.by_one(&base, &decoder, (of, known), &labels, rows)?);
+            }
         }
-        all.push(self.by_itself(&base, "training", Known::Learned, &labels, learned)?);
-        Ok(all)
+        Ok(found)
     }
 
     /// The closed set: that of the recipe, of its first task that has one, or what the training rows answer.
@@ -125,18 +129,17 @@ impl Walk {
         Ok(rows)
     }
 
-    /// Asks the run's own model.
-    fn by_itself(
+    /// Asks one model about all rows.
+    fn by_one(
         &mut self,
         base: &Base,
-        of: &str,
-        known: Known,
+        decoder: &Decoder,
+        (of, known): (&str, Known),
         labels: &[String],
         rows: Vec<HeldOut>,
     ) -> Result<Audited> {
         let (rows, other_answers) = labelled(of, rows, labels)?;
-        let student = self.student(base)?;
-        let samples = self.asked(base, &student.decoder, of, labels, &rows)?;
+        let samples = self.asked(base, decoder, of, labels, &rows)?;
         Ok(Audited {
             of: of.into(),
             known,
@@ -234,6 +237,17 @@ impl Walk {
         let report = evaluator.evaluate(&task, rows, &mut |event| self.reporter.show(event))?;
         Ok(report.samples)
     }
+}
+
+/// Whether a file is one that the run has learned from, under any name.
+fn known_of(file: &str, shards: &Shards) -> Result<Known> {
+    let digest = sha256_file(file)?;
+    let sources = &shards.manifest().sources;
+    let learned = |source: &SourceRecord| source.given_as == Side::Train && source.sha256 == digest;
+    Ok(match sources.iter().any(learned) {
+        true => Known::Learned,
+        false => Known::Unseen,
+    })
 }
 
 /// The rows whose answer is a label, and how many have another one.
