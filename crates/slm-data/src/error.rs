@@ -130,6 +130,16 @@ pub enum DataError {
     },
     #[error("template `{template}` is broken: {reason}")]
     Template { template: String, reason: String },
+    #[error("`{expression}` is no expression: {reason}")]
+    BrokenExpression { expression: String, reason: String },
+    #[error("`{origin}`: `{expression}` gives nothing: {reason}")]
+    Expression {
+        origin: Origin,
+        expression: String,
+        reason: String,
+    },
+    #[error("`{path}` has no names of the labels in `{column}`")]
+    LabelNames { path: String, column: String },
     #[error("`system` of `{path}` has no place in {format} rows")]
     SystemWithoutMessages { path: String, format: &'static str },
     #[error("`{path}` has conversations, but the tokenizer has no chat template")]
@@ -336,6 +346,7 @@ impl DataError {
             | Self::Csv { origin, .. }
             | Self::MissingColumn { origin, .. }
             | Self::WrongValue { origin, .. }
+            | Self::Expression { origin, .. }
             | Self::Encode { origin, .. } => Some(origin),
             _ => None,
         }
@@ -404,6 +415,12 @@ impl DataError {
             Self::UnknownColumnName { nearest: Some(nearest), .. } => format!("is it `{nearest}`?"),
             Self::UnknownColumnName { .. } => format!("names are {}", crate::layout::NAMES.join(", ")),
             Self::Template { .. } => "`{column}` takes a column, `{{` and `}}` stand for braces".into(),
+            Self::BrokenExpression { .. } | Self::Expression { .. } => {
+                "it is a Jinja expression over the columns of the row, as in `{{ answers[0].text | trim }}`; `default('')` stands in for what is not there".into()
+            }
+            Self::LabelNames { .. } => {
+                "it has to be a text file with a name a line, a JSON list of names, or a `dataset_info.json` whose feature of that column has `names`".into()
+            }
             Self::SystemWithoutMessages { .. } => {
                 "put it into the `prompt` template, or set `data.format = \"messages\"` to make conversations of the rows".into()
             }

@@ -1,6 +1,6 @@
 use serde::Serialize;
-use slm_recipe::{DataSection, OnLeak, Source};
-use slm_run::{sha256_bytes, sha256_json};
+use slm_recipe::{DataSection, LabelNames, OnLeak, Source};
+use slm_run::{sha256_bytes, sha256_file, sha256_json};
 use slm_text::ChatTokenizer;
 
 use crate::error::DataError;
@@ -37,7 +37,13 @@ pub fn input_digest(
         ..section.without_statements()
     };
     let digest = |source: &Source| {
-        let (sha256, _) = SourceFiles::of(&source.path)?.digest()?;
+        let (mut sha256, _) = SourceFiles::of(&source.path)?.digest()?;
+        for names in source.label_names.values() {
+            if let LabelNames::File(path) = names {
+                let names = sha256_file(path).map_err(|source| DataError::Write { source })?;
+                sha256 = format!("{sha256} {names}");
+            }
+        }
         Ok(sha256)
     };
     let sources = section.train.iter().chain(&section.validation);

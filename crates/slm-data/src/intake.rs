@@ -9,6 +9,7 @@ use crate::error::{DataError, NeededBy};
 use crate::example::Example;
 use crate::layout::{Head, Layout};
 use crate::manifest::{Side, SourceRecord};
+use crate::mapping::Mapping;
 use crate::reading::Reader;
 use crate::source::{RawRow, Row, RowFile, SourceFiles};
 use crate::split::sample;
@@ -60,6 +61,9 @@ pub(crate) struct Given<'a> {
 pub(crate) struct Intake<'a> {
     reader: Reader<'a>,
     given: Given<'a>,
+    mapping: Mapping,
+    /// How its rows are read behind the mapping.
+    mapped: Source,
     files: SourceFiles,
     /// Rows of each file that was read.
     rows: Vec<usize>,
@@ -91,9 +95,12 @@ impl<'a> Intake<'a> {
                 (most < rows).then(|| sample(rows, most, &source.path, reader.seed))
             }
         };
+        let (mapping, mapped) = Mapping::of(source)?;
         Ok(Self {
             reader,
             given,
+            mapping,
+            mapped,
             files,
             rows: Vec::new(),
             sampled,
@@ -149,7 +156,9 @@ impl<'a> Intake<'a> {
         chunk: Vec<RawRow>,
     ) -> Result<Vec<Example>, DataError> {
         let skips = self.reader.on_bad_row == OnBadRow::Skip;
-        let parsed: Vec<_> = chunk.into_par_iter().map(RawRow::parse).collect();
+        let mapping = &self.mapping;
+        let parse = |row: RawRow| mapping.apply(row.parse()?);
+        let parsed: Vec<_> = chunk.into_par_iter().map(parse).collect();
         if open.layout.is_none() {
             let good = parsed.iter().position(Result::is_ok);
             let good = good.filter(|at| skips || *at == 0);
@@ -211,7 +220,7 @@ impl<'a> Intake<'a> {
             columns: file.columns(first),
             first: first.clone(),
         };
-        let layout = Layout::resolve(self.given.source, &self.reader, &head)?;
+        let layout = Layout::resolve(&self.mapped, &self.reader, &head)?;
         let path = file.path.to_string();
         if layout.makes_conversations() && !self.reader.has_template {
             return Err(DataError::NoChatTemplate { path });

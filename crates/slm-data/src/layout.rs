@@ -62,6 +62,7 @@ pub(crate) struct Layout<'a> {
     shape: Shape<'a>,
     system: Option<String>,
     names: BTreeMap<String, String>,
+    roles: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug)]
@@ -158,6 +159,7 @@ impl<'a> Layout<'a> {
             shape,
             system: source.system.clone(),
             names: source.columns.clone(),
+            roles: source.roles.clone(),
         };
         match (&layout.system, layout.without_messages()) {
             (Some(_), Some(format)) => Err(DataError::SystemWithoutMessages {
@@ -207,6 +209,7 @@ impl<'a> Layout<'a> {
         let cells = Cells {
             row,
             names: &self.names,
+            roles: &self.roles,
         };
         let mut content = match &self.shape {
             Shape::Chat(columns) => Content::Chat(columns.conversation(&cells)?),

@@ -20,6 +20,7 @@ mod layout;
 mod leak;
 mod lineage;
 mod manifest;
+mod mapping;
 mod mask_probe;
 mod mask_proof;
 mod mixture;

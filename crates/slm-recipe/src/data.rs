@@ -229,8 +229,13 @@ pub struct Source {
     /// epoch. Only for files to learn from.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub weight: f64,
-    /// Column names of the file, by the name that `format` gives them: `{ prompt = "question" }`.
+    /// Column names of the file, by the name that `format` gives them: `{ prompt = "question" }`. A dotted path leads into
+    /// nested fields (`answers.0.text`), and `{{ .. }}` is a Jinja expression over the columns of the row.
     pub columns: BTreeMap<String, String>,
+    /// Columns that hold numbers of labels, with the names of the labels by number: a list, or a file.
+    pub label_names: BTreeMap<String, LabelNames>,
+    /// What the roles of the file are called in a conversation: `{ customer = "user" }`.
+    pub roles: BTreeMap<String, String>,
     /// Template of the prompt; `{column}` stands for a column of the row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
@@ -252,10 +257,22 @@ impl Default for Source {
             max_samples: 0,
             weight: 1.0,
             columns: BTreeMap::new(),
+            label_names: BTreeMap::new(),
+            roles: BTreeMap::new(),
             prompt: None,
             completion: None,
             system: None,
             license: None,
         }
     }
+}
+
+/// The names of labels by number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum LabelNames {
+    /// Themselves.
+    List(Vec<String>),
+    /// A text file with a name a line, a JSON list, or the `dataset_info.json` of HF `datasets`.
+    File(String),
 }

@@ -28,7 +28,9 @@ mod train;
 
 pub use card::CardSection;
 pub use clean::{CleanSection, Conflicts, Dedup, Pii, Shingle, Unicode};
-pub use data::{DataSection, Finding, Format, OnBadRow, OnLeak, Overlong, Source, TrainOn};
+pub use data::{
+    DataSection, Finding, Format, LabelNames, OnBadRow, OnLeak, Overlong, Source, TrainOn,
+};
 pub use distill::{
     Api, DistillLoss, DistillMethod, DistillSection, DivergenceKind, EndpointSection,
     FilterSection, GenerationSection, TeacherSection,

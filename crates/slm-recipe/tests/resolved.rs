@@ -4,9 +4,9 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use slm_recipe::{
-    BatchSize, CompressedScheme, DataSection, EvalTask, ExportSection, GgufType, Init, LoraSection,
-    Method, ModelSection, OutputType, ParitySection, Recipe, ScratchConfig, Source, TargetModules,
-    TokenizerSection, TrainSection,
+    BatchSize, CompressedScheme, DataSection, EvalTask, ExportSection, GgufType, Init, LabelNames,
+    LoraSection, Method, ModelSection, OnBadRow, OutputType, ParitySection, Recipe, ScratchConfig,
+    Source, TargetModules, TokenizerSection, TrainSection,
 };
 
 const RIGHT: &str = "model.base_model = \"base\"\n[[data.train]]\npath = \"rows.jsonl\"\n";
@@ -47,6 +47,27 @@ fn defaults_are_filled_in() {
         "runs/x"
     );
     assert_eq!(recipe.lora, LoraSection::default());
+}
+
+#[test]
+fn what_a_source_makes_of_its_columns_is_kept() {
+    let rows = format!(
+        "{RIGHT}label_names = {{ label = [\"ham\", \"spam\"], topic = \"topics.txt\" }}\nroles = {{ customer = \"user\" }}\n\
+         [data]\non_bad_row = \"skip\"\n"
+    );
+    let recipe = load(&rows, &[]).unwrap();
+    assert_eq!(recipe.data.on_bad_row, OnBadRow::Skip);
+    let source = &recipe.data.train[0];
+    let list = LabelNames::List(vec!["ham".into(), "spam".into()]);
+    assert_eq!(source.label_names["label"], list);
+    assert_eq!(
+        source.label_names["topic"],
+        LabelNames::File("topics.txt".into())
+    );
+    assert_eq!(source.roles["customer"], "user");
+    assert_eq!(load(&recipe.to_toml(), &[]).unwrap().data, recipe.data);
+    let wrong = load(&format!("{RIGHT}label_names = {{ label = 3 }}\n"), &[]);
+    assert!(wrong.unwrap_err().contains("label_names.label"));
 }
 
 #[test]
@@ -266,6 +287,8 @@ proptest! {
             path: "rows".into(),
             max_samples: count,
             weight: if flags[0] { 3.0 } else { learning_rate },
+            label_names: [("label".to_owned(), LabelNames::List(names.clone()))].into(),
+            roles: columns.clone(),
             columns,
             prompt: Some(texts[2].clone()),
             completion: Some(texts[3].clone()),

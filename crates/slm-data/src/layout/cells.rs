@@ -9,6 +9,8 @@ use crate::source::Row;
 pub(super) struct Cells<'a> {
     pub(super) row: &'a Row,
     pub(super) names: &'a BTreeMap<String, String>,
+    /// What the roles of the file are called in a conversation, by what the file calls them.
+    pub(super) roles: &'a BTreeMap<String, String>,
 }
 
 impl<'a> Cells<'a> {

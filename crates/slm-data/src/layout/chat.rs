@@ -150,10 +150,13 @@ impl ChatColumns {
             ));
         };
         let role = match fields.get(&self.role) {
-            Some(Value::String(role)) => ROLES
-                .iter()
-                .find(|(other, _)| other == role)
-                .map_or(role.as_str(), |(_, role)| role),
+            Some(Value::String(role)) => match cells.roles.get(role) {
+                Some(given) => given.as_str(),
+                None => ROLES
+                    .iter()
+                    .find(|(other, _)| other == role)
+                    .map_or(role.as_str(), |(_, role)| role),
+            },
             Some(other) => return Err(cells.wrong(&place(&self.role), json_kind(other), "a text")),
             None => return Err(self.missing_key(cells, at, &self.role, fields)),
         };

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Int32Type};
 use arrow::ipc::writer::{FileWriter, StreamWriter};
 use parquet::basic::{Compression, ZstdLevel};
 use slm_data::{HeldOut, Prompt, Row, load_examples, read_rows};
-use slm_recipe::{Format, Source};
+use slm_recipe::{Format, LabelNames, Source};
 
 use crate::bench::{Bench, NO_TEMPLATE, TOKENIZER, parquet, table};
 
@@ -109,6 +109,44 @@ fn renamed_columns_and_fields() {
         Format::Auto,
     );
     assert_eq!(shown(&rows[0]), "1 => 2");
+}
+
+#[test]
+fn roles_nested_fields_and_expressions_are_those_of_the_recipe() {
+    let roles = [
+        ("customer", "user"),
+        ("agent", "assistant"),
+        ("gpt", "tool"),
+    ];
+    let roles = roles.map(|(theirs, ours)| (theirs.to_owned(), ours.to_owned()));
+    let content = r#"{"call": {"turns": [{"role": "customer", "content": "u"}, {"role": "gpt", "content": "o"}, {"role": "agent", "content": "a"}]}}"#;
+    let chat = |column: &'static str| {
+        let columns = [("messages".to_owned(), column.to_owned())];
+        load(
+            content,
+            |source| Source {
+                columns: columns.clone().into(),
+                roles: roles.clone().into(),
+                ..source
+            },
+            Format::Auto,
+        )
+    };
+    for column in ["call.turns", "{{ call.turns }}"] {
+        assert_eq!(shown(&chat(column)[0]), "user: u | tool: o => a");
+    }
+    let names = LabelNames::List(vec!["ham".into(), "spam".into()]);
+    let rows = load(
+        "{\"sms\": {\"text\": \"win!\"}, \"label\": 1}\n",
+        |source| Source {
+            prompt: Some("{sms.text}\n".into()),
+            completion: Some(" {label}".into()),
+            label_names: [("label".to_owned(), names.clone())].into(),
+            ..source
+        },
+        Format::Auto,
+    );
+    assert_eq!(shown(&rows[0]), "win!\n =>  spam");
 }
 
 #[test]

@@ -14,6 +14,7 @@
 //! - `mask`: what is learned, proven, refused and checked again
 //! - `packed`: packed and unpacked batches teach the same
 //! - `tokenized`: rows that are tokens already, and weights of files
+//! - `shared_counts`: rows and tokens of public data sets, as others count them
 //! - `shared_rows`: public data sets, where they are at hand
 
 mod bad_rows;
@@ -27,6 +28,7 @@ mod mask;
 mod packed;
 mod personal;
 mod preference;
+mod shared_counts;
 mod shared_rows;
 mod sources;
 mod splits;
