@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: SynthArguments, terminal: &mut Terminal) -> Result<
     let recipe = Recipe::load(&arguments.recipe.recipe, &arguments.recipe.overrides)?;
     let section = served(&recipe)?;
     let rubric = section.filters.rubric.as_deref().map(scoring).transpose()?;
-    let rows = slm_data::training_rows(&recipe.data, recipe.seed)?;
+    let rows = slm_data::training_rows(&recipe.data, &slm_data::Guarded::of(&recipe), recipe.seed)?;
     let folder = arguments.out.unwrap_or_else(|| beside(&recipe));
     fs_err::create_dir_all(&folder)?;
     let json = arguments.recipe.output.json;

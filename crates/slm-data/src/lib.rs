@@ -35,7 +35,7 @@ mod template;
 mod warnings;
 
 pub use batch::{Batch, BatchOptions, Batches, batches, collate, collate_packed};
-pub use clean::{CLEANING, CleanRecord, CleanStep, CleanTotals, Effect, Like};
+pub use clean::{CLEANING, CleanRecord, CleanStep, CleanTotals, Effect, Like, PersonalTotals};
 pub use content::{Content, Judged, TokenRow};
 pub use error::{DataError, NeededBy};
 pub use example::{Example, HeldOut, Prompt};

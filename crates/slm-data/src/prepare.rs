@@ -13,7 +13,7 @@ use crate::encode::Encoding;
 use crate::encoded_rows::{EncodedRow, EncodedRows, Refused};
 use crate::error::DataError;
 use crate::input_digest::input_digest;
-use crate::leak::{Guarded, LEAKS, Leaks};
+use crate::leak::{Guarded, LEAKS};
 use crate::manifest::{FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, Side};
 use crate::mask_proof::{MaskChecks, MaskProof};
 use crate::reading::{Reader, Reading};
@@ -46,9 +46,7 @@ pub fn prepare(
         has_template: tokenizer.has_template(),
         tokenizer: Some(tokenizer),
     };
-    let mut reading = reader.read(section)?;
-    let leaks = Leaks::find(&reader, section, guarded, &reading.train)?;
-    let leaked_out = leaks.act(section, &mut reading.train)?;
+    let reading = reader.read(section, guarded)?;
     let leaked = leaked(&reading.train, &reading.validation);
     let encoding = Encoding {
         tokenizer,
@@ -61,6 +59,9 @@ pub fn prepare(
         sources,
         cleaning,
         cleaned,
+        leaks,
+        leaked_out,
+        personal,
         train,
         validation,
     } = reading;
@@ -110,6 +111,7 @@ pub fn prepare(
         max_length,
         sources,
         cleaning,
+        personal,
         train: train.record,
         validation: validation.record,
         leaked,

@@ -25,7 +25,7 @@ mod shape;
 mod tokenizer;
 mod train;
 
-pub use clean::{CleanSection, Conflicts, Dedup, Pii, Shingle, Unicode};
+pub use clean::{CleanSection, Conflicts, Dedup, PersonalSection, Pii, Shingle, Unicode};
 pub use data::{DataSection, Finding, Format, OnLeak, Overlong, Source, TrainOn};
 pub use distill::{
     Api, DistillMethod, DistillSection, DivergenceKind, EndpointSection, FilterSection,
