@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use slm_data::{
-    CleanTotals, Lengths, Manifest, SKIPPED, Shards, Share, Side, SideStats, SourceRecord, Stats,
+    CleanTotals, Lengths, Manifest, PersonalTotals, SKIPPED, Shards, Share, Side, SideStats, SourceRecord, Stats,
 };
 
 use crate::mask;
@@ -39,6 +39,7 @@ pub(crate) fn write_manifest(shards: &Shards, out: &mut dyn Write) -> Result<()>
     writeln!(out)?;
     write_skipped(&manifest.sources, out)?;
     write_cleaning(&manifest.cleaning, out)?;
+    write_personal(&manifest.personal, out)?;
     mask::write(&manifest.mask, out)?;
     Ok(())
 }
@@ -72,6 +73,26 @@ fn write_cleaning(cleaning: &[CleanTotals], out: &mut dyn Write) -> Result<()> {
             thousands(step.changed),
             thousands(step.left_out),
             thousands(step.listed),
+        ]);
+    }
+    table.write(out)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+/// Personal data that was found, by file and kind.
+fn write_personal(personal: &[PersonalTotals], out: &mut dyn Write) -> Result<()> {
+    if personal.is_empty() {
+        return Ok(());
+    }
+    let header = ["personal data in", "kind", "rows", "places"];
+    let mut table = Table::new(&header).right(&[2, 3]);
+    for totals in personal {
+        table.row([
+            totals.source.clone(),
+            totals.kind.name().into(),
+            thousands(totals.rows),
+            thousands(totals.places),
         ]);
     }
     table.write(out)?;

@@ -9,6 +9,8 @@ mod texts;
 
 use slm_recipe::CleanSection;
 
+pub use self::personal::PersonalTotals;
+pub(crate) use self::personal::personal_inputs;
 pub use self::record::{CLEANING, CleanRecord, CleanStep, CleanTotals, Effect, Like};
 use crate::error::DataError;
 use crate::example::Example;
@@ -38,7 +40,6 @@ impl<'a> Cleaning<'a> {
         given_as: Side,
     ) -> Result<Vec<Example>, DataError> {
         let rows = self.texts(rows);
-        let rows = self.personal(rows)?;
         let rows = self.lengths(rows);
         if given_as == Side::Validation {
             return Ok(rows);

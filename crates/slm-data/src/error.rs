@@ -192,6 +192,14 @@ pub enum DataError {
     NoLabels { distinct: usize, rows: usize },
     #[error("{} personal data: {}", count(origins.len(), *rows, "has", "have"), some(origins))]
     Personal { origins: Vec<String>, rows: usize },
+    #[error("{place} holds {found} bytes, a key of at least {needed} was needed for pseudonyms")]
+    PseudonymKey {
+        place: String,
+        found: usize,
+        needed: usize,
+    },
+    #[error("`{path}` has no names or addresses, one a line was needed")]
+    Words { path: String },
     #[error("{} another answer to a prompt than another row: {}", count(origins.len(), *rows, "gives", "give"), some(origins))]
     Conflicts { origins: Vec<String>, rows: usize },
     #[error("{} {}: {}", count(origins.len(), *rows, found(*finding).0, found(*finding).1), found(*finding).2, some(origins))]
@@ -449,8 +457,12 @@ impl DataError {
                 "leave them out of the rows to learn from with `data.on_leak = \"drop\"`, or measure all the same with `\"report\"`, which lists them beside the shards".into()
             }
             Self::Personal { .. } => {
-                "put placeholders in its stead with `data.clean.pii = \"redact\"`, or take it out of the rows".into()
+                "put placeholders in its stead with `data.clean.pii = \"redact\"`, pseudonyms with `\"pseudonymise\"`, or take it out of the rows".into()
             }
+            Self::PseudonymKey { .. } => {
+                "make one, and keep it where the rows are not: `openssl rand -hex 32`; the same key gives the same pseudonyms".into()
+            }
+            Self::Words { .. } => "a line that begins with `#` is a remark".into(),
             Self::NoLabels { .. } => "a label is the text to be learned of a row; leave `data.stratify` out for other rows".into(),
             Self::Conflicts { .. } => {
                 "correct them, or leave all of them out with `data.clean.conflicts = \"drop\"`; `\"report\"` lists them beside the shards".into()

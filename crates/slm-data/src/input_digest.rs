@@ -3,6 +3,7 @@ use slm_recipe::{DataSection, LabelNames, OnLeak, Source};
 use slm_run::{sha256_bytes, sha256_file, sha256_json};
 use slm_text::ChatTokenizer;
 
+use crate::clean::personal_inputs;
 use crate::error::DataError;
 use crate::leak::Guarded;
 use crate::manifest::FORMAT_VERSION;
@@ -28,6 +29,7 @@ pub fn input_digest(
         seed: u64,
         sources: Vec<String>,
         guarded: Vec<(&'a Guarded, String)>,
+        personal: Vec<String>,
         tokenizer: Vec<(String, String)>,
     }
     // Packing and order are a matter of batches, and what is stated of rows changes none.
@@ -63,6 +65,7 @@ pub fn input_digest(
         seed,
         sources,
         guarded,
+        personal: personal_inputs(&section.clean)?,
         tokenizer,
     }))
 }

@@ -45,7 +45,7 @@ mod warnings;
 
 pub use batch::{Batch, BatchOptions, Batches, batches, collate, collate_packed};
 pub use card::{DataCard, PersonalFound, Statements, croissant, markdown};
-pub use clean::{CLEANING, CleanRecord, CleanStep, CleanTotals, Effect, Like};
+pub use clean::{CLEANING, CleanRecord, CleanStep, CleanTotals, Effect, Like, PersonalTotals};
 pub use content::{Content, Judged, TokenRow};
 pub use diff::{ComparedRow, DataDiff, RowPair, SetCounts};
 pub use error::{DataError, NeededBy};

@@ -4,7 +4,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use slm_recipe::Format;
 
-use crate::clean::CleanTotals;
+use crate::clean::{CleanTotals, PersonalTotals};
 use crate::error::DataError;
 use crate::leak::LeakTotals;
 use crate::mask_proof::MaskProof;
@@ -31,6 +31,9 @@ pub struct Manifest {
     /// What was done to the rows before they were split; each change and each row left out is in `cleaning.jsonl`.
     #[serde(default)]
     pub cleaning: Vec<CleanTotals>,
+    /// Personal data that was found, by file and kind.
+    #[serde(default)]
+    pub personal: Vec<PersonalTotals>,
     /// Rows to learn from.
     pub train: SplitRecord,
     /// Rows that are held out.

@@ -1,9 +1,12 @@
-//! Personal data in texts: found by shape, and by check digits where a kind has them.
+//! Personal data in texts: found by shape, by check digits where a kind has them, and by lists of words.
 
 mod checksums;
 mod national;
+mod pseudonym;
 mod redaction;
 mod secrets;
+mod value;
+mod words;
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -13,8 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use self::checksums::{digits, luhn, mod_97};
 use self::national::{NUMBERS, national_id};
-pub(crate) use self::redaction::Redaction;
+pub(crate) use self::pseudonym::PseudonymKey;
+pub(crate) use self::redaction::{Placeholders, Places, Substitute};
 use self::secrets::{has_secret, is_key};
+pub(crate) use self::words::WordList;
 
 /// A kind of personal data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,6 +43,10 @@ pub enum PersonalKind {
     Mac,
     /// An address of the internet, version 4 or 6.
     Ip,
+    /// A name of `data.clean.personal.names`.
+    Name,
+    /// An address, or a part of one, of `data.clean.personal.addresses`.
+    Address,
 }
 
 impl PersonalKind {
@@ -53,6 +62,8 @@ impl PersonalKind {
             Self::Phone => "PHONE",
             Self::Mac => "MAC",
             Self::Ip => "IP",
+            Self::Name => "NAME",
+            Self::Address => "ADDRESS",
         }
     }
 }
@@ -141,7 +152,7 @@ static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
     compiled.collect()
 });
 
-/// All personal data of a text, in order; no two overlap.
+/// All personal data of a text that its shape tells, in order; no two overlap.
 pub fn personal_data(text: &str) -> Vec<Personal> {
     let mut found: Vec<Personal> = Vec::new();
     for shape in SHAPES.iter() {
@@ -169,6 +180,21 @@ pub fn personal_data(text: &str) -> Vec<Personal> {
             }
         }
     }
+    found.sort_by_key(|it| it.range.start);
+    found
+}
+
+/// What has a shape, and what a list has where no shape is.
+pub(crate) fn personal_data_and(text: &str, list: &WordList) -> Vec<Personal> {
+    let mut found = personal_data(text);
+    let free = |place: &Personal| {
+        let after = found.partition_point(|other| other.range.end <= place.range.start);
+        found
+            .get(after)
+            .is_none_or(|other| other.range.start >= place.range.end)
+    };
+    let listed: Vec<Personal> = list.places(text).into_iter().filter(free).collect();
+    found.extend(listed);
     found.sort_by_key(|it| it.range.start);
     found
 }

@@ -14,7 +14,7 @@ use crate::encoded_rows::{EncodedRow, EncodedRows, Refused};
 use crate::error::DataError;
 use crate::input_digest::input_digest;
 use crate::intake::{SKIPPED, SkippedRow};
-use crate::leak::{Guarded, LEAKS, Leaks};
+use crate::leak::{Guarded, LEAKS};
 use crate::manifest::{FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, Side, SourceRecord};
 use crate::mask_proof::{MaskChecks, MaskProof};
 use crate::reading::{Reader, Reading};
@@ -48,9 +48,7 @@ pub fn prepare(
         tokenizer: Some(tokenizer),
         on_bad_row: section.on_bad_row,
     };
-    let mut reading = reader.read(section)?;
-    let leaks = Leaks::find(&reader, section, guarded, &reading.train)?;
-    let leaked_out = leaks.act(section, &mut reading.train)?;
+    let reading = reader.read(section, guarded)?;
     let leaked = leaked(&reading.train, &reading.validation);
     let encoding = Encoding {
         tokenizer,
@@ -64,6 +62,9 @@ pub fn prepare(
         mut skipped,
         cleaning,
         cleaned,
+        leaks,
+        leaked_out,
+        personal,
         train,
         validation,
     } = reading;
@@ -117,6 +118,7 @@ pub fn prepare(
         max_length,
         sources,
         cleaning,
+        personal,
         train: train.record,
         validation: validation.record,
         leaked,

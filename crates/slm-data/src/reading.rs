@@ -3,10 +3,11 @@
 use slm_recipe::{DataSection, Format, OnBadRow, Source};
 use slm_text::ChatTokenizer;
 
-use crate::clean::{CleanRecord, CleanTotals, Cleaning};
+use crate::clean::{CleanRecord, CleanTotals, Cleaning, PersonalTotals};
 use crate::error::{DataError, nearest};
 use crate::example::{Example, HeldOut};
 use crate::intake::{Given, Intake, SkippedRow};
+use crate::leak::{Guarded, Leaks};
 use crate::manifest::{Side, SourceRecord};
 use crate::split::Split;
 
@@ -19,6 +20,11 @@ pub(crate) struct Reading {
     /// What was done to the rows.
     pub(crate) cleaning: Vec<CleanTotals>,
     pub(crate) cleaned: Vec<CleanRecord>,
+    /// Rows of tasks among those to learn from, before any was left out.
+    pub(crate) leaks: Leaks,
+    /// Rows to learn from that were left out for them.
+    pub(crate) leaked_out: usize,
+    pub(crate) personal: Vec<PersonalTotals>,
     pub(crate) train: Vec<Example>,
     pub(crate) validation: Vec<Example>,
 }
@@ -36,8 +42,12 @@ pub(crate) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads the sources of a section and splits their rows.
-    pub(crate) fn read(self, section: &DataSection) -> Result<Reading, DataError> {
+    /// Reads the sources of a section, splits their rows, and looks for rows of tasks among those to learn from.
+    pub(crate) fn read(
+        self,
+        section: &DataSection,
+        guarded: &[Guarded],
+    ) -> Result<Reading, DataError> {
         let split = Split::new(section, self.seed);
         let (mut sources, mut given) = (Vec::new(), [Vec::new(), Vec::new()]);
         let mut skipped = Vec::new();
@@ -61,20 +71,25 @@ impl Reader<'_> {
         let train = cleaning.clean(train, Side::Train)?;
         let given = cleaning.clean(validation, Side::Validation)?;
         let mut sides = split.sides(&train)?.into_iter();
-        let (mut validation, train): (Vec<_>, Vec<_>) = train
+        let (mut validation, mut train): (Vec<_>, Vec<_>) = train
             .into_iter()
             .partition(|_| sides.next().unwrap_or_default());
         validation.extend(given);
-        let reading = Reading {
+        check_labels(section, &train, &validation)?;
+        let leaks = Leaks::find(&self, section, guarded, &train)?;
+        let leaked_out = leaks.act(section, &mut train)?;
+        let personal = cleaning.personal([&mut train, &mut validation])?;
+        Ok(Reading {
             sources,
             skipped,
             cleaning: cleaning.totals(),
             cleaned: cleaning.into_records(),
+            leaks,
+            leaked_out,
+            personal,
             train,
             validation,
-        };
-        check_labels(section, &reading)?;
-        Ok(reading)
+        })
     }
 
     /// The rows of a task, as they are compared with those to learn from.
@@ -111,13 +126,17 @@ impl Reader<'_> {
     }
 }
 
-fn check_labels(section: &DataSection, reading: &Reading) -> Result<(), DataError> {
+fn check_labels(
+    section: &DataSection,
+    train: &[Example],
+    validation: &[Example],
+) -> Result<(), DataError> {
     if section.labels.is_empty() {
         return Ok(());
     }
     let labels: std::collections::HashSet<&str> =
         section.labels.iter().map(String::as_str).collect();
-    let mut rows: Vec<&Example> = reading.train.iter().chain(&reading.validation).collect();
+    let mut rows: Vec<&Example> = train.iter().chain(validation).collect();
     rows.sort_by_key(|example| example.row);
     let count = rows.len();
     rows.retain(|example| !labels.contains(example.content.target().trim()));
@@ -161,12 +180,16 @@ pub fn load_examples(
     Ok(examples.into_iter().map(HeldOut::from).collect())
 }
 
-/// The rows to learn from, held-out ones left out, as prompts to be answered anew and the answers that they have.
+/// The rows to learn from, held-out ones and leaks of tasks (as `data.on_leak` says) left out, as prompts to be answered anew and the answers that they have.
 ///
 /// # Errors
 /// As for [`crate::prepare`], up to encoding.
-pub fn training_rows(section: &DataSection, seed: u64) -> Result<Vec<HeldOut>, DataError> {
-    let reading = read_texts(section, seed)?;
+pub fn training_rows(
+    section: &DataSection,
+    guarded: &[Guarded],
+    seed: u64,
+) -> Result<Vec<HeldOut>, DataError> {
+    let reading = read_texts(section, guarded, seed)?;
     Ok(reading.train.into_iter().map(HeldOut::from).collect())
 }
 
@@ -175,24 +198,28 @@ pub fn training_rows(section: &DataSection, seed: u64) -> Result<Vec<HeldOut>, D
 /// # Errors
 /// As for [`crate::prepare`], up to encoding.
 pub fn held_out_rows(section: &DataSection, seed: u64) -> Result<Vec<HeldOut>, DataError> {
-    let reading = read_texts(section, seed)?;
+    let reading = read_texts(section, &[], seed)?;
     let rows = reading.validation.into_iter();
     Ok(rows.map(HeldOut::from).collect())
 }
 
-/// The texts of the rows to learn from, held-out ones left out: what a tokenizer of one's own is trained on.
+/// The texts of the rows to learn from, held-out ones and leaks of tasks (as `data.on_leak` says) left out: what a tokenizer of one's own is trained on.
 ///
 /// # Errors
 /// As for [`crate::prepare`], up to encoding.
-pub fn training_texts(section: &DataSection, seed: u64) -> Result<Vec<String>, DataError> {
-    let reading = read_texts(section, seed)?;
+pub fn training_texts(
+    section: &DataSection,
+    guarded: &[Guarded],
+    seed: u64,
+) -> Result<Vec<String>, DataError> {
+    let reading = read_texts(section, guarded, seed)?;
     let contents = reading.train.iter().map(|example| &example.content);
     let texts = contents.flat_map(|content| content.texts());
     Ok(texts.map(str::to_owned).collect())
 }
 
 /// Reads rows for which no tokenizer is there yet.
-fn read_texts(section: &DataSection, seed: u64) -> Result<Reading, DataError> {
+fn read_texts(section: &DataSection, guarded: &[Guarded], seed: u64) -> Result<Reading, DataError> {
     let reader = Reader {
         format: section.format,
         seed,
@@ -200,5 +227,5 @@ fn read_texts(section: &DataSection, seed: u64) -> Result<Reading, DataError> {
         tokenizer: None,
         on_bad_row: section.on_bad_row,
     };
-    reader.read(section)
+    reader.read(section, guarded)
 }

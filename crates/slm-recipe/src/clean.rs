@@ -1,7 +1,11 @@
 //! `[data.clean]`: what is done to rows before they are split, each change and each row left out told in a report.
 
+mod personal;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use self::personal::PersonalSection;
 
 /// What is done to rows before they are split. Nothing by default: conflicts are listed, and no row changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -13,6 +17,8 @@ pub struct CleanSection {
     pub strip_html: bool,
     /// What becomes of personal data in texts: addresses, numbers and keys.
     pub pii: Pii,
+    /// What else is personal data, and the key of pseudonyms.
+    pub personal: PersonalSection,
     /// Rows whose texts have fewer characters together are left out, 0 = none.
     pub min_chars: usize,
     /// Rows whose texts have more characters together are left out, 0 = none.
@@ -37,6 +43,7 @@ impl Default for CleanSection {
             unicode: Unicode::Off,
             strip_html: false,
             pii: Pii::Off,
+            personal: PersonalSection::default(),
             min_chars: 0,
             max_chars: 0,
             dedup: Dedup::Off,
@@ -68,8 +75,10 @@ pub enum Pii {
     Off,
     /// Rows that have some are listed.
     Report,
-    /// A placeholder stands for it, such as `<EMAIL_1>`: the same one for the same value in a row.
+    /// A placeholder stands for it, such as `<EMAIL_1>`: the same one for the same value in all rows of a run.
     Redact,
+    /// A pseudonym stands for it, which a keyed hash makes: the same one for the same value in all runs with the same key.
+    Pseudonymise,
     /// The run stops and names the rows.
     Error,
 }

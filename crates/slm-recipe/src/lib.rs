@@ -27,7 +27,7 @@ mod tokenizer;
 mod train;
 
 pub use card::CardSection;
-pub use clean::{CleanSection, Conflicts, Dedup, Pii, Shingle, Unicode};
+pub use clean::{CleanSection, Conflicts, Dedup, PersonalSection, Pii, Shingle, Unicode};
 pub use data::{
     DataSection, Finding, Format, LabelNames, OnBadRow, OnLeak, Overlong, Source, TrainOn,
 };

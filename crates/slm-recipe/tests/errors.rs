@@ -130,6 +130,29 @@ fn cleaning() {
 }
 
 #[test]
+fn personal_data() {
+    assert_problems(
+        "[data.clean]\npii = \"hide\"",
+        &[
+            "r.toml:5:7 `data.clean.pii` is `hide`, needs one of `off`, `report`, `redact`, `pseudonymise`, `error`",
+        ],
+    );
+    assert_problems(
+        "[data.clean]\npii = \"pseudonymise\"",
+        &[
+            "r.toml:5:1 missing key `data.clean.personal.key_env`: a keyed hash makes pseudonyms; name the environment variable that holds the key, or its file with `key_file`",
+        ],
+    );
+    assert_problems(
+        "[data.clean.personal]\nkey_env = \"A\"\nkey_file = \"b\"\nnames = [\"c\"]",
+        &[
+            "r.toml:5:1 `data.clean.personal.key_env` and `data.clean.personal.key_file` both name a key; needs one of them",
+            "r.toml:7:1 `data.clean.personal.names` has no meaning: `data.clean.pii` is `off` and looks for nothing",
+        ],
+    );
+}
+
+#[test]
 fn leaks_and_units_of_the_split() {
     assert_problems(
         "[data]\non_leak = \"stop\"\nmax_leak_rate = 2",

@@ -18,8 +18,6 @@ pub enum CleanStep {
     Unicode,
     /// `data.clean.strip_html`.
     Html,
-    /// `data.clean.pii`.
-    Personal,
     /// `data.clean.min_chars` and `data.clean.max_chars`.
     Length,
     /// `data.clean.dedup`, of rows that are equal.
@@ -28,6 +26,8 @@ pub enum CleanStep {
     Near,
     /// `data.clean.conflicts`.
     Conflict,
+    /// `data.clean.pii`.
+    Personal,
 }
 
 impl CleanStep {
@@ -154,11 +154,11 @@ impl CleanTotals {
         let asked = [
             (CleanStep::Unicode, section.unicode != Unicode::Off),
             (CleanStep::Html, section.strip_html),
-            (CleanStep::Personal, section.pii != Pii::Off),
             (CleanStep::Length, section.min_chars + section.max_chars > 0),
             (CleanStep::Exact, section.dedup != Dedup::Off),
             (CleanStep::Near, section.dedup == Dedup::Minhash),
             (CleanStep::Conflict, section.conflicts != Conflicts::Off),
+            (CleanStep::Personal, section.pii != Pii::Off),
         ];
         let asked = asked.into_iter().filter(|(_, asked)| *asked);
         let totals = asked.map(|(step, _)| {

@@ -186,5 +186,8 @@ fn a_tokenizer_learns_from_training_rows_only() {
         val_every: 2,
         ..bench.section("a.jsonl")
     };
-    assert_eq!(training_texts(&section, 1).unwrap(), ["top up", "failed"]);
+    assert_eq!(
+        training_texts(&section, &[], 1).unwrap(),
+        ["top up", "failed"]
+    );
 }

@@ -1,6 +1,6 @@
 //! Rows of tasks among the rows to learn from: found, refused, left out or listed.
 
-use slm_data::{Guarded, LEAKS, Leak, LeakKind};
+use slm_data::{Guarded, LEAKS, Leak, LeakKind, training_rows, training_texts};
 use slm_recipe::{DataSection, OnLeak};
 
 use crate::bench::Bench;
@@ -111,6 +111,19 @@ fn leaked_rows_are_left_out_or_listed() {
     let off = section(&bench, OnLeak::Off);
     assert_eq!(bench.prepare(&off).unwrap().leaks, []);
     assert_eq!(leaks(&bench), []);
+}
+
+/// A tokenizer of one's own, and a teacher, see no more rows than the run learns from.
+#[test]
+fn rows_without_a_tokenizer_have_no_leaks_either() {
+    let bench = leaking();
+    let drop = section(&bench, OnLeak::Drop);
+    let texts = training_texts(&drop, &bench.guarded, 1).unwrap();
+    assert_eq!(texts.len(), 2 * 40);
+    assert_eq!(training_texts(&drop, &[], 1).unwrap().len(), 2 * 43);
+    assert_eq!(training_rows(&drop, &bench.guarded, 1).unwrap().len(), 40);
+    let error = section(&bench, OnLeak::Error);
+    assert!(training_rows(&error, &bench.guarded, 1).is_err());
 }
 
 #[test]

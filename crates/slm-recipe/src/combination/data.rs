@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Combinations;
-use crate::{Format, Source};
+use crate::{Format, Pii, Source};
 
 impl Combinations<'_> {
     pub(super) fn split(&mut self) {
@@ -67,6 +67,41 @@ impl Combinations<'_> {
                 clean.min_chars, clean.max_chars
             );
             self.conflict(&["data.clean.min_chars", "data.clean.max_chars"], reason);
+        }
+        self.personal();
+    }
+
+    fn personal(&mut self) {
+        let (pii, personal) = (self.recipe.data.clean.pii, &self.recipe.data.clean.personal);
+        let keys = [
+            "data.clean.personal.key_env",
+            "data.clean.personal.key_file",
+        ];
+        match (pii, &personal.key_env, &personal.key_file) {
+            (Pii::Pseudonymise, None, None) => self.missing(
+                keys[0],
+                "data.clean.pii",
+                "a keyed hash makes pseudonyms; name the environment variable that holds the key, or its file with `key_file`",
+            ),
+            (_, Some(_), Some(_)) => {
+                let reason = "`data.clean.personal.key_env` and `data.clean.personal.key_file` both name a key; needs one of them";
+                self.conflict(&keys, reason);
+            }
+            _ => {}
+        }
+        for (key, is_set) in [
+            ("data.clean.personal.names", !personal.names.is_empty()),
+            (
+                "data.clean.personal.addresses",
+                !personal.addresses.is_empty(),
+            ),
+        ] {
+            if pii == Pii::Off && is_set {
+                let reason = format!(
+                    "`{key}` has no meaning: `data.clean.pii` is `off` and looks for nothing"
+                );
+                self.conflict(&[key, "data.clean.pii"], reason);
+            }
         }
     }
 
