@@ -19,7 +19,7 @@ pub(crate) use measuring::{measure, of_suites, tasks};
 pub(crate) use shipping::Artifact;
 
 use anyhow::Result;
-use slm_data::{Guarded, Shards};
+use slm_data::Shards;
 use slm_recipe::{GateSection, Recipe, RecipeErrors};
 use slm_run::{Event, RunDir, StageStatus};
 use slm_train::Ranks;
@@ -31,6 +31,7 @@ use crate::{
     commands::synth::refuse_served_teacher,
     exhaustion,
     failure::{is_interruption, refuse},
+    guarded::guarded,
     reporter::Reporter,
     terminal::Terminal,
 };
@@ -127,7 +128,7 @@ impl Walk {
     pub(crate) fn data(&mut self, base: &Base) -> Result<Shards> {
         let (section, seed) = (self.recipe.data.clone(), self.recipe.seed);
         let max_length = self.recipe.model.max_length;
-        let guarded = Guarded::of(&self.recipe);
+        let guarded = guarded(&self.recipe)?;
         let tokenizer = &base.tokenizer;
         let digest = slm_data::input_digest(&section, &guarded, tokenizer, max_length, seed)?;
         self.refuse_changed("rows", "data", &digest)?;

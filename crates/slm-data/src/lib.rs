@@ -40,7 +40,7 @@ pub use content::{Content, Judged, TokenRow};
 pub use error::{DataError, NeededBy};
 pub use example::{Example, HeldOut, Prompt};
 pub use input_digest::input_digest;
-pub use leak::{Guarded, LEAKS, Leak, LeakKind, LeakTotals};
+pub use leak::{Guarded, GuardedRow, GuardedRows, LEAKS, Leak, LeakKind, LeakTotals};
 pub use manifest::{
     Dropped, FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, ShardRecord, Side, SourceRecord,
     SplitRecord,

@@ -63,6 +63,7 @@ impl Reader<'_> {
             .into_iter()
             .partition(|_| sides.next().unwrap_or_default());
         validation.extend(given);
+        let train = cleaning.balance(train, self.seed);
         let reading = Reading {
             sources,
             cleaning: cleaning.totals(),

@@ -25,7 +25,10 @@ mod shape;
 mod tokenizer;
 mod train;
 
-pub use clean::{CleanSection, Conflicts, Dedup, Pii, Shingle, Unicode};
+pub use clean::{
+    BalanceSection, CleanSection, Conflicts, Dedup, OutlierAction, OutlierSection, Pii, Shingle,
+    Unicode,
+};
 pub use data::{DataSection, Finding, Format, OnLeak, Overlong, Source, TrainOn};
 pub use distill::{
     Api, DistillMethod, DistillSection, DivergenceKind, EndpointSection, FilterSection,

@@ -1,5 +1,6 @@
 //! From files to shards and batches, through the public interface.
 //!
+//! - `accounted`: every row is somewhere, changes are told, order and threads do not matter
 //! - `bench`: a folder of files, a tiny tokenizer, and a section over them
 //! - `bad_rows`: every refusal with its message and its hint
 //! - `formats`: what rows of each format and file type become
@@ -7,6 +8,7 @@
 //! - `clean`: what cleaning changes, leaves out and lists
 //! - `leaks`: rows of tasks among the rows to learn from
 //! - `personal`: personal data, measured and redacted
+//! - `planted`: duplicates, leaks and personal data among real rows, and how many are found
 //! - `splits`: what is held out, sampled, left out and counted
 //! - `folder`: what is on disk, read back, refused when damaged
 //! - `mask`: what is learned, proven, refused and checked again
@@ -14,6 +16,7 @@
 //! - `tokenized`: rows that are tokens already, and weights of files
 //! - `shared_rows`: public data sets, where they are at hand
 
+mod accounted;
 mod bad_rows;
 mod bench;
 mod clean;
@@ -23,6 +26,7 @@ mod leaks;
 mod mask;
 mod packed;
 mod personal;
+mod planted;
 mod preference;
 mod shared_rows;
 mod splits;
