@@ -182,8 +182,11 @@ fn conflicts_are_listed_left_out_or_refused() {
 
 #[test]
 fn outliers_are_listed_or_left_out_with_their_reasons() {
-    let usual = |i: usize| pair(&format!("where is the parcel number {i}"), "late");
-    let mut rows: Vec<String> = (0..30).map(|i| usual(i * i)).collect();
+    let usual = |i: usize| {
+        let please = "please ".repeat(i % 5);
+        pair(&format!("{please}where is the parcel number {i}"), "late")
+    };
+    let mut rows: Vec<String> = (0..30).map(usual).collect();
     rows.push(pair(&"buy it now ".repeat(40), "late"));
     let mut bench = Bench::with("a.jsonl", rows.concat());
     let section = |bench: &Bench, action| DataSection {
