@@ -8,6 +8,7 @@ mod exhaustion;
 mod failure;
 mod gates;
 mod graphics;
+mod guarded;
 mod history;
 mod interrupt;
 mod library;

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use slm_data::{Guarded, Sample, Shards};
+use slm_data::{Sample, Shards};
 use slm_recipe::Recipe;
 use tempfile::TempDir;
 
-use crate::{args::Split, base::Base, failure::refuse, reporter::Reporter};
+use crate::{args::Split, base::Base, failure::refuse, guarded::guarded, reporter::Reporter};
 
 /// The rows of a recipe as training would read them.
 pub(crate) struct Preview {
@@ -25,7 +25,7 @@ impl Preview {
         let max_length = recipe.model.max_length;
         slm_data::prepare(
             &recipe.data,
-            &Guarded::of(recipe),
+            &guarded(recipe)?,
             &base.tokenizer,
             max_length,
             recipe.seed,

@@ -13,7 +13,7 @@ use slm_recipe::{
 use slm_run::{Event, sha256_bytes, sha256_json};
 use slm_train::{Measure, Teaching, Tutor};
 
-use crate::{base::Base, failure::refuse, interrupt, reporter::Reporter};
+use crate::{base::Base, failure::refuse, guarded::guarded, interrupt, reporter::Reporter};
 
 /// A served teacher of a recipe, and where its answers are.
 pub(crate) struct ServedTeacher {
@@ -66,7 +66,7 @@ impl ServedTeacher {
     ) -> Result<Taught> {
         let section = &self.section;
         let rubric = section.filters.rubric.as_deref().map(scoring).transpose()?;
-        let rows = slm_data::training_rows(&recipe.data, recipe.seed)?;
+        let rows = slm_data::training_rows(&recipe.data, &guarded(recipe)?, recipe.seed)?;
         let held_out = held_out_rows(&recipe.data, recipe.seed)?;
         fs_err::create_dir_all(&self.folder)?;
         let taught = interrupt::heeded(|stop| {

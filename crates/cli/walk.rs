@@ -22,7 +22,7 @@ pub(crate) use page::side;
 pub(crate) use shipping::Artifact;
 
 use anyhow::Result;
-use slm_data::{Guarded, Shards};
+use slm_data::Shards;
 use slm_recipe::{GateSection, Recipe, RecipeErrors};
 use slm_run::{Event, RunDir, StageStatus};
 use slm_train::Ranks;
@@ -32,6 +32,7 @@ use crate::{
     base::{self, Base},
     batch, exhaustion,
     failure::{is_interruption, refuse},
+    guarded::guarded,
     reporter::Reporter,
     served::ServedTeacher,
     terminal::Terminal,
@@ -129,7 +130,7 @@ impl Walk {
     pub(crate) fn data(&mut self, base: &Base) -> Result<Shards> {
         let (section, seed) = (self.recipe.data.clone(), self.recipe.seed);
         let max_length = self.recipe.model.max_length;
-        let guarded = Guarded::of(&self.recipe);
+        let guarded = guarded(&self.recipe)?;
         let tokenizer = &base.tokenizer;
         let digest = slm_data::input_digest(&section, &guarded, tokenizer, max_length, seed)?;
         self.refuse_changed("rows", "data", &digest)?;

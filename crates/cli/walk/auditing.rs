@@ -111,7 +111,7 @@ impl Walk {
     /// The rows in the shards to learn from, as texts.
     fn learned_rows(&self, base: &Base, shards: &Shards) -> Result<Vec<HeldOut>> {
         let (recipe, tokenizer) = (&self.recipe, &base.tokenizer);
-        let guarded = Guarded::of(recipe);
+        let guarded = guarded(recipe)?;
         let max_length = recipe.model.max_length;
         let digest =
             slm_data::input_digest(&recipe.data, &guarded, tokenizer, max_length, recipe.seed)?;

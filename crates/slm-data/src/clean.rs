@@ -1,9 +1,12 @@
 //! What is done to rows before they are split; every change and every row left out is recorded.
 
+mod balance;
 mod conflicts;
 mod duplicates;
 mod html;
+mod outliers;
 mod personal;
+mod quality;
 mod record;
 mod texts;
 
@@ -44,6 +47,7 @@ impl<'a> Cleaning<'a> {
         if given_as == Side::Validation {
             return Ok(rows);
         }
+        let rows = self.outliers(rows);
         let rows = self.duplicates(rows);
         self.conflicts(rows)
     }

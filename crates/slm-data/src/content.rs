@@ -213,6 +213,23 @@ impl Content {
         }
     }
 
+    /// The texts that decide on the side of a split where near-duplicates are kept together: of judged answers those of the prompt.
+    pub(crate) fn split_texts(&self) -> Vec<String> {
+        match self {
+            Self::Preference { chosen: judged, .. } | Self::Rated { answer: judged, .. } => {
+                match judged.prompt() {
+                    Prompt::Chat(chat) => {
+                        let messages = chat.messages.into_iter();
+                        messages.map(|message| message.content).collect()
+                    }
+                    Prompt::Text(text) => vec![text],
+                    Prompt::Tokens { .. } => Vec::new(),
+                }
+            }
+            _ => self.said().into_iter().map(str::to_owned).collect(),
+        }
+    }
+
     pub(crate) fn user_and_assistant(prompt: String, answer: String) -> Self {
         Self::Chat(
             vec![

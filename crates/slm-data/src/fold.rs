@@ -25,7 +25,7 @@ pub fn asked_rows(
         tokenizer: Some(tokenizer),
         on_bad_row: section.on_bad_row,
     };
-    let rows = reader.read(section)?.train.into_iter();
+    let rows = reader.read(section, &[])?.train.into_iter();
     let asked = rows.filter(|row| !row.content.is_tokens() && !row.content.is_judged());
     Ok(asked.map(HeldOut::from).collect())
 }

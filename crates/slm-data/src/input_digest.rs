@@ -5,7 +5,7 @@ use slm_text::ChatTokenizer;
 
 use crate::clean::personal_inputs;
 use crate::error::DataError;
-use crate::leak::Guarded;
+use crate::leak::{Guarded, GuardedRows};
 use crate::manifest::FORMAT_VERSION;
 use crate::source::SourceFiles;
 
@@ -28,7 +28,7 @@ pub fn input_digest(
         max_length: usize,
         seed: u64,
         sources: Vec<String>,
-        guarded: Vec<(&'a Guarded, String)>,
+        guarded: Vec<(&'a Guarded, Option<String>)>,
         personal: Vec<String>,
         tokenizer: Vec<(String, String)>,
     }
@@ -51,7 +51,10 @@ pub fn input_digest(
     let sources = section.train.iter().chain(&section.validation);
     let sources = sources.map(digest).collect::<Result<_, DataError>>()?;
     let looked_at = guarded.iter().filter(|_| section.on_leak != OnLeak::Off);
-    let guarded = looked_at.map(|rows| Ok((rows, digest(&rows.source)?)));
+    let guarded = looked_at.map(|guarded| match &guarded.rows {
+        GuardedRows::File(source) => Ok((guarded, Some(digest(source)?))),
+        GuardedRows::Said(_) => Ok((guarded, None)),
+    });
     let guarded = guarded.collect::<Result<_, DataError>>()?;
     let files = tokenizer.files();
     let tokenizer = files

@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use slm_recipe::{DataSection, OnLeak, Recipe, Source};
 
 use self::search::Search;
+use crate::content::Content;
 use crate::error::DataError;
 use crate::example::Example;
 use crate::near::Nearness;
+use crate::origin::Origin;
 use crate::reading::Reader;
 
 /// Name of the file of a prepared folder that has a [`Leak`] a line.
@@ -23,21 +25,65 @@ pub const LEAKS: &str = "leaks.jsonl";
 pub struct Guarded {
     /// Name of the task.
     pub task: String,
-    /// Its file, and how its rows are read.
-    pub source: Source,
+    /// Its rows.
+    pub rows: GuardedRows,
+}
+
+/// Where guarded rows come from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GuardedRows {
+    /// A file, whose rows are read as those to learn from are.
+    File(Source),
+    /// Rows that something else has read.
+    Said(Vec<GuardedRow>),
+}
+
+/// A row that something else has read.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GuardedRow {
+    /// Where it came from, as in `test.jsonl:3`.
+    pub origin: String,
+    /// What it asks.
+    pub prompt: String,
+    /// What is wanted.
+    pub target: String,
 }
 
 impl Guarded {
-    /// Those of the tasks of a recipe that have files of their own.
+    /// Those of the tasks of a recipe whose files are read as the rows to learn from are, and those that calibrate them.
     pub fn of(recipe: &Recipe) -> Vec<Self> {
+        let file = |task: String, path: &str| Self {
+            task,
+            rows: GuardedRows::File(recipe.task_source(path)),
+        };
         let tasks = recipe.eval.task.iter();
-        let guarded = tasks.filter_map(|task| {
-            Some(Self {
-                task: task.name.clone(),
-                source: recipe.task_source(task.path.as_deref()?),
-            })
+        let guarded = tasks.filter(|task| !task.is_templated()).flat_map(|task| {
+            let own = task
+                .path
+                .as_deref()
+                .map(|path| file(task.name.clone(), path));
+            let calibration = task.calibration.as_ref().and_then(|it| it.path.as_deref());
+            let calibration =
+                calibration.map(|path| file(format!("{} (calibration)", task.name), path));
+            own.into_iter().chain(calibration)
         });
         guarded.collect()
+    }
+}
+
+impl GuardedRow {
+    fn example(&self, row: usize) -> Example {
+        Example {
+            row,
+            origin: Origin::told(&self.origin, row),
+            content: Content::Pair {
+                prompt: self.prompt.clone(),
+                completion: self.target.clone(),
+            },
+            group: None,
+            slices: BTreeMap::new(),
+        }
     }
 }
 
@@ -180,8 +226,14 @@ impl Leaks {
             return Ok(leaks);
         }
         let nearness = Nearness::of(&section.clean);
-        for Guarded { task, source } in guarded {
-            let items = reader.guarded(source)?;
+        for Guarded { task, rows } in guarded {
+            let items: Vec<Example> = match rows {
+                GuardedRows::File(source) => reader.guarded(source)?,
+                GuardedRows::Said(rows) => {
+                    let rows = rows.iter().enumerate();
+                    rows.map(|(at, row)| row.example(at)).collect()
+                }
+            };
             let found = Search::new(nearness, &items).among(train, task);
             leaks.totals.push(LeakTotals::of(task, items.len(), &found));
             leaks.found.extend(found);

@@ -54,7 +54,7 @@ pub use fold::asked_rows;
 pub use groups::{GroupedRow, Groups, RowGroup, RowText};
 pub use input_digest::input_digest;
 pub use intake::{SKIPPED, SkippedRow};
-pub use leak::{Guarded, LEAKS, Leak, LeakKind, LeakTotals};
+pub use leak::{Guarded, GuardedRow, GuardedRows, LEAKS, Leak, LeakKind, LeakTotals};
 pub use lineage::{Fate, Lineage, Placed, Wanted, lineages};
 pub use manifest::{
     Dropped, FORMAT_VERSION, FileRecord, MANIFEST, MAX_TARGETS, Manifest, ShardRecord, Side,

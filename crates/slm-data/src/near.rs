@@ -67,6 +67,18 @@ impl Nearness {
         }
     }
 
+    /// The least shingles of what decides on a row's side of a split, as in [`Shingles::least`].
+    pub(crate) fn least(&self, content: &Content, count: usize) -> Vec<u64> {
+        let shingles = match content.is_tokens() {
+            true => Shingles::of(content, self.shingle, self.size),
+            false => {
+                let text = compared(content.split_texts().iter().map(String::as_str));
+                Shingles::of_text(&text, self.shingle, self.size)
+            }
+        };
+        shingles.least(count).to_vec()
+    }
+
     /// Whether two texts are equal as they are compared, or near-duplicates.
     pub(crate) fn alike(&self, left: &str, right: &str) -> bool {
         let (left, right) = (compared([left]), compared([right]));

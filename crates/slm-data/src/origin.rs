@@ -47,6 +47,18 @@ impl Origin {
             place: Place::Row(row),
         }
     }
+
+    /// That which is displayed as a text; of a text that is none, the row of that number (from 0) of a file of that name.
+    pub(crate) fn told(text: &str, number: usize) -> Self {
+        let place = |(path, place): (&str, &str)| Some((path.to_owned(), place.parse().ok()?));
+        let line = text.rsplit_once(':').and_then(place);
+        let row = text.rsplit_once(" row ").and_then(place);
+        match (line, row) {
+            (Some((path, line)), _) => Self::line(&path.into(), line),
+            (None, Some((path, row))) => Self::row(&path.into(), row),
+            (None, None) => Self::row(&text.into(), number + 1),
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -78,6 +90,10 @@ mod tests {
         let path: Arc<str> = "a.jsonl".into();
         assert_eq!(Origin::line(&path, 3).to_string(), "a.jsonl:3");
         assert_eq!(Origin::row(&path, 3).to_string(), "a.jsonl row 3");
+        for text in ["b/a.jsonl:3", "a row.parquet row 17"] {
+            assert_eq!(Origin::told(text, 0).to_string(), text);
+        }
+        assert_eq!(Origin::told("rows", 4).to_string(), "rows row 5");
     }
 
     #[test]

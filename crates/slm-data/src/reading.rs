@@ -78,6 +78,7 @@ impl Reader<'_> {
         check_labels(section, &train, &validation)?;
         let leaks = Leaks::find(&self, section, guarded, &train)?;
         let leaked_out = leaks.act(section, &mut train)?;
+        let mut train = cleaning.balance(train, self.seed);
         let personal = cleaning.personal([&mut train, &mut validation])?;
         Ok(Reading {
             sources,

@@ -10,8 +10,14 @@ use crate::example::Example;
 use crate::near::Nearness;
 use crate::random::{bits, fraction};
 
-/// Which rows are held out, decided for each row by itself: adding rows moves none. Where near-duplicates are kept together, a
-/// row that is added can move those that it is near to; where labels keep their shares, those at the edge of its label's.
+/// Which rows are held out, a function of what a row says and of the seed.
+///
+/// - Alone, or with its group, a row is decided on by itself: adding rows moves none.
+/// - Where near-duplicates are kept together, adding a row moves none that it is not near to, directly or through others. Those it
+///   is near to stay for the most part, as the least shingles of them all decide, and a near-duplicate seldom brings a lesser one.
+///   That they always stay cannot be had: a row would have to be on the side of each row that it is near to, these on that of
+///   theirs, and so, as any text becomes any other in small steps, all rows on one.
+/// - Where labels keep their shares, adding a row of a label can move rows of that label which are at the edge of its share.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Split {
     val_size: f64,
@@ -64,7 +70,7 @@ impl Split {
         Ok(sides)
     }
 
-    /// A number in `[0, 1)` for a unit, the same as for a row that is alone.
+    /// A number in `[0, 1)` for a unit.
     fn place(&self, unit: &Unit) -> f64 {
         fraction("split", self.seed, &[&unit.key])
     }
@@ -171,6 +177,80 @@ mod tests {
                 .map(|i| by_group.holds_out(&example(i, &i.to_string(), Some(group))))
                 .collect();
             assert_eq!(sides.len(), 1, "{group}");
+        }
+    }
+
+    /// Twenty words that no other text has; of the same number, with the last word replaced by `last`.
+    fn words(number: usize, last: usize) -> String {
+        let word = |at: usize| {
+            format!(
+                "{:x}",
+                bits("word", 0, &[&number.to_le_bytes(), &at.to_le_bytes()]) >> 40
+            )
+        };
+        let words: Vec<String> = (0..19).map(word).chain([last.to_string()]).collect();
+        words.join(" ")
+    }
+
+    /// One row more beside each of 400: nearly all of them stay, and never on the other side than the new one. The numbers moved
+    /// are those that the comment at `LEAST` leads to expect: 0.17 * 2 * 0.3 * 0.7 = 7 %; a new row whose key decides when it is the
+    /// lesser would move 21 %.
+    #[test]
+    fn a_near_duplicate_that_is_added_moves_few() {
+        let split = Split {
+            near: Some(Nearness::of(&Default::default())),
+            ..split(0.3, 0, 7)
+        };
+        let one = |number| example(number, &words(number, 1000), None);
+        let rows: Vec<Example> = (0..400).map(one).collect();
+        let before = split.sides(&rows).unwrap();
+        let share = before.iter().filter(|held_out| **held_out).count();
+        assert!((95..145).contains(&share), "{share}");
+        let two = (0..400).map(|number| example(400 + number, &words(number, 2000 + number), None));
+        let both: Vec<Example> = rows.iter().cloned().chain(two).collect();
+        let after = split.sides(&both).unwrap();
+        assert_eq!(after[..400], after[400..]);
+        let moved = before
+            .iter()
+            .zip(&after)
+            .filter(|(before, after)| before != after);
+        let moved = moved.count();
+        assert!(moved <= 40, "{moved} of 400");
+        // One of another text moves none at all.
+        let other = rows
+            .iter()
+            .cloned()
+            .chain([example(400, &words(999, 0), None)]);
+        assert_eq!(
+            split.sides(&other.collect::<Vec<_>>()).unwrap()[..400],
+            before
+        );
+    }
+
+    #[test]
+    fn an_answer_to_a_judged_prompt_moves_none() {
+        let judged = |text: &str| crate::content::Judged {
+            content: Box::new(Content::Pair {
+                prompt: words(1, 1),
+                completion: text.into(),
+            }),
+            given: 0,
+        };
+        let row = |answer: &str| Example {
+            content: Content::Rated {
+                answer: judged(answer),
+                desirable: true,
+            },
+            ..example(0, "", None)
+        };
+        for seed in 0..20 {
+            let split = Split {
+                near: Some(Nearness::of(&Default::default())),
+                ..split(0.5, 0, seed)
+            };
+            let one = split.sides(&[row("yes")]).unwrap();
+            let three = split.sides(&[row("no, never"), row("yes"), row("who knows")]);
+            assert_eq!(three.unwrap(), [one[0]; 3]);
         }
     }
 

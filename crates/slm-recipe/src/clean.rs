@@ -1,10 +1,14 @@
 //! `[data.clean]`: what is done to rows before they are split, each change and each row left out told in a report.
 
+mod balance;
+mod outliers;
 mod personal;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::balance::BalanceSection;
+pub use self::outliers::{OutlierAction, OutlierSection};
 pub use self::personal::PersonalSection;
 
 /// What is done to rows before they are split. Nothing by default: conflicts are listed, and no row changes.
@@ -35,6 +39,10 @@ pub struct CleanSection {
     pub shingle_size: usize,
     /// What becomes of rows to learn from that give different answers to the same prompt.
     pub conflicts: Conflicts,
+    /// Rows to learn from that are unlike the others, or unlike what people write.
+    pub outliers: OutlierSection,
+    /// How many rows to learn from a label may have.
+    pub balance: BalanceSection,
 }
 
 impl Default for CleanSection {
@@ -51,6 +59,8 @@ impl Default for CleanSection {
             shingle: Shingle::Chars,
             shingle_size: 5,
             conflicts: Conflicts::Report,
+            outliers: OutlierSection::default(),
+            balance: BalanceSection::default(),
         }
     }
 }

@@ -27,7 +27,10 @@ mod tokenizer;
 mod train;
 
 pub use card::CardSection;
-pub use clean::{CleanSection, Conflicts, Dedup, PersonalSection, Pii, Shingle, Unicode};
+pub use clean::{
+    BalanceSection, CleanSection, Conflicts, Dedup, OutlierAction, OutlierSection, PersonalSection,
+    Pii, Shingle, Unicode,
+};
 pub use data::{
     DataSection, Finding, Format, LabelNames, OnBadRow, OnLeak, Overlong, Source, TrainOn,
 };

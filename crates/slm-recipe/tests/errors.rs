@@ -127,6 +127,20 @@ fn cleaning() {
             "r.toml:5:1 `data.clean.min_chars` is 9 and `data.clean.max_chars` is 8: no row can have both",
         ],
     );
+    assert_problems(
+        "[data.clean.balance]\nmax_ratio = 0.5",
+        &[
+            "r.toml:5:1 `data.clean.balance.max_ratio` is 0.5, needs 0 or at least 1: the rarest label keeps its rows",
+        ],
+    );
+    assert_problems(
+        "[data.clean.outliers]\naction = \"error\"\nmax_length_z = -1\nmin_words_with_letters = 2",
+        &[
+            "r.toml:5:10 `data.clean.outliers.action` is `error`, needs one of `off`, `report`, `drop`",
+            "r.toml:6:16 `data.clean.outliers.max_length_z` is -1, needs at least 0",
+            "r.toml:7:26 `data.clean.outliers.min_words_with_letters` is 2, needs at least 0 and at most 1",
+        ],
+    );
 }
 
 #[test]

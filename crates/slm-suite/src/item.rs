@@ -113,13 +113,7 @@ impl Task {
         let target = self
             .fill(&self.wording.target, row, "target")?
             .into_target();
-        let choices = match &self.wording.choices {
-            None => Vec::new(),
-            Some(field) => {
-                let choices = field.texts(fields, &self.columns);
-                choices.map_err(|reason| self.refused(row, "choices", reason))?
-            }
-        };
+        let choices = self.choices(row)?;
         let prefix = match &self.wording.prefix {
             None => None,
             Some(field) => Some(self.text_of(field, row, "gen_prefix")?),
@@ -377,7 +371,7 @@ impl Task {
         })
     }
 
-    fn choice(
+    pub(crate) fn choice(
         &self,
         row: &Row,
         key: &'static str,
@@ -412,7 +406,32 @@ impl Task {
         })
     }
 
-    fn fill(&self, field: &Field, row: &Row, key: &'static str) -> Result<Filled, SuiteError> {
+    /// The choices of a row, none where its task has none.
+    pub(crate) fn choices(&self, row: &Row) -> Result<Vec<String>, SuiteError> {
+        let Some(field) = &self.wording.choices else {
+            return Ok(Vec::new());
+        };
+        let choices = field.texts(&row.fields, &self.columns);
+        choices.map_err(|reason| self.refused(row, "choices", reason))
+    }
+
+    /// The answer that is wanted, as a text.
+    pub(crate) fn written_target(
+        &self,
+        row: &Row,
+        target: &Filled,
+        choices: &[String],
+    ) -> Result<String, SuiteError> {
+        let gold = self.gold(row, target, choices)?;
+        Ok(written_target(target, &gold, choices))
+    }
+
+    pub(crate) fn fill(
+        &self,
+        field: &Field,
+        row: &Row,
+        key: &'static str,
+    ) -> Result<Filled, SuiteError> {
         let filled = field.fill(&row.fields, &self.columns, self.wording.choices.is_some());
         filled.map_err(|reason| self.refused(row, key, reason))
     }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use slm_recipe::{CleanSection, Conflicts, Dedup, Pii, Unicode};
+use slm_recipe::{CleanSection, Conflicts, Dedup, OutlierAction, Pii, Unicode};
 use slm_run::sha256_bytes;
 
 use crate::example::Example;
@@ -20,12 +20,16 @@ pub enum CleanStep {
     Html,
     /// `data.clean.min_chars` and `data.clean.max_chars`.
     Length,
+    /// `data.clean.outliers`.
+    Outlier,
     /// `data.clean.dedup`, of rows that are equal.
     Exact,
     /// `data.clean.dedup`, of rows that are nearly equal.
     Near,
     /// `data.clean.conflicts`.
     Conflict,
+    /// `data.clean.balance`.
+    Balance,
     /// `data.clean.pii`.
     Personal,
 }
@@ -38,9 +42,11 @@ impl CleanStep {
             Self::Html => "html",
             Self::Personal => "personal",
             Self::Length => "length",
+            Self::Outlier => "outlier",
             Self::Exact => "exact",
             Self::Near => "near",
             Self::Conflict => "conflict",
+            Self::Balance => "balance",
         }
     }
 }
@@ -91,6 +97,9 @@ pub struct CleanRecord {
     /// Places with personal data, by kind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub personal: BTreeMap<PersonalKind, usize>,
+    /// Why, for people, where the step does not say it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
 }
 
 impl CleanRecord {
@@ -106,6 +115,7 @@ impl CleanRecord {
             chars_after: 0,
             like,
             personal: BTreeMap::new(),
+            reasons: Vec::new(),
         }
     }
 
@@ -155,9 +165,14 @@ impl CleanTotals {
             (CleanStep::Unicode, section.unicode != Unicode::Off),
             (CleanStep::Html, section.strip_html),
             (CleanStep::Length, section.min_chars + section.max_chars > 0),
+            (
+                CleanStep::Outlier,
+                section.outliers.action != OutlierAction::Off,
+            ),
             (CleanStep::Exact, section.dedup != Dedup::Off),
             (CleanStep::Near, section.dedup == Dedup::Minhash),
             (CleanStep::Conflict, section.conflicts != Conflicts::Off),
+            (CleanStep::Balance, section.balance.is_on()),
             (CleanStep::Personal, section.pii != Pii::Off),
         ];
         let asked = asked.into_iter().filter(|(_, asked)| *asked);

@@ -60,6 +60,12 @@ impl Shingles {
         self.0.is_empty()
     }
 
+    /// The `count` least of them, of a row with fewer all: a sketch of the row (Broder 1997). The least ones of rows together are
+    /// the least of those of each.
+    pub(crate) fn least(&self, count: usize) -> &[u64] {
+        &self.0[..count.min(self.0.len())]
+    }
+
     pub(super) fn hashes(&self) -> &[u64] {
         &self.0
     }

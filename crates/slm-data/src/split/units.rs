@@ -2,14 +2,23 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use rayon::prelude::*;
+
 use crate::error::DataError;
 use crate::example::Example;
 use crate::near::{Clusters, Index, Nearness};
 
+/// Least shingles by which the side of near-duplicates is decided. More of them change more often when a row is added, fewer
+/// are shared by rows that have only a phrase in common. Of the 10,003 questions of banking77, 3 leave 1.6 rows to a key and move
+/// 3 % of the rows that a near-duplicate is added to, at a tenth held out; 1 leaves 117 to a key, 6 move 6 %, and the least key of
+/// either row as a whole would move 9 %.
+const LEAST: usize = 3;
+
 /// Rows that are kept together.
 #[derive(Debug)]
 pub(super) struct Unit {
-    /// What decides on their side: the least of their keys.
+    /// What decides on their side: the least of their keys; where near-duplicates are kept together and no row has a group, the
+    /// least shingles of them all.
     pub(super) key: Vec<u8>,
     /// Their places, in order.
     pub(super) rows: Vec<usize>,
@@ -42,18 +51,45 @@ impl Unit {
                 index.add(at, sketch);
             }
         }
-        let mut units: BTreeMap<usize, Self> = BTreeMap::new();
+        let least = near.map(|nearness| {
+            let least = |row: &Example| match &row.group {
+                Some(_) => Vec::new(),
+                None => nearness.least(&row.content, LEAST),
+            };
+            rows.par_iter().map(least).collect::<Vec<_>>()
+        });
+        let mut units: BTreeMap<usize, (Self, Vec<u64>)> = BTreeMap::new();
         for (at, key) in keys.iter().enumerate() {
-            let unit = units.entry(clusters.first(at)).or_insert_with(|| Self {
-                key: key.clone(),
-                rows: Vec::new(),
+            let (unit, shingles) = units.entry(clusters.first(at)).or_insert_with(|| {
+                let unit = Self {
+                    key: key.clone(),
+                    rows: Vec::new(),
+                };
+                (unit, Vec::new())
             });
             unit.rows.push(at);
             if *key < unit.key {
                 unit.key.clone_from(key);
             }
+            if let Some(least) = &least {
+                shingles.extend(&least[at]);
+                shingles.sort_unstable();
+                shingles.dedup();
+                shingles.truncate(LEAST);
+            }
         }
-        units.into_values().collect()
+        let decided = units.into_values().map(|(unit, shingles)| {
+            // Rows without shingles have nothing near to them.
+            let key = match shingles.is_empty() {
+                true => unit.key,
+                false => shingles
+                    .iter()
+                    .flat_map(|hash| hash.to_le_bytes())
+                    .collect(),
+            };
+            Self { key, ..unit }
+        });
+        decided.collect()
     }
 
     /// The label that most of its rows have, of several the first by name.

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use slm_data::{CLEANING, CleanRecord, CleanStep, Effect, Prompt, Shards};
-use slm_recipe::{CleanSection, Conflicts, DataSection, Dedup, Unicode};
+use slm_recipe::{
+    BalanceSection, CleanSection, Conflicts, DataSection, Dedup, OutlierAction, OutlierSection,
+    Unicode,
+};
 
 use crate::bench::Bench;
 
@@ -175,6 +178,86 @@ fn conflicts_are_listed_left_out_or_refused() {
             "correct them, or leave all of them out with `data.clean.conflicts = \"drop\"`; `\"report\"` lists them beside the shards".into(),
         )
     );
+}
+
+#[test]
+fn outliers_are_listed_or_left_out_with_their_reasons() {
+    let usual = |i: usize| {
+        let please = "please ".repeat(i % 5);
+        pair(&format!("{please}where is the parcel number {i}"), "late")
+    };
+    let mut rows: Vec<String> = (0..30).map(usual).collect();
+    rows.push(pair(&"buy it now ".repeat(40), "late"));
+    let mut bench = Bench::with("a.jsonl", rows.concat());
+    let section = |bench: &Bench, action| DataSection {
+        clean: CleanSection {
+            outliers: OutlierSection {
+                action,
+                ..OutlierSection::default()
+            },
+            ..CleanSection::default()
+        },
+        ..bench.section("a.jsonl")
+    };
+    bench.max_length = 512;
+    let report = section(&bench, OutlierAction::Report);
+    assert_eq!(bench.prepare(&report).unwrap().train.rows, 31);
+    let [only] = &records(&bench)[..] else {
+        panic!("one row is odd")
+    };
+    assert_eq!(
+        (only.row, only.step, only.effect),
+        (30, CleanStep::Outlier, Effect::Listed)
+    );
+    assert!(only.reasons[0].starts_with("444 characters (z "));
+    assert!(only.reasons[1].ends_with("of the characters are the same 2 words"));
+    let drop = section(&bench, OutlierAction::Drop);
+    let manifest = bench.prepare(&drop).unwrap();
+    assert_eq!((manifest.train.rows, manifest.cleaned_out()), (30, 1));
+}
+
+#[test]
+fn no_label_has_more_rows_than_it_may_and_those_stay_whatever_the_order() {
+    let rows = |count: usize, label: &str| -> Vec<String> {
+        let row = |i| pair(&format!("{label} row {i}"), label);
+        (0..count).map(row).collect()
+    };
+    let mut lines = [rows(40, "a"), rows(12, "b"), rows(4, "c")].concat();
+    let stay = |lines: &[String], balance: BalanceSection| {
+        let mut bench = Bench::with("a.jsonl", lines.concat());
+        let section = DataSection {
+            clean: CleanSection {
+                balance,
+                ..CleanSection::default()
+            },
+            ..bench.section("a.jsonl")
+        };
+        let shards = bench.shards(&section);
+        let targets: Vec<usize> = shards.manifest().targets.values().copied().collect();
+        let rows = shards.train().iter();
+        let stay: BTreeSet<String> = rows.map(|it| lines[it.row].clone()).collect();
+        let records = records(&bench);
+        assert!(records.iter().all(|it| it.step == CleanStep::Balance));
+        let reasons: BTreeSet<String> = records.into_iter().flat_map(|it| it.reasons).collect();
+        (targets, stay, reasons)
+    };
+    let ratio = BalanceSection {
+        max_ratio: 2.0,
+        ..BalanceSection::default()
+    };
+    let (targets, stayed, reasons) = stay(&lines, ratio.clone());
+    assert_eq!(targets, [8, 8, 4]);
+    assert_eq!(
+        reasons.into_iter().collect::<Vec<_>>(),
+        ["`a` has 40 rows, 8 stay", "`b` has 12 rows, 8 stay"]
+    );
+    lines.reverse();
+    assert_eq!(stay(&lines, ratio).1, stayed);
+    let cap = BalanceSection {
+        max_per_label: 10,
+        ..BalanceSection::default()
+    };
+    assert_eq!(stay(&lines, cap).0, [10, 10, 4]);
 }
 
 /// Rows of few words, so that some are equal and many near.

@@ -1,6 +1,8 @@
 //! Rows of tasks among the rows to learn from: found, refused, left out or listed.
 
-use slm_data::{Guarded, LEAKS, Leak, LeakKind, training_rows, training_texts};
+use slm_data::{
+    Guarded, GuardedRow, GuardedRows, LEAKS, Leak, LeakKind, training_rows, training_texts,
+};
 use slm_recipe::{DataSection, OnLeak};
 
 use crate::bench::Bench;
@@ -18,7 +20,7 @@ fn bench(train: &[String], task: &[String]) -> Bench {
     bench.write("t.jsonl", task.concat() + &items);
     bench.guarded = vec![Guarded {
         task: "intent".into(),
-        source: bench.source("t.jsonl"),
+        rows: GuardedRows::File(bench.source("t.jsonl")),
     }];
     bench
 }
@@ -127,6 +129,30 @@ fn rows_without_a_tokenizer_have_no_leaks_either() {
 }
 
 #[test]
+fn rows_that_a_suite_has_read_are_guarded_as_well() {
+    let mut bench = leaking();
+    let row = |prompt: &str, target: &str| GuardedRow {
+        origin: "suite.jsonl:7".into(),
+        prompt: prompt.into(),
+        target: target.into(),
+    };
+    let rows = vec![
+        row("where is my card", "card"),
+        row("who are you", "a bank"),
+    ];
+    bench.guarded = vec![Guarded {
+        task: "asked".into(),
+        rows: GuardedRows::Said(rows),
+    }];
+    let section = section(&bench, OnLeak::Error);
+    assert_eq!(
+        bench.refusal(&section).0,
+        "1 of 2 rows of task `asked` are among the rows to learn from, `data.max_leak_rate` 0.01 lets 0 pass: \
+         `suite.jsonl:7` is `a.jsonl:41`"
+    );
+}
+
+#[test]
 fn a_phrase_that_many_rows_have_is_no_leak() {
     let with = |n: usize| -> Vec<String> {
         (0..n)
@@ -151,19 +177,30 @@ fn the_tasks_of_a_recipe_are_what_is_guarded() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("r.toml");
     let text = "model.base_model = \"b\"\n[[data.train]]\npath = \"a.jsonl\"\nprompt = \"{q}\"\ncompletion = \"{a}\"\nmax_samples = 3\n\
-                [[eval.task]]\nname = \"own\"\npath = \"t.jsonl\"\noutput_type = \"loglikelihood\"\n\
+                [[eval.task]]\nname = \"own\"\npath = \"t.jsonl\"\noutput_type = \"multiple_choice\"\ncalibration = { path = \"c.jsonl\" }\n\
+                [[eval.task]]\nname = \"worded\"\npath = \"w.jsonl\"\nprompt = \"{{q}}\"\ntarget = \"{{a}}\"\noutput_type = \"loglikelihood\"\n\
                 [[eval.task]]\nname = \"held out\"\noutput_type = \"loglikelihood\"\n";
     fs_err::write(&path, text).unwrap();
     let recipe = slm_recipe::Recipe::load(&path, &[]).unwrap();
-    let [only] = &Guarded::of(&recipe)[..] else {
-        panic!("one task has a file of its own")
-    };
+    let guarded = Guarded::of(&recipe);
+    let files = guarded.iter().map(|guarded| match &guarded.rows {
+        GuardedRows::File(source) => (guarded.task.as_str(), source),
+        GuardedRows::Said(_) => panic!("the recipe names files"),
+    });
+    let files: Vec<_> = files.collect();
+    let named: Vec<_> = files
+        .iter()
+        .map(|(task, source)| (*task, source.path.as_str()))
+        .collect();
+    // How a task with templates of its own is worded, its suite knows.
     assert_eq!(
-        (only.task.as_str(), only.source.path.as_str()),
-        ("own", "t.jsonl")
+        named,
+        [("own", "t.jsonl"), ("own (calibration)", "c.jsonl")]
     );
-    assert_eq!(only.source.prompt.as_deref(), Some("{q}"));
-    assert_eq!(only.source.max_samples, 0);
+    for (_, source) in files {
+        assert_eq!(source.prompt.as_deref(), Some("{q}"));
+        assert_eq!(source.max_samples, 0);
+    }
 }
 
 /// The project's own data sets. The figures are those of a Python script that compares every pair: no row of a task is equal or
@@ -190,7 +227,9 @@ fn the_recipes_of_the_project_pass() {
         bench.max_length = 1024;
         bench.guarded = Guarded::of(&recipe);
         for guarded in &mut bench.guarded {
-            guarded.source.path = rooted(&guarded.source.path);
+            if let GuardedRows::File(source) = &mut guarded.rows {
+                source.path = rooted(&source.path);
+            }
         }
         let manifest = bench.prepare(&section).unwrap();
         let found: Vec<_> = manifest

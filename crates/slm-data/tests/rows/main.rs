@@ -1,5 +1,6 @@
 //! From files to shards and batches, through the public interface.
 //!
+//! - `accounted`: every row is somewhere, changes are told, order and threads do not matter
 //! - `bench`: a folder of files, a tiny tokenizer, and a section over them
 //! - `bad_rows`: every refusal with its message and its hint
 //! - `formats`: what rows of each format and file type become
@@ -8,6 +9,7 @@
 //! - `clean`: what cleaning changes, leaves out and lists
 //! - `leaks`: rows of tasks among the rows to learn from
 //! - `personal`: personal data, measured and redacted
+//! - `planted`: duplicates, leaks and personal data among real rows, and how many are found
 //! - `splits`: what is held out, sampled, left out and counted
 //! - `folder`: what is on disk, read back, refused when damaged
 //! - `looking`: what is told of prepared rows: lineage, card, differences, groups
@@ -17,6 +19,7 @@
 //! - `shared_counts`: rows and tokens of public data sets, as others count them
 //! - `shared_rows`: public data sets, where they are at hand
 
+mod accounted;
 mod bad_rows;
 mod bench;
 mod clean;
@@ -27,6 +30,7 @@ mod looking;
 mod mask;
 mod packed;
 mod personal;
+mod planted;
 mod preference;
 mod shared_counts;
 mod shared_rows;

@@ -12,7 +12,7 @@ use slm_text::ChatTokenizer;
 use crate::bench::TOKENIZER;
 
 /// The file under `../shared`, or a note that the test is skipped.
-fn shared(name: &str) -> Option<PathBuf> {
+pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../../shared")
         .join(name);

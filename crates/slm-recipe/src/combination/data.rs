@@ -68,6 +68,14 @@ impl Combinations<'_> {
             );
             self.conflict(&["data.clean.min_chars", "data.clean.max_chars"], reason);
         }
+        let ratio = clean.balance.max_ratio;
+        if ratio > 0.0 && ratio < 1.0 {
+            let key = "data.clean.balance.max_ratio";
+            let reason = format!(
+                "`{key}` is {ratio}, needs 0 or at least 1: the rarest label keeps its rows"
+            );
+            self.conflict(&[key], reason);
+        }
         self.personal();
     }
 
