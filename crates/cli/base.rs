@@ -135,8 +135,7 @@ pub(crate) fn check(recipe: &Recipe, offline: bool) -> Result<()> {
 
 fn train_tokenizer(recipe: &Recipe, folder: &Path) -> Result<()> {
     let vocab_size = recipe.tokenizer.clone().unwrap_or_default().vocab_size;
-    let texts =
-        slm_data::training_texts(&recipe.data, &guarded(recipe)?, recipe.seed)?;
+    let texts = slm_data::training_texts(&recipe.data, &guarded(recipe)?, recipe.seed)?;
     let written = AtomicDir::new(folder)?;
     train_bpe(texts.into_iter(), vocab_size, written.path())?;
     written.commit()?;

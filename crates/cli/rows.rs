@@ -4,7 +4,8 @@ use std::io::Write;
 
 use anyhow::Result;
 use slm_data::{
-    CleanTotals, Lengths, Manifest, PersonalTotals, SKIPPED, Shards, Share, Side, SideStats, SourceRecord, Stats,
+    CleanTotals, Lengths, Manifest, PersonalTotals, SKIPPED, Shards, Share, Side, SideStats,
+    SourceRecord, Stats,
 };
 
 use crate::mask;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
-use slm_data::{Guarded, HeldOut, Shards, Side, SourceRecord, asked_rows};
+use slm_data::{HeldOut, Shards, Side, SourceRecord, asked_rows};
 use slm_eval::{Evaluator, LabelAudit, MetricName, Sample};
 use slm_model::Decoder;
 use slm_recipe::{EvalTask, Objective, OutputType};
@@ -12,7 +12,7 @@ use slm_run::{Event, sha256_file};
 use slm_train::{Reference, Trainer, Turn};
 
 use super::{Walk, measuring::read_rows};
-use crate::{base::Base, failure::refuse, interrupt};
+use crate::{base::Base, failure::refuse, guarded::guarded, interrupt};
 
 /// Name of the stage in events.
 const STAGE: &str = "audit";

@@ -191,6 +191,7 @@ fn personal(card: &DataCard) -> String {
         (None, true) => "Nothing is recorded of any.\n".into(),
         (Some(Pii::Report), false) => found + "\nIt is still in the rows.\n",
         (Some(Pii::Redact), false) => found + "\nPlaceholders stand in its stead.\n",
+        (Some(Pii::Pseudonymise), false) => found + "\nPseudonyms stand in its stead.\n",
         (Some(Pii::Error) | None, false) => found,
     };
     section("Personal data", &body)
