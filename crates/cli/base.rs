@@ -10,6 +10,8 @@ use slm_recipe::{Init, Method, Recipe};
 use slm_run::{AtomicDir, sha256_bytes, sha256_file, sha256_json};
 use slm_text::{ChatTokenizer, train_bpe};
 
+use crate::guarded::guarded;
+
 /// The base of a recipe.
 pub(crate) struct Base {
     /// Its folder; none for random weights with a tokenizer of their own.

@@ -227,6 +227,7 @@ mod tests {
                 similarity: 1.0,
             }),
             personal: BTreeMap::new(),
+            reasons: Vec::new(),
         }
     }
 
