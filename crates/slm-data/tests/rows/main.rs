@@ -8,6 +8,7 @@
 //! - `clean`: what cleaning changes, leaves out and lists
 //! - `leaks`: rows of tasks among the rows to learn from
 //! - `personal`: personal data, measured and redacted
+//! - `resumed`: killed and gone on with
 //! - `splits`: what is held out, sampled, left out and counted
 //! - `folder`: what is on disk, read back, refused when damaged
 //! - `looking`: what is told of prepared rows: lineage, card, differences, groups
@@ -27,6 +28,7 @@ mod mask;
 mod packed;
 mod personal;
 mod preference;
+mod resumed;
 mod shared_rows;
 mod sources;
 mod splits;
