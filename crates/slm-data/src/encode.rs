@@ -42,6 +42,12 @@ pub(crate) enum Outcome {
     NothingLearned,
 }
 
+impl Outcome {
+    pub(crate) fn is_kept(&self) -> bool {
+        matches!(self, Self::Kept { .. })
+    }
+}
+
 impl Encoding<'_> {
     pub(crate) fn row(&self, example: &Example) -> Result<Outcome, TextError> {
         let bos = self.tokenizer.bos_id();

@@ -1,18 +1,14 @@
 use rayon::prelude::*;
-use slm_recipe::{Finding, OnBadRow, Overlong, TrainOn};
+use slm_recipe::{DataSection, Finding, OnBadRow, TrainOn};
 use slm_text::TextError;
 
 use crate::content::Content;
-use crate::encode::{EncodedAnswer, Encoding, Outcome};
+use crate::encode::{Encoding, Outcome};
 use crate::error::DataError;
 use crate::example::Example;
 use crate::intake::SkippedRow;
-use crate::manifest::SplitRecord;
-use crate::mask_proof::{Findings, MaskChecks, SideProof};
+use crate::mask_proof::{Findings, MaskChecks};
 use crate::sample::Sample;
-
-/// Rows encoded between two events.
-const CHUNK_ROWS: usize = 1024;
 
 /// A row that is kept.
 #[derive(Debug)]
@@ -25,108 +21,9 @@ pub(crate) struct EncodedRow {
     pub(crate) truncated: bool,
 }
 
-/// The encoded rows of one side.
-#[derive(Debug, Default)]
-pub(crate) struct EncodedRows {
-    pub(crate) record: SplitRecord,
-    pub(crate) rows: Vec<EncodedRow>,
-    /// What is learned of them.
-    mask: SideProof,
-}
-
-impl EncodedRows {
-    /// Encodes rows in parallel, a chunk between two calls of `progress`.
-    pub(crate) fn of(
-        examples: Vec<Example>,
-        checks: &MaskChecks,
-        refused: &mut Refused,
-        done_before: usize,
-        progress: &mut dyn FnMut(usize),
-    ) -> Result<Self, DataError> {
-        let mut side = Self {
-            record: SplitRecord {
-                read: examples.len(),
-                ..Default::default()
-            },
-            ..Default::default()
-        };
-        let mut examples = examples.into_iter();
-        let mut done = done_before;
-        loop {
-            let chunk: Vec<Example> = examples.by_ref().take(CHUNK_ROWS).collect();
-            if chunk.is_empty() {
-                return Ok(side);
-            }
-            let outcomes: Vec<_> = chunk
-                .par_iter()
-                .map(|example| checks.encoding.row(example))
-                .collect();
-            done += chunk.len();
-            for (example, outcome) in chunk.into_iter().zip(outcomes) {
-                match outcome {
-                    Ok(outcome) => side.take(example, outcome, checks, refused),
-                    Err(source) => {
-                        refused.skip(&example, source)?;
-                        side.record.read -= 1;
-                    }
-                }
-            }
-            progress(done);
-        }
-    }
-
-    /// The counts of [`crate::MaskProof`].
-    pub(crate) fn proof(&self) -> SideProof {
-        SideProof {
-            cut: self.record.truncated,
-            left_out: self.record.dropped.total(),
-            ..self.mask.clone()
-        }
-    }
-
-    fn take(
-        &mut self,
-        example: Example,
-        outcome: Outcome,
-        checks: &MaskChecks,
-        refused: &mut Refused,
-    ) {
-        match outcome {
-            Outcome::Kept { answers, truncated } => {
-                let end_is_cut = truncated && checks.encoding.overlong == Overlong::TruncateRight;
-                self.record.truncated += usize::from(truncated);
-                self.record.rows += 1;
-                let mut samples = Vec::with_capacity(answers.len());
-                for EncodedAnswer { sample, roles } in answers {
-                    let row = (&sample, &roles[..]);
-                    let findings = &mut refused.findings;
-                    checks.take(&mut self.mask, findings, &example, row, end_is_cut);
-                    self.record.tokens += sample.ids.len();
-                    self.record.learned_tokens += sample.learned();
-                    samples.push(sample);
-                }
-                self.rows.push(EncodedRow {
-                    example,
-                    samples,
-                    truncated,
-                });
-            }
-            Outcome::DroppedOverlong => self.record.dropped.overlong += 1,
-            Outcome::DroppedByTruncation => self.record.dropped.nothing_left_to_learn += 1,
-            Outcome::TooLong { length } => {
-                refused.longest = refused.longest.max(length);
-                refused
-                    .too_long
-                    .push(format!("`{}` ({length} tokens)", example.origin));
-            }
-            Outcome::NothingLearned => {
-                refused.labelled |= matches!(example.content, Content::Tokens(_));
-                refused
-                    .nothing_learned
-                    .push(format!("`{}`", example.origin));
-            }
-        }
-    }
+/// Encodes rows on all cores, in their order.
+pub(crate) fn encoded(encoding: &Encoding, rows: &[Example]) -> Vec<Result<Outcome, TextError>> {
+    rows.par_iter().map(|row| encoding.row(row)).collect()
 }
 
 /// Rows that make the whole an error.
@@ -140,22 +37,25 @@ pub(crate) struct Refused {
     labelled: bool,
     too_long: Vec<String>,
     longest: usize,
-    findings: Findings,
+    pub(crate) findings: Findings,
+    /// What the recipe accepts of the mask's findings.
+    accepted: Vec<Finding>,
 }
 
 impl Refused {
-    pub(crate) fn new(on_bad_row: OnBadRow) -> Self {
+    pub(crate) fn new(section: &DataSection) -> Self {
         Self {
-            on_bad_row,
+            on_bad_row: section.on_bad_row,
+            accepted: section.accept_findings.clone(),
             ..Self::default()
         }
     }
 
-    pub(crate) fn skipped(&mut self) -> &mut Vec<SkippedRow> {
-        &mut self.skipped
+    pub(crate) fn skipped(&mut self) -> Vec<SkippedRow> {
+        std::mem::take(&mut self.skipped)
     }
 
-    fn skip(&mut self, example: &Example, source: TextError) -> Result<(), DataError> {
+    pub(crate) fn skip(&mut self, example: &Example, source: TextError) -> Result<(), DataError> {
         let error = DataError::Encode {
             origin: example.origin.clone(),
             source,
@@ -169,13 +69,27 @@ impl Refused {
         }
     }
 
-    /// `accepted`: what the recipe accepts of the mask's findings.
-    pub(crate) fn check(
-        self,
-        rows: usize,
-        encoding: &Encoding,
-        accepted: &[Finding],
-    ) -> Result<(), DataError> {
+    pub(crate) fn too_long(&mut self, row: &Example, length: usize) {
+        self.longest = self.longest.max(length);
+        let told = format!("`{}` ({length} tokens)", row.origin);
+        self.too_long.push(told);
+    }
+
+    pub(crate) fn nothing_learned(&mut self, row: &Example) {
+        self.labelled |= matches!(row.content, Content::Tokens(_));
+        self.nothing_learned.push(format!("`{}`", row.origin));
+    }
+
+    /// Whether there is no such row yet.
+    pub(crate) fn none(&self, checks: &MaskChecks) -> bool {
+        let findings = self
+            .findings
+            .check(&self.accepted, 0, checks.encoding.tokenizer);
+        let none = [&self.nothing_learned, &self.too_long];
+        none.iter().all(|rows| rows.is_empty()) && self.skipped.is_empty() && findings.is_ok()
+    }
+
+    pub(crate) fn check(self, rows: usize, encoding: &Encoding) -> Result<(), DataError> {
         let train_on: TrainOn = encoding.train_on;
         if !self.nothing_learned.is_empty() {
             return Err(DataError::NothingLearned {
@@ -194,6 +108,7 @@ impl Refused {
                 longest,
             });
         }
-        self.findings.check(accepted, rows, encoding.tokenizer)
+        self.findings
+            .check(&self.accepted, rows, encoding.tokenizer)
     }
 }

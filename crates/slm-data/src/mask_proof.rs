@@ -8,14 +8,13 @@ use slm_run::sha256_bytes;
 use slm_text::{ChatTokenizer, TokenRole};
 
 use crate::encode::Encoding;
-use crate::encoded_rows::EncodedRows;
 use crate::error::DataError;
 use crate::example::Example;
 use crate::mask_probe::Probe;
 use crate::sample::Sample;
 
 /// Rows that are kept to be rendered again; one of each file.
-const PROBES: usize = 4;
+pub(crate) const PROBES: usize = 4;
 
 /// What a run learns from, counted over all of its rows, and what those who answer later can check themselves against.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,6 +77,24 @@ impl SideProof {
             learned: sum.learned + each.learned,
         };
         self.roles.values().fold(RoleTokens::default(), add)
+    }
+
+    /// Adds what was counted of other rows.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.sequences += other.sequences;
+        for (role, each) in &other.roles {
+            let sum = self.roles.entry(*role).or_default();
+            sum.tokens += each.tokens;
+            sum.learned += each.learned;
+        }
+        self.unlearned += other.unlearned;
+        self.ended += other.ended;
+        self.begun += other.begun;
+        self.cut += other.cut;
+        self.left_out += other.left_out;
+        for (finding, count) in &other.findings {
+            *self.findings.entry(*finding).or_default() += count;
+        }
     }
 }
 
@@ -206,19 +223,10 @@ impl Findings {
 impl MaskProof {
     pub(crate) fn of(
         encoding: &Encoding,
-        train: &EncodedRows,
-        validation: &EncodedRows,
+        [train, validation]: [SideProof; 2],
+        probes: Vec<Probe>,
     ) -> Result<Self, DataError> {
         let tokenizer = encoding.tokenizer;
-        let mut probes: Vec<Probe> = Vec::new();
-        let mut seen = Vec::new();
-        for example in train.rows.iter().map(|row| &row.example) {
-            let path = &example.origin.path;
-            if probes.len() < PROBES && !seen.contains(path) {
-                seen.push(path.clone());
-                probes.extend(Probe::of(example, tokenizer)?);
-            }
-        }
         Ok(Self {
             train_on: encoding.train_on,
             train_on_eos: encoding.train_on_eos,
@@ -226,8 +234,8 @@ impl MaskProof {
             template: template_digest(tokenizer),
             rendered_at: tokenizer.now(),
             adds_bos: tokenizer.adds_bos(),
-            train: train.proof(),
-            validation: validation.proof(),
+            train,
+            validation,
             probes,
         })
     }

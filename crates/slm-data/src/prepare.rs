@@ -1,6 +1,5 @@
 //! Rows to shards: read, split, encode, write.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
@@ -10,20 +9,23 @@ use slm_text::ChatTokenizer;
 
 use crate::clean::CLEANING;
 use crate::encode::Encoding;
-use crate::encoded_rows::{EncodedRow, EncodedRows, Refused};
 use crate::error::DataError;
+use crate::example::Example;
 use crate::input_digest::input_digest;
 use crate::intake::{SKIPPED, SkippedRow};
 use crate::leak::{Guarded, LEAKS};
-use crate::manifest::{FORMAT_VERSION, MANIFEST, MAX_TARGETS, Manifest, Side, SourceRecord};
-use crate::mask_proof::{MaskChecks, MaskProof};
+use crate::manifest::{FORMAT_VERSION, MANIFEST, Manifest, Side, SourceRecord};
+use crate::mask_proof::MaskProof;
+use crate::output::{Output, Written};
 use crate::reading::{Reader, Reading};
-use crate::shard::write_side;
 use crate::split::leaked;
 use crate::warnings::warn;
 
 /// Name of the stage in events.
 const STAGE: &str = "data";
+
+/// Rows encoded between two events.
+const CHUNK_ROWS: usize = 1024;
 
 /// Reads the rows that a section names, splits and encodes them, and writes them into the folder `out`, which appears
 /// complete or not at all. Rows of tasks, `guarded`, may not be among those to learn from.
@@ -71,46 +73,55 @@ pub fn prepare(
     let rows = train.len() + validation.len();
     let cleaned_out: usize = cleaning.iter().map(|step| step.left_out).sum();
     let cleaned_out = cleaned_out + leaked_out;
-    let mut progress = |done: usize| {
-        emit(Event::Progress {
-            stage: STAGE.into(),
-            done: done as u64,
-            total: rows as u64,
-            unit: "rows".into(),
-        });
-    };
-    let checks = MaskChecks::new(&encoding);
-    let mut refused = Refused::new(section.on_bad_row);
-    let train = EncodedRows::of(train, &checks, &mut refused, 0, &mut progress)?;
-    let validation = EncodedRows::of(
+    let mut done = 0;
+    let written = |source| DataError::Write { source };
+    let folder = AtomicDir::new(out).map_err(written)?;
+    let mut output = Output::open(out, &input_digest, &encoding, section)?;
+    for (side, examples) in [(Side::Train, train), (Side::Validation, validation)] {
+        let mut examples = examples.into_iter();
+        loop {
+            let chunk: Vec<Example> = examples.by_ref().take(CHUNK_ROWS).collect();
+            if chunk.is_empty() {
+                break;
+            }
+            done += chunk.len();
+            output.take(side, chunk)?;
+            emit(Event::Progress {
+                stage: STAGE.into(),
+                done: done as u64,
+                total: rows as u64,
+                unit: "rows".into(),
+            });
+        }
+    }
+    let Written {
+        train,
         validation,
-        &checks,
-        &mut refused,
-        train.record.read,
-        &mut progress,
-    )?;
-    skip_late(&mut sources, &mut skipped, refused.skipped());
-    refused.check(rows, &encoding, &section.accept_findings)?;
-    if train.rows.is_empty() {
+        shards,
+        targets,
+        probes,
+        skipped: late,
+        journal,
+    } = output.finish()?;
+    skip_late(&mut sources, &mut skipped, late);
+    if train.record.rows == 0 {
         let encoding = train.record.dropped.total() + validation.record.dropped.total();
         let dropped = cleaned_out + encoding;
+        journal.discard()?;
         return Err(DataError::NoTrainingRows {
             rows: rows + cleaned_out,
             held_out: validation.record.read,
             dropped,
         });
     }
-    let (targets, distinct_targets) = count_targets(&train.rows);
-    let written = |source| DataError::Write { source };
-    let folder = AtomicDir::new(out).map_err(written)?;
-    let mut shards = write_side(folder.path(), Side::Train, &train)?;
-    shards.extend(write_side(folder.path(), Side::Validation, &validation)?);
+    let (targets, distinct_targets) = targets.into_counts();
     write_lines(&folder.path().join(CLEANING), &cleaned).map_err(written)?;
     write_lines(&folder.path().join(LEAKS), leaks.found()).map_err(written)?;
     if section.on_bad_row == OnBadRow::Skip {
         write_lines(&folder.path().join(SKIPPED), &skipped).map_err(written)?;
     }
-    let mask = MaskProof::of(&encoding, &train, &validation)?;
+    let mask = MaskProof::of(&encoding, [train.proof(), validation.proof()], probes)?;
+    journal.hand_over(&shards, folder.path())?;
     let manifest = Manifest {
         format_version: FORMAT_VERSION,
         input_digest,
@@ -140,9 +151,9 @@ pub fn prepare(
 fn skip_late(
     sources: &mut [SourceRecord],
     skipped: &mut Vec<SkippedRow>,
-    late: &mut Vec<SkippedRow>,
+    mut late: Vec<SkippedRow>,
 ) {
-    for row in late.iter() {
+    for row in &late {
         let mut first_row = 0;
         let source = sources.iter_mut().find(|source| {
             first_row += source.rows;
@@ -152,7 +163,7 @@ fn skip_late(
             source.skipped += 1;
         }
     }
-    skipped.append(late);
+    skipped.append(&mut late);
     skipped.sort_by_key(|row| row.row);
 }
 
@@ -161,23 +172,4 @@ fn write_lines<R: Serialize>(path: &Path, records: &[R]) -> Result<(), RunError>
     let line = |record| serde_json::to_string(record).unwrap_or_default() + "\n";
     let lines: String = records.iter().map(line).collect();
     write_file_atomic(path, lines.as_bytes())
-}
-
-/// How often each target occurs, and how many there are; only the number where they are too many to be labels.
-fn count_targets(rows: &[EncodedRow]) -> (BTreeMap<String, usize>, usize) {
-    let mut targets: BTreeMap<&str, usize> = BTreeMap::new();
-    for row in rows {
-        *targets.entry(row.example.content.target()).or_default() += 1;
-    }
-    let distinct = targets.len();
-    match distinct <= MAX_TARGETS {
-        true => (
-            targets
-                .into_iter()
-                .map(|(target, count)| (target.to_owned(), count))
-                .collect(),
-            distinct,
-        ),
-        false => (BTreeMap::new(), distinct),
-    }
 }

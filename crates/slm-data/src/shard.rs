@@ -3,7 +3,9 @@
 mod part;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -11,24 +13,24 @@ use arrow::array::{
     UInt32Builder, UInt64Array,
 };
 use arrow::datatypes::{UInt32Type, UInt64Type};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use serde::Serialize;
 use slm_run::{RunError, sha256_file};
 
-use crate::encoded_rows::{EncodedRow, EncodedRows};
+use crate::encoded_rows::EncodedRow;
 use crate::error::DataError;
 use crate::example::HeldOut;
 use crate::lineage::{CUT, DIGEST, digests};
-use crate::manifest::{Manifest, ShardRecord, Side};
+use crate::manifest::{Manifest, Side};
 use crate::mixture::Share;
 use crate::sample::{Answer, Answers, Sample, rows};
 
-/// Rows of one file, so that no reader needs more than one of them in memory.
-const SHARD_ROWS: usize = 65_536;
+/// Rows that become columns together.
+const BATCH_ROWS: usize = 1024;
 
 /// Encoded rows and what held-out ones say, as [`crate::prepare`] left them.
 #[derive(Clone, Debug)]
@@ -130,34 +132,92 @@ impl Shards {
     }
 }
 
-/// Writes the rows of one side into as many files as they need; what held-out ones say beside them.
-pub(crate) fn write_side(
-    dir: &Path,
+/// One file of encoded rows while it is written.
+pub(crate) struct ShardWriter {
+    path: PathBuf,
     side: Side,
-    rows: &EncodedRows,
-) -> Result<Vec<ShardRecord>, DataError> {
-    let name = match side {
-        Side::Train => "train",
-        Side::Validation => "validation",
-    };
-    let mut records = Vec::new();
-    for (number, rows) in rows.rows.chunks(SHARD_ROWS).enumerate() {
-        let file = format!("{name}-{number:05}.parquet");
-        let path = dir.join(&file);
-        write_shard(&path, side, rows).map_err(|error| write_failed(&path, error))?;
-        let sha256 = sha256_file(&path).map_err(|source| DataError::Write { source })?;
-        let size_bytes = fs_err::metadata(&path)
-            .map_err(|source| DataError::Io { source })?
-            .len();
-        records.push(ShardRecord {
-            file,
-            side,
-            rows: rows.len(),
-            sha256,
-            size_bytes,
-        });
+    /// Rows that are not written yet.
+    rows: Vec<EncodedRow>,
+    writer: Option<ArrowWriter<File>>,
+}
+
+impl fmt::Debug for ShardWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShardWriter")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
-    Ok(records)
+}
+
+impl ShardWriter {
+    pub(crate) fn create(path: &Path, side: Side) -> Result<Self, DataError> {
+        Ok(Self {
+            path: path.to_owned(),
+            side,
+            rows: Vec::with_capacity(BATCH_ROWS),
+            writer: None,
+        })
+    }
+
+    pub(crate) fn write(&mut self, row: EncodedRow) -> Result<(), DataError> {
+        self.rows.push(row);
+        if self.rows.len() == BATCH_ROWS {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), DataError> {
+        let rows = std::mem::take(&mut self.rows);
+        let written = batch_of(self.side, &rows).and_then(|batch| {
+            let writer = match &mut self.writer {
+                Some(writer) => writer,
+                none => none.insert(begin(&self.path, &batch)?),
+            };
+            writer.write(&batch)
+        });
+        written.map_err(|error| write_failed(&self.path, error))
+    }
+
+    /// Writes what is left; gives the path.
+    pub(crate) fn close(mut self) -> Result<PathBuf, DataError> {
+        if !self.rows.is_empty() {
+            self.flush()?;
+        }
+        if let Some(writer) = self.writer {
+            let closed = writer.close();
+            closed.map_err(|error| write_failed(&self.path, error))?;
+        }
+        Ok(self.path)
+    }
+}
+
+fn begin(path: &Path, batch: &RecordBatch) -> Result<ArrowWriter<File>, ParquetError> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .build();
+    let (file, _) = fs_err::File::create(path)?.into_parts();
+    ArrowWriter::try_new(file, batch.schema(), Some(properties))
+}
+
+/// The numbers of the rows in a shard, in order.
+pub(crate) fn rows_of(path: &Path) -> Result<Vec<usize>, DataError> {
+    let read = || -> Result<Vec<usize>, Failure> {
+        let (file, _) = fs_err::File::open(path)?.into_parts();
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+        let only_rows = ProjectionMask::columns(builder.parquet_schema(), ["row"]);
+        let mut rows = Vec::new();
+        for batch in builder.with_projection(only_rows).build()? {
+            let batch = batch?;
+            let numbers = column(&batch, "row")?.as_primitive::<UInt64Type>();
+            rows.extend(numbers.values().iter().map(|row| *row as usize));
+        }
+        Ok(rows)
+    };
+    read().map_err(|error| DataError::Shards {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    })
 }
 
 /// A full disk arrives inside the Parquet error: it is told apart again.
@@ -174,7 +234,7 @@ fn write_failed(path: &Path, error: ParquetError) -> DataError {
     }
 }
 
-fn write_shard(path: &Path, side: Side, rows: &[EncodedRow]) -> Result<(), ParquetError> {
+fn batch_of(side: Side, rows: &[EncodedRow]) -> Result<RecordBatch, ParquetError> {
     let all = || {
         rows.iter()
             .flat_map(|row| row.samples.iter().map(move |sample| (sample, &row.example)))
@@ -217,15 +277,7 @@ fn write_shard(path: &Path, side: Side, rows: &[EncodedRow]) -> Result<(), Parqu
         columns.push(("target", Arc::new(StringArray::from_iter_values(targets))));
         columns.push(("slices", Arc::new(StringArray::from_iter_values(slices))));
     }
-    let batch = RecordBatch::try_from_iter(columns)?;
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .build();
-    let (file, _) = fs_err::File::create(path)?.into_parts();
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties))?;
-    writer.write(&batch)?;
-    writer.close()?;
-    Ok(())
+    Ok(RecordBatch::try_from_iter(columns)?)
 }
 
 fn json(value: &impl Serialize) -> Result<String, ParquetError> {

@@ -47,6 +47,9 @@ pub struct DataSection {
     pub accept_findings: Vec<Finding>,
     /// If not empty, the text to be learned of every row, trimmed, must be one of these.
     pub labels: Vec<String>,
+    /// Encoded rows in one file of the prepared data. A preparation that was stopped goes on behind its last whole file.
+    #[schemars(extend("minimum" = 1))]
+    pub shard_rows: usize,
     /// What is done to the rows first.
     pub clean: CleanSection,
     /// What only people know of the rows, for their card.
@@ -77,6 +80,7 @@ impl Default for DataSection {
             shuffle: true,
             accept_findings: Vec::new(),
             labels: Vec::new(),
+            shard_rows: 65_536,
             clean: CleanSection::default(),
             card: CardSection::default(),
             train: Vec::new(),

@@ -10,6 +10,7 @@
 //! - `leaks`: rows of tasks among the rows to learn from
 //! - `personal`: personal data, measured and redacted
 //! - `planted`: duplicates, leaks and personal data among real rows, and how many are found
+//! - `resumed`: killed and gone on with
 //! - `splits`: what is held out, sampled, left out and counted
 //! - `folder`: what is on disk, read back, refused when damaged
 //! - `looking`: what is told of prepared rows: lineage, card, differences, groups
@@ -32,6 +33,7 @@ mod packed;
 mod personal;
 mod planted;
 mod preference;
+mod resumed;
 mod shared_counts;
 mod shared_rows;
 mod sources;
