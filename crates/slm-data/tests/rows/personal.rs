@@ -313,7 +313,7 @@ fn rows_are_compared_as_they_were() {
     bench.write("t.jsonl", lines(7..8));
     bench.guarded = vec![Guarded {
         task: "own".into(),
-        source: bench.source("t.jsonl"),
+        rows: slm_data::GuardedRows::File(bench.source("t.jsonl")),
     }];
     let mut held_out = Vec::new();
     for pii in [Pii::Off, Pii::Redact] {
