@@ -92,7 +92,7 @@ fn parity(row: &Comparison, items: usize) -> TaskParity {
     };
     TaskParity {
         task: row.task.clone(),
-        metric: row.name.label().into(),
+        metric: row.name.label(),
         items,
         trained: row.base.value,
         exported: row.tuned.value,
