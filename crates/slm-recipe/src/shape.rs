@@ -194,7 +194,7 @@ impl Shape {
     ) -> Option<Json> {
         let fits = |schema: &&Schema<'_>| match schema.kind() {
             Some(Kind::List(_)) => matches!(node.value, Value::Array(_)),
-            Some(Kind::Choice(_)) => matches!(node.value, Value::String(_)),
+            Some(Kind::Choice(_) | Kind::Text) => matches!(node.value, Value::String(_)),
             Some(Kind::Integer) => matches!(node.value, Value::Integer(_)),
             _ => false,
         };
@@ -203,7 +203,7 @@ impl Shape {
             None => {
                 let names = schemas.iter().filter_map(|schema| match schema.kind()? {
                     Kind::List(_) => Some("a list"),
-                    Kind::Choice(_) => Some("a string"),
+                    Kind::Choice(_) | Kind::Text => Some("a string"),
                     Kind::Integer => Some("an integer"),
                     _ => None,
                 });
