@@ -4,7 +4,7 @@
 
 MODEL is a folder with a tokenizer and a chat template. Both read the same JSON lines of conversations, render and tokenize
 them, mask what is given, and write what they made to disk: slm-tune with `data prepare`, the other side with `load_dataset`,
-a batched `map` on all cores, and `save_to_disk`. A third figure is what `tokenizers` alone needs for the rendered texts.
+a batched `map` on all cores, and `save_to_disk`; the start of slm-tune is counted, that of Python is not. A third figure is what `tokenizers` alone needs for the rendered texts.
 """
 
 import json
@@ -38,7 +38,7 @@ def measure(binary, model, work, rows, pairs):
         sides = [(ours, lambda: prepare(binary, model, work)), (theirs, lambda: peer(model, work))]
         for seconds, run in sides if pair % 2 else reversed(sides):
             seconds.append(run())
-        alone.append(float(subprocess.run([sys.executable, __file__, "--alone", model, work], check=True, capture_output=True, text=True).stdout))
+        alone.append(float(told([sys.executable, __file__, "--alone", model, work], work)))
     # The first of each warms the page cache.
     ours, theirs, alone = ours[1:], theirs[1:], alone[1:]
     print(f"{rows} rows, {size / 1e6:.1f} MB, {os.cpu_count()} cores, {pairs} pairs")
@@ -84,15 +84,20 @@ load_best_model_at_end = false
 def peer(model, work):
     for made in ("cache", "made"):
         shutil.rmtree(work / made, ignore_errors=True)
-    return timed([sys.executable, __file__, "--peer", model, work], work)
+    return float(told([sys.executable, __file__, "--peer", model, work], work))
 
 
 def timed(command, work):
     start = time.perf_counter()
+    told(command, work)
+    return time.perf_counter() - start
+
+
+def told(command, work):
     done = subprocess.run(list(map(str, command)), cwd=work, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{command} ended with {done.returncode}: {done.stderr[-800:]}")
-    return time.perf_counter() - start
+    return done.stdout.split()[-1] if done.stdout.split() else ""
 
 
 def peer_prepares(model, work):
@@ -103,6 +108,8 @@ def peer_prepares(model, work):
 
     disable_progress_bars()
     tokenizer = AutoTokenizer.from_pretrained(model)
+    # What Python needs to import is not counted.
+    start = time.perf_counter()
 
     def encode(batch):
         whole = [tokenizer.apply_chat_template(row, tokenize=False) for row in batch["messages"]]
@@ -115,6 +122,7 @@ def peer_prepares(model, work):
     rows = load_dataset("json", data_files=str(work / "rows.jsonl"), split="train")
     made = rows.map(encode, batched=True, num_proc=os.cpu_count(), remove_columns=rows.column_names)
     made.save_to_disk(str(work / "made"))
+    print(time.perf_counter() - start)
 
 
 def tokenizers_alone(model, work):

@@ -11,7 +11,7 @@ use crate::bench::TOKENIZER;
 
 /// The folder that a child of this process prepares, if it is one.
 const CHILD: &str = "SLM_DATA_TEST_PREPARE";
-const ROWS: usize = 30_000;
+const ROWS: usize = 8_000;
 const KILLS: u64 = 20;
 
 fn section(dir: &Path) -> DataSection {
