@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Error;
-use slm_data::{CacheError, DataError};
+use slm_data::{CacheError, DataError, TranslationError};
 use slm_dist::DistError;
 use slm_endpoint::EndpointError;
 use slm_eval::EvalError;
@@ -169,6 +169,9 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<String
     }
     if let Some(it) = cause.downcast_ref::<CacheError>() {
         return Some((STAGE, it.hint()));
+    }
+    if let Some(it) = cause.downcast_ref::<TranslationError>() {
+        return Some((INPUT, it.hint()));
     }
     if let Some(it) = cause.downcast_ref::<TextError>() {
         return Some((INPUT, it.hint()));

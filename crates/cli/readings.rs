@@ -95,13 +95,19 @@ pub(crate) fn evaluation(event: &Event) -> String {
 }
 
 /// `cross entropy 1.2345, divergence 0.4210, agreement 87.5 %`: what the loss consists of, and how often student and teacher
-/// have the same likeliest token.
+/// have the same likeliest token; what share of the tokens the student wrote itself, where it may. What was not measured is left out.
 fn follows(taught: &Taught) -> String {
-    let agreement = percent(taught.agreement);
-    format!(
-        "cross entropy {:.4}, divergence {:.4}, agreement {agreement}",
-        taught.cross_entropy, taught.divergence
-    )
+    let mut said = Vec::new();
+    if !taught.cross_entropy.is_nan() {
+        said.push(format!("cross entropy {:.4}", taught.cross_entropy));
+    }
+    said.push(format!("divergence {:.4}", taught.divergence));
+    if !taught.agreement.is_nan() {
+        said.push(format!("agreement {}", percent(taught.agreement)));
+    }
+    let own = taught.own_share;
+    said.extend(own.map(|share| format!("{} its own words", percent(share))));
+    said.join(", ")
 }
 
 /// `right 87.5 %, margin 0.4210`: the share of the pairs whose chosen answer has the larger reward, where there are pairs, and by
@@ -146,6 +152,26 @@ mod tests {
             "intents/accuracy 0.5000"
         );
     }
+
+    #[test]
+    fn a_teacher_is_told_by_what_was_measured() {
+        let taught = Taught {
+            divergence: 0.421,
+            agreement: 0.875,
+            cross_entropy: 1.2345,
+            own_share: None,
+        };
+        let said = "cross entropy 1.2345, divergence 0.4210, agreement 87.5 %";
+        assert_eq!(follows(&taught), said);
+        let own = Taught {
+            agreement: f64::NAN,
+            cross_entropy: f64::NAN,
+            own_share: Some(1.0),
+            ..taught
+        };
+        assert_eq!(follows(&own), "divergence 0.4210, 100.0 % its own words");
+    }
+
     #[test]
     fn judged_answers_are_told_by_their_rewards() {
         let rewards = Rewards {

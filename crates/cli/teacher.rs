@@ -6,12 +6,12 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use slm_data::{CacheFolder, CacheKey, Sample};
+use slm_data::{CacheFolder, CacheKey, Sample, Translator};
 use slm_model::{Decoder, DecoderConfig, QuantScheme, device, locate, quant_scheme};
-use slm_recipe::{DistillMethod, DistillSection, Recipe};
+use slm_recipe::{DistillLoss, DistillMethod, DistillSection, Recipe};
 use slm_run::{Event, StageStatus, files_below, sha256_bytes, sha256_file, sha256_json};
 use slm_text::{ChatTokenizer, VocabularyProof};
-use slm_train::{Taught, TeacherShape, WorkerShare, teach};
+use slm_train::{LiveTeacher, Practice, Taught, TeacherShape, WorkerShare, teach};
 
 use crate::{
     base::Base, failure::refuse, reporter::Reporter, served::ServedTeacher, walk::recipe_of,
@@ -194,6 +194,38 @@ impl TeacherModel {
     /// Ids that both heads have a row for.
     pub(crate) fn shared_rows(&self, student: &Decoder) -> usize {
         self.config.vocab_size.min(student.config().vocab_size)
+    }
+
+    /// It beside a student, as it is asked in every step, and how answers are generated: at most `max_length` tokens with their prompt.
+    pub(crate) fn live(
+        &self,
+        decoder: &Decoder,
+        student: &Decoder,
+        base: &Base,
+        max_length: usize,
+    ) -> Result<LiveTeacher> {
+        let (live, vocab) = match self.section.loss {
+            DistillLoss::Divergence => {
+                let shared = self.shared_rows(student);
+                (LiveTeacher::new(decoder, student, shared), shared)
+            }
+            DistillLoss::Uld => {
+                let translator = self.translator(base)?.into();
+                let live = LiveTeacher::foreign(decoder, student, translator);
+                (live, base.tokenizer.vocab_size())
+            }
+        };
+        let stop_ids = base.tokenizer.stop_ids();
+        let practice = Practice::new(&self.section, stop_ids, max_length, vocab);
+        Ok(live.practising(practice))
+    }
+
+    /// Writes rows in its tokens.
+    pub(crate) fn translator(&self, base: &Base) -> Result<Translator> {
+        let teacher = ChatTokenizer::load(&self.folder, "auto").with_context(|| {
+            format!("failed to load the teacher `{}`", self.section.teacher.path)
+        })?;
+        Ok(Translator::new(&base.tokenizer, teacher)?)
     }
 
     fn vocabularies(&self, base: &Base) -> Result<VocabularyProof> {

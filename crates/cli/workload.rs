@@ -6,15 +6,15 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use slm_data::{Sample, TeacherCache};
 use slm_model::{Decoder, DecoderConfig, device, locate, quant_scheme};
-use slm_recipe::{BatchSize, Init, Objective, Recipe};
+use slm_recipe::{BatchSize, DistillLoss, Init, Objective, Recipe};
 use slm_train::{
     Corpus, LiveTeacher, Measure, Options, Practice, Reference, Teaching, Trainer, Tutor,
 };
 use tempfile::TempDir;
 
 use crate::{
-    args::BenchArguments, base::make_trainable, batch, preview::Preview, reporter::Reporter,
-    teacher::TeacherModel,
+    args::BenchArguments, base::make_trainable, batch, failure::refuse, preview::Preview,
+    reporter::Reporter, teacher::TeacherModel,
 };
 
 /// Rows to be trained on, and the base that learns them.
@@ -140,16 +140,22 @@ impl Workload {
             true => teacher.random()?,
             false => teacher.load()?,
         };
-        let stop_ids = preview.map(|preview| preview.base.tokenizer.stop_ids());
         let max_length = self.recipe.model.max_length;
-        let practice = Practice::new(
-            &teacher.section,
-            stop_ids.unwrap_or_default(),
-            max_length,
-            measure.vocab,
-        );
-        let live = LiveTeacher::new(&decoder, student, measure.vocab);
-        let tutor = Tutor::Live(live.practising(practice));
+        let live = match (preview, teacher.section.loss) {
+            (Some(preview), _) => teacher.live(&decoder, student, &preview.base, max_length)?,
+            (None, DistillLoss::Divergence) => {
+                let vocab = measure.vocab;
+                let practice = Practice::new(&teacher.section, Vec::new(), max_length, vocab);
+                LiveTeacher::new(&decoder, student, vocab).practising(practice)
+            }
+            (None, DistillLoss::Uld) => {
+                return Err(refuse(
+                    "random rows are no text, and a teacher with tokens of its own reads text",
+                    "measure the rows of the recipe, without `--length`",
+                ));
+            }
+        };
+        let tutor = Tutor::Live(live);
         Ok(Some(Teaching { measure, tutor }))
     }
 

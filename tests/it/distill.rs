@@ -340,6 +340,54 @@ fn a_cache_that_its_teacher_would_not_say_is_refused() {
     );
 }
 
+/// A teacher whose tokens are pieces of other words.
+#[test]
+fn a_teacher_of_another_vocabulary_teaches_by_sorted_probabilities() {
+    let sandbox = sandbox();
+    let rows = "{\"text\": \"deliver refund\", \"topic\": \"returns\"}\n".repeat(8);
+    sandbox.write("words.jsonl", rows);
+    let path = "data.train.0.path=words.jsonl";
+    sandbox.succeeds(&["train", "scratch.toml", path, "--quiet"]);
+    let uld = [
+        "distill.teacher.path=runs/scratch/export/merged",
+        "distill.loss=uld",
+        "distill.temperature=1.5",
+        "distill.alpha=0.5",
+    ];
+    for more in [
+        &[][..],
+        &["distill.lmbda=1", "distill.generation.max_new_tokens=4"],
+    ] {
+        let shown = sandbox.run(&with(
+            "distill",
+            &[&uld[..], &["--overwrite"], more].concat(),
+        ));
+        assert!(
+            shown.contains("learned tokens ")
+                && shown.contains(" begin where one of the teacher's does"),
+            "{shown}"
+        );
+        let steps = steps(&sandbox);
+        assert_eq!(steps.len(), 6);
+        for step in &steps {
+            let distance = step["distill/divergence"].as_f64().unwrap();
+            assert!((0.0..=2.0).contains(&distance), "{step}");
+            assert_eq!(step["distill/agreement"], Value::Null, "{step}");
+            let own = step["distill/own_share"].as_f64().unwrap_or(0.0);
+            let given = if own < 1.0 {
+                step["distill/cross_entropy"].as_f64().unwrap()
+            } else {
+                0.0
+            };
+            let loss = 0.5 * 1.5 * distance + 0.5 * (1.0 - own) * given;
+            assert!(
+                (step["loss"].as_f64().unwrap() - loss).abs() < 1e-9,
+                "{step}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_teacher_of_another_vocabulary_is_refused_before_it_is_loaded() {
     let sandbox = sandbox();
@@ -353,15 +401,15 @@ fn a_teacher_of_another_vocabulary_is_refused_before_it_is_loaded() {
         "distill",
         &["distill.teacher.path=runs/scratch/export/merged"],
     ));
-    assert_shown!(shown, @r"
+    assert_shown!(shown, @r#"
     exit code: 2
     ----- stderr -----
     data: started
     data: done in [time]
     error: the teacher `runs/scratch/export/merged` has another vocabulary: 22 of 281 shared ids are other tokens; 259 is `es` to the student and `ra` to the teacher; 260 is `ge` to the student and `ze` to the teacher; 261 is `ic` to the student and `Me` to the teacher; 262 is ` r` to the student and `To` to the teacher; 263 is `Mes` to the student and `ag` to the teacher
 
-    hint: distributions over tokens compare only between models of one vocabulary: take a teacher of the student's family
-    ");
+    hint: distributions over tokens compare only between models of one vocabulary: take a teacher of the student's family, or compare sorted probabilities, `distill.loss = "uld"`
+    "#);
 }
 
 #[test]

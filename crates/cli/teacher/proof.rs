@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use slm_data::Sample;
-use slm_recipe::{Finding, Recipe};
+use slm_recipe::{DistillLoss, Finding, Recipe};
 
 use super::TeacherModel;
-use crate::{base::Base, failure::refuse};
+use crate::{base::Base, failure::refuse, table::thousands};
 
 impl TeacherModel {
     /// Proves that ids mean the same to both, and that the rows are such as the teacher reads. Returns what is worth knowing.
@@ -15,6 +15,9 @@ impl TeacherModel {
         base: &Base,
         samples: &[Sample],
     ) -> Result<Vec<String>> {
+        if self.section.loss == DistillLoss::Uld {
+            return Ok(vec![self.prove_alignment(base, samples)?]);
+        }
         self.prove_vocabulary(base)?;
         self.prove_rows(recipe, samples)?;
         let mut notes = Vec::new();
@@ -79,7 +82,31 @@ impl TeacherModel {
                 proof.shared,
                 examples.join("; ")
             ),
-            "distributions over tokens compare only between models of one vocabulary: take a teacher of the student's family",
+            "distributions over tokens compare only between models of one vocabulary: take a teacher of the student's family, or compare sorted probabilities, `distill.loss = \"uld\"`",
+        ))
+    }
+
+    /// Counts where tokens of both begin at the same place, which is where the student learns from a teacher with tokens of its own.
+    fn prove_alignment(&self, base: &Base, samples: &[Sample]) -> Result<String> {
+        let translator = self.translator(base)?;
+        let (mut learned, mut compared) = (0, 0);
+        for sample in samples {
+            learned += sample.learned();
+            compared += translator.translate(sample)?.places.len();
+        }
+        if compared == 0 {
+            return Err(refuse(
+                format!(
+                    "of {learned} learned tokens none begins where one of the teacher `{}` does",
+                    self.section.teacher.path
+                ),
+                "its tokens spell other texts: take another teacher",
+            ));
+        }
+        Ok(format!(
+            "of {} learned tokens {} begin where one of the teacher's does, and are compared with it",
+            thousands(learned),
+            thousands(compared)
         ))
     }
 

@@ -6,7 +6,7 @@ use slm_endpoint::Alignment;
 use slm_model::Decoder;
 use slm_recipe::{DistillSection, TeacherSection};
 use slm_run::{Event, write_file_atomic};
-use slm_train::{Faithfulness, LiveTeacher, Measure, Practice, Teaching, Tutor, WorkerShare};
+use slm_train::{Faithfulness, Measure, Teaching, Tutor, WorkerShare};
 
 use super::Walk;
 use crate::{
@@ -80,7 +80,12 @@ impl Walk {
         let cache = teacher.cache(base, samples)?;
         let cache = cache.map(|folder| TeacherCache::open(&folder, samples));
         let cache = cache.transpose()?;
-        let live = self.live(teacher, base, student, &measure)?;
+        let live = teacher.live(
+            &teacher.load()?,
+            student,
+            base,
+            self.recipe.model.max_length,
+        )?;
         let Some(cache) = cache else {
             let tutor = Tutor::Live(live);
             return Ok(Some(Teaching { measure, tutor }));
@@ -97,20 +102,6 @@ impl Walk {
         refuse_unfaithful(&found, teacher.section.max_gap)?;
         let tutor = Tutor::Cached(cache.into());
         Ok(Some(Teaching { measure, tutor }))
-    }
-
-    /// The teacher itself, and how answers are generated.
-    fn live(
-        &self,
-        teacher: &TeacherModel,
-        base: &Base,
-        student: &Decoder,
-        measure: &Measure,
-    ) -> Result<LiveTeacher> {
-        let live = LiveTeacher::new(&teacher.load()?, student, measure.vocab);
-        let (stop_ids, max_length) = (base.tokenizer.stop_ids(), self.recipe.model.max_length);
-        let practice = Practice::new(&teacher.section, stop_ids, max_length, measure.vocab);
-        Ok(live.practising(practice))
     }
 
     /// What a student depends on besides its teacher: where the cache lies and where the teacher computes is not among it.
@@ -172,7 +163,12 @@ impl Walk {
         let measure = Measure::new(&teacher.section, teacher.shared_rows(student));
         let tutor = match teacher.cache(base, shards.train())? {
             Some(folder) => Tutor::Cached(TeacherCache::open(&folder, shards.train())?.into()),
-            None => Tutor::Live(self.live(teacher, base, student, &measure)?),
+            None => Tutor::Live(teacher.live(
+                &teacher.load()?,
+                student,
+                base,
+                self.recipe.model.max_length,
+            )?),
         };
         Ok(Some(Teaching { measure, tutor }))
     }

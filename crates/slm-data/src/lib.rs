@@ -39,6 +39,7 @@ mod split;
 mod stats;
 mod teacher_cache;
 mod template;
+mod translation;
 mod warnings;
 
 pub use batch::{Batch, BatchOptions, Batches, batches, collate, collate_packed};
@@ -74,3 +75,4 @@ pub use stats::{Bin, Lengths, SideStats, Stats};
 pub use teacher_cache::{
     CacheError, CacheFolder, CacheKey, Completed, Said, TaughtRow, TeacherCache, rows_digest,
 };
+pub use translation::{Translated, TranslationError, Translator};

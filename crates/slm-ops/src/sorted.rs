@@ -7,7 +7,7 @@
 //! dD/dz = s (g − Σ s g), z being the student's logits at the temperature and g the sign of the difference at a token's rank.
 
 use burn::tensor::activation::{log_softmax, softmax};
-use burn::tensor::{IndexingUpdateOp, Tensor, TensorData};
+use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::head::portable::in_chunks;
@@ -69,6 +69,17 @@ pub fn linear_uld(
         compare,
     )
     .carried(hidden, head, wants)
+}
+
+impl TokenWeights {
+    /// Those of some tokens.
+    #[must_use]
+    pub fn of(&self, places: &Tensor<1, Int>) -> Self {
+        match self {
+            Self::Same(weight) => Self::Same(*weight),
+            Self::Each(weights) => Self::Each(weights.clone().select(0, places.clone())),
+        }
+    }
 }
 
 /// Of logits at the temperature, `[r, vocab]` and `[r, vocab_t]`, and weights `[r, 1]`: scores `[r, 3]` and the weighted gradient of

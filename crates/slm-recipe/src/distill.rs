@@ -26,6 +26,8 @@ pub struct DistillSection {
     /// itself, so that gradients stay as large as they are at 1.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub temperature: f64,
+    /// How the student is compared with its teacher.
+    pub loss: DistillLoss,
     /// How far the student is from its teacher.
     pub divergence: DivergenceKind,
     /// The share of the teacher in the mixture that both are compared with, for `divergence = "jsd"`; 0 is forward KL and 1
@@ -72,6 +74,7 @@ impl Default for DistillSection {
             method: DistillMethod::Logits,
             alpha: 0.5,
             temperature: 2.0,
+            loss: DistillLoss::Divergence,
             divergence: DivergenceKind::ForwardKl,
             beta: 0.5,
             lmbda: 0.0,
@@ -130,6 +133,18 @@ pub enum DistillMethod {
     Logits,
     /// Its answers to the prompts of the training rows, which it gives once, through an endpoint.
     Sequence,
+}
+
+/// How a student is compared with its teacher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DistillLoss {
+    /// By the divergence of their distributions; both have one vocabulary.
+    #[default]
+    Divergence,
+    /// By the probabilities in descending order, whatever the tokens are, where tokens of both begin at the same place of the text:
+    /// universal logit distillation. For a teacher with another vocabulary.
+    Uld,
 }
 
 /// How far two distributions are from each other.

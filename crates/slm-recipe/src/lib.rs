@@ -30,8 +30,8 @@ pub use card::CardSection;
 pub use clean::{CleanSection, Conflicts, Dedup, Pii, Shingle, Unicode};
 pub use data::{DataSection, Finding, Format, OnBadRow, OnLeak, Overlong, Source, TrainOn};
 pub use distill::{
-    Api, DistillMethod, DistillSection, DivergenceKind, EndpointSection, FilterSection,
-    GenerationSection, TeacherSection,
+    Api, DistillLoss, DistillMethod, DistillSection, DivergenceKind, EndpointSection,
+    FilterSection, GenerationSection, TeacherSection,
 };
 pub use eval::{
     AnswerConstraint, CalibrationSection, EvalSection, EvalTask, ExactMatch, FewshotSampler,

@@ -21,6 +21,7 @@ fn every_key_is_read_and_written() {
         ("method", json!("logits"), ""),
         ("alpha", json!(0.9), ""),
         ("temperature", json!(1.5), ""),
+        ("loss", json!("uld"), ""),
         ("divergence", json!("reverse_kl"), ""),
         ("divergence", json!("tvd"), ""),
         ("beta", json!(0.1), "divergence = \"jsd\""),
@@ -98,6 +99,18 @@ fn generated_answers_need_a_teacher_that_is_there() {
         (
             "seq_kd = true\n[data]\npacking = true",
             "`distill.seq_kd` answers the prompt of each row; needs `data.packing = false`",
+        ),
+        (
+            "loss = \"uld\"\ndivergence = \"tvd\"",
+            "`distill.divergence` is not read with `distill.loss = \"uld\"`, which compares sorted probabilities",
+        ),
+        (
+            "loss = \"uld\"\nseq_kd = true",
+            "`distill.seq_kd` has the teacher's tokens learned, and with `distill.loss = \"uld\"` they are not the student's",
+        ),
+        (
+            "loss = \"uld\"\ncache_dir = \"cache\"",
+            "`distill.loss = \"uld\"` compares whole distributions, which a cache does not have; needs a teacher that is asked in every step, without `distill.cache_dir`",
         ),
         (
             "generation.top_p = 0.5",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use slm_data::CacheError;
+use slm_data::{CacheError, TranslationError};
 use slm_dist::DistError;
 use slm_model::ModelError;
 use slm_run::RunError;
@@ -41,6 +41,8 @@ pub enum TrainError {
         /// The state before the step, written by the first process.
         checkpoint: PathBuf,
     },
+    #[error(transparent)]
+    Translation(#[from] TranslationError),
     #[error(transparent)]
     Cache(#[from] CacheError),
     #[error(transparent)]
@@ -121,6 +123,7 @@ impl TrainError {
                  left, that is the state before the step, `{}`",
                 checkpoint.display()
             )),
+            Self::Translation(error) => error.hint(),
             Self::Cache(error) => error.hint(),
             Self::Dist(error) => error.hint(),
             Self::Model(error) => error.hint(),

@@ -44,9 +44,8 @@ impl Faithfulness {
                 continue;
             }
             tokens += batch.learned;
-            let rows: Vec<usize> = samples.iter().map(|sample| sample.row).collect();
             let device = student.device().clone().inner();
-            let likely = likely(cache, &rows);
+            let likely = likely(cache, samples.iter().map(|sample| sample.row));
             let kept = |t| Teacher::Cached(likely.at(t, cache.vocab(), &device));
             let live = teacher.of_batch(&batch);
             sums[0] += of_teacher(&live, &kept(1.0), cache.vocab());

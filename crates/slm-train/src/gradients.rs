@@ -7,13 +7,13 @@ use slm_data::Batch;
 use slm_model::{Decoder, Param, Tokens};
 use slm_ops::{
     DeviceSums, TokenSums, TokenWeights, carried, linear_cross_entropy, linear_kl, linear_nll,
-    token_scores,
+    linear_uld, token_scores,
 };
 
 use crate::neftune;
 use crate::preference::{JudgedSums, Judging};
 use crate::stopwatch::{Part, lap};
-use crate::teaching::Lesson;
+use crate::teaching::{Lesson, Said};
 
 /// Gradients by the name of the weight, outside the graph.
 pub type Gradients = BTreeMap<String, Tensor<2>>;
@@ -242,31 +242,54 @@ fn taught_loss(
     let (head, shape) = (decoder.head(), &decoder.config().head);
     let weights = options.weights.clone().scaled(options.loss_scale);
     let measure = &lesson.measure;
-    let taught = linear_kl(
-        states.clone(),
-        lesson.teacher.seen_of(head.clone()),
-        &lesson.teacher,
-        &weights.clone().scaled(measure.share()),
-        shape,
-        measure.divergence,
-        measure.temperature,
-    );
+    let (temperature, share) = (measure.temperature, measure.share());
+    let taught = match &lesson.said {
+        Said::Same(teacher) => Some(linear_kl(
+            states.clone(),
+            teacher.seen_of(head.clone()),
+            teacher,
+            &weights.clone().scaled(share),
+            shape,
+            measure.divergence,
+            temperature,
+        )),
+        Said::Foreign(said) => said.as_ref().map(|(teacher, places)| {
+            let weights = weights.of(places).scaled(share);
+            let states = states.clone().select(0, places.clone());
+            linear_uld(states, head.clone(), teacher, &weights, shape, temperature)
+        }),
+    };
     let targets = learned.targets.clone();
     let own_share = lesson.own_share();
-    let (sums, surrogate) = match own_share > 0.0 {
-        false => (linear_nll(states, head, targets, shape), taught.surrogate),
-        true => {
-            let weights = weights.scaled(own_share);
-            let smoothing = options.label_smoothing;
-            let own = linear_cross_entropy(states, head, targets, &weights, shape, smoothing);
-            (own.sums, own.surrogate.add(taught.surrogate))
+    let own = |weights: TokenWeights, smoothing| {
+        linear_cross_entropy(
+            states.clone(),
+            head.clone(),
+            targets.clone(),
+            &weights,
+            shape,
+            smoothing,
+        )
+    };
+    let (sums, surrogate) = match (&taught, own_share > 0.0) {
+        (Some(taught), false) => {
+            let sums = linear_nll(states, head, targets, shape);
+            (sums, taught.surrogate.clone())
+        }
+        (taught, _) => {
+            let own = own(weights.scaled(own_share), options.label_smoothing);
+            let surrogate = match taught {
+                Some(taught) => own.surrogate.add(taught.surrogate.clone()),
+                None => own.surrogate,
+            };
+            (own.sums, surrogate)
         }
     };
     BatchLoss {
         sums,
         surrogate,
         judged: JudgedSums::default(),
-        taught: taught.sums,
+        taught: taught.map(|it| it.sums).unwrap_or_default(),
     }
 }
 

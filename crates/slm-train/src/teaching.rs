@@ -6,15 +6,15 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
-use slm_data::{Batch, TeacherCache};
+use burn::tensor::{Int, Tensor, TensorData};
+use slm_data::{Batch, Sample, TeacherCache, Translated, Translator, collate};
 use slm_model::Decoder;
-use slm_ops::{Divergence, Likely, Teacher};
-use slm_recipe::{DistillSection, DivergenceKind};
+use slm_ops::{Divergence, ForeignTeacher, Likely, Teacher};
+use slm_recipe::{DistillLoss, DistillSection, DivergenceKind};
 use slm_run::Taught;
 
 use crate::gradients::learned_states;
-use crate::{Author, Practice};
+use crate::{Author, Practice, TrainError};
 
 /// How a student learns from a teacher.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct Measure {
     /// Share of the teacher in the loss.
     pub alpha: f64,
     pub temperature: f64,
+    /// From a teacher of another vocabulary, it is that of sorted probabilities in place of total variation, as both are absolute
+    /// differences.
     pub divergence: Divergence,
     /// Ids that mean the same to both: where heads are of several sizes, those beyond are padding and are left out.
     pub vocab: usize,
@@ -52,15 +54,26 @@ pub struct LiveTeacher {
     head: Tensor<2>,
     /// Where answers are generated.
     practice: Option<Practice>,
+    /// Writes rows in its tokens, where they are not the student's.
+    translator: Option<Arc<Translator>>,
 }
 
 /// What a teacher says of the learned tokens of a micro-batch.
 #[derive(Clone, Debug)]
 pub struct Lesson {
-    pub(crate) teacher: Teacher,
+    pub(crate) said: Said,
     pub(crate) measure: Measure,
     /// Who wrote the answers: what the student wrote itself is no token to learn.
     pub(crate) author: Author,
+}
+
+/// What is said of them.
+#[derive(Clone, Debug)]
+pub(crate) enum Said {
+    /// Of each, in the student's tokens.
+    Same(Teacher),
+    /// Of those at these places among them, in other tokens; none where there is no such place.
+    Foreign(Option<(ForeignTeacher, Tensor<1, Int>)>),
 }
 
 impl Measure {
@@ -69,11 +82,11 @@ impl Measure {
         Self {
             alpha: section.alpha,
             temperature: section.temperature,
-            divergence: match section.divergence {
-                DivergenceKind::ForwardKl => Divergence::ForwardKl,
-                DivergenceKind::ReverseKl => Divergence::ReverseKl,
-                DivergenceKind::Jsd => Divergence::JensenShannon { beta: section.beta },
-                DivergenceKind::Tvd => Divergence::TotalVariation,
+            divergence: match (section.loss, section.divergence) {
+                (DistillLoss::Uld, _) | (_, DivergenceKind::Tvd) => Divergence::TotalVariation,
+                (_, DivergenceKind::ForwardKl) => Divergence::ForwardKl,
+                (_, DivergenceKind::ReverseKl) => Divergence::ReverseKl,
+                (_, DivergenceKind::Jsd) => Divergence::JensenShannon { beta: section.beta },
             },
             vocab,
         }
@@ -118,6 +131,19 @@ impl LiveTeacher {
             decoder,
             head: head.to_device(&device),
             practice: None,
+            translator: None,
+        }
+    }
+
+    /// One that has tokens of its own.
+    pub fn foreign(decoder: &Decoder, student: &Decoder, translator: Arc<Translator>) -> Self {
+        let decoder = decoder.inference();
+        let device = student.device().clone().inner();
+        Self {
+            head: decoder.head().inner().to_device(&device),
+            decoder,
+            practice: None,
+            translator: Some(translator),
         }
     }
 
@@ -136,6 +162,35 @@ impl LiveTeacher {
             shape: self.decoder.config().head,
         }
     }
+
+    /// What one that has tokens of its own says of rows.
+    fn of_rows(
+        &self,
+        translator: &Translator,
+        rows: &[Sample],
+    ) -> Result<Option<(ForeignTeacher, Tensor<1, Int>)>, TrainError> {
+        let translated = rows.iter().map(|row| translator.translate(row));
+        let translated: Vec<Translated> = translated.collect::<Result<_, _>>()?;
+        let (mut places, mut before) = (Vec::new(), 0);
+        for (row, it) in rows.iter().zip(&translated) {
+            places.extend(it.places.iter().map(|place| (before + place) as i32));
+            before += row.learned();
+        }
+        if places.is_empty() {
+            return Ok(None);
+        }
+        let batch = collate(&translated.iter().map(|it| &it.sample).collect::<Vec<_>>());
+        let states = learned_states(&self.decoder, &batch).inner();
+        let device = self.head.device();
+        let n = places.len();
+        let teacher = ForeignTeacher {
+            hidden: states.to_device(&device),
+            head: self.head.clone(),
+            shape: self.decoder.config().head,
+        };
+        let places = Tensor::from_data(TensorData::new(places, [n]), &device);
+        Ok(Some((teacher, places)))
+    }
 }
 
 impl Teaching {
@@ -147,28 +202,34 @@ impl Teaching {
         }
     }
 
-    /// What the teacher says of a batch of the rows numbered `rows`, in the batch's order.
+    /// What the teacher says of a batch of `rows`, in the batch's order.
+    ///
+    /// # Errors
+    /// A row cannot be written in the tokens of a teacher that has its own.
     pub fn lesson(
         &self,
         student: &Decoder,
         batch: &Batch,
-        rows: &[usize],
+        rows: &[Sample],
         author: Author,
-    ) -> Lesson {
-        let teacher = match &self.tutor {
-            Tutor::Live(live) => live.of_batch(batch),
+    ) -> Result<Lesson, TrainError> {
+        let said = match &self.tutor {
+            Tutor::Live(live) => match &live.translator {
+                None => Said::Same(live.of_batch(batch)),
+                Some(translator) => Said::Foreign(live.of_rows(translator, rows)?),
+            },
             Tutor::Cached(cache) => {
-                let likely = likely(cache, rows);
+                let likely = likely(cache, rows.iter().map(|row| row.row));
                 let device = student.device().clone().inner();
                 let (temperature, vocab) = (self.measure.temperature, cache.vocab());
-                Teacher::Cached(likely.at(temperature, vocab, &device))
+                Said::Same(Teacher::Cached(likely.at(temperature, vocab, &device)))
             }
         };
-        Lesson {
-            teacher,
+        Ok(Lesson {
+            said,
             measure: self.measure,
             author,
-        }
+        })
     }
 }
 
@@ -183,10 +244,10 @@ impl Lesson {
 }
 
 /// What a cache has of some rows.
-pub(crate) fn likely(cache: &TeacherCache, rows: &[usize]) -> Likely {
+pub(crate) fn likely(cache: &TeacherCache, rows: impl Iterator<Item = usize>) -> Likely {
     let mut likely = Likely::default();
     for row in rows {
-        let row = cache.row(*row);
+        let row = cache.row(row);
         let floats = |values: &[half::f16]| values.iter().map(|x| x.to_f32()).collect::<Vec<_>>();
         likely.extend(&Likely {
             counts: row.counts.iter().map(|n| u32::from(*n)).collect(),

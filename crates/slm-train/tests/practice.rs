@@ -108,7 +108,7 @@ fn check(golden: &Golden, models: &[Decoder; 2], rows: &[Sample], author: Author
     let tutor = Tutor::Live(LiveTeacher::new(&models[1], &models[0], 80));
     let teaching = Teaching { measure, tutor };
     let batch = collate(&rows.iter().collect::<Vec<_>>());
-    let lesson = teaching.lesson(&models[0], &batch, &[0, 1, 2], author);
+    let lesson = teaching.lesson(&models[0], &batch, rows, author).unwrap();
     let (options, mut gradients) = (LossOptions::mean_of(batch.learned), Gradients::new());
     let [_, sums] =
         taught_loss_and_gradients(&models[0], &batch, &lesson, &options, &mut gradients);
@@ -146,7 +146,9 @@ fn the_students_own_tokens_are_not_learned() {
             vocab: 80,
         };
         let tutor = Tutor::Live(LiveTeacher::new(&models[1], &models[0], 80));
-        let lesson = Teaching { measure, tutor }.lesson(&models[0], &batch, &[0, 1, 2], author);
+        let lesson = Teaching { measure, tutor }
+            .lesson(&models[0], &batch, &rows, author)
+            .unwrap();
         // So that the divergence counts alike.
         let options = LossOptions {
             loss_scale: 1.0 / alpha,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use slm_data::{Batch, CacheFolder, CacheKey, Sample, TeacherCache, collate};
+use slm_data::{Batch, CacheFolder, CacheKey, Sample, TeacherCache, Translator, collate};
 use slm_model::{Decoder, device};
 use slm_ops::Divergence;
 use slm_recipe::Dtype;
@@ -81,7 +81,8 @@ fn learned(student: &Decoder, teaching: &Teaching, checkpointing: bool) -> ([f64
         ..LossOptions::mean_of(batch.learned)
     };
     let mut gradients = Gradients::new();
-    let lesson = teaching.lesson(student, &batch, &[0, 1], Author::Rows);
+    let lesson = teaching.lesson(student, &batch, &samples(), Author::Rows);
+    let lesson = lesson.unwrap();
     let sums = taught_loss_and_gradients(student, &batch, &lesson, &options, &mut gradients);
     let [own, divergence] = sums.map(|sums| sums.read().loss / batch.learned as f64);
     let taught = slm_run::Taught {
@@ -227,7 +228,8 @@ fn what_a_larger_head_has_beyond_the_smaller_is_left_out() {
             vocab: 32,
         };
         let teaching = live(&[student.clone(), teacher], measure);
-        let lesson = teaching.lesson(&student, &batch, &[0], Author::Rows);
+        let lesson = teaching.lesson(&student, &batch, &[sample.clone()], Author::Rows);
+        let lesson = lesson.unwrap();
         let options = LossOptions::mean_of(batch.learned);
         let mut gradients = Gradients::new();
         let [_, sums] =
@@ -246,4 +248,84 @@ fn what_a_larger_head_has_beyond_the_smaller_is_left_out() {
             "padding is not pushed anywhere"
         );
     }
+}
+
+/// A teacher of the same tokens, as one of others: the distance between sorted probabilities at each learned token.
+#[test]
+fn a_foreign_teacher_is_asked_where_tokens_begin_together() {
+    let tokenizer = || {
+        let vocab: serde_json::Map<_, _> = ('a'..='z')
+            .enumerate()
+            .map(|(id, letter)| (letter.to_string(), id.into()))
+            .collect();
+        let bytes = serde_json::json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+        let file = serde_json::json!({
+            "version": "1.0", "added_tokens": [], "normalizer": null, "post_processor": null, "pre_tokenizer": bytes, "decoder": bytes,
+            "model": {"type": "BPE", "vocab": vocab, "merges": []},
+        });
+        let file = slm_text::TokenizerFile {
+            name: "tokenizer.json".into(),
+            bytes: file.to_string().into_bytes(),
+        };
+        slm_text::ChatTokenizer::from_files(Path::new("letters"), vec![file]).unwrap()
+    };
+    let translator = Translator::new(&tokenizer(), tokenizer()).unwrap();
+    let [student, teacher] = models("cpu");
+    let rows = [
+        Sample::new(0, vec![3, 7, 1, 9], vec![false, false, true, true]),
+        Sample::new(1, vec![4, 4, 2], vec![false, true, true]),
+    ];
+    let measure = Measure {
+        alpha: 1.0,
+        temperature: 1.0,
+        divergence: Divergence::TotalVariation,
+        vocab: 80,
+    };
+    let live = LiveTeacher::foreign(&teacher, &student, translator.into());
+    let teaching = Teaching {
+        measure,
+        tutor: Tutor::Live(live),
+    };
+    let batch = collate(&rows.iter().collect::<Vec<_>>());
+    let lesson = teaching
+        .lesson(&student, &batch, &rows, Author::Rows)
+        .unwrap();
+    let (options, mut gradients) = (LossOptions::mean_of(batch.learned), Gradients::new());
+    let [_, sums] = taught_loss_and_gradients(&student, &batch, &lesson, &options, &mut gradients);
+    assert_eq!(gradients.len(), 28);
+    let want: f64 = rows
+        .iter()
+        .map(|row| by_hand(&student, &teacher, row))
+        .sum();
+    let found = sums.read().loss;
+    assert!((found - want).abs() < 1e-5 * want, "{found} is not {want}");
+}
+
+/// The sum of the distances between sorted probabilities at the learned tokens of a row.
+fn by_hand(student: &Decoder, teacher: &Decoder, row: &Sample) -> f64 {
+    let sorted = |decoder: &Decoder| {
+        let decoder = decoder.inference();
+        let tokens = slm_model::Tokens::of_row(&row.ids, decoder.device());
+        let states = decoder.hidden(&tokens, None, None);
+        let [_, time, width] = states.dims();
+        let logits = decoder.logits(states.reshape([time, width]));
+        let values: Vec<f32> = logits.into_data().try_into_vec().unwrap();
+        let rows = values.chunks(80).map(|logits| {
+            let weights: Vec<f64> = logits.iter().map(|x| f64::from(*x).exp()).collect();
+            let sum: f64 = weights.iter().sum();
+            let mut shares: Vec<f64> = weights.iter().map(|x| x / sum).collect();
+            shares.sort_by(|a, b| b.total_cmp(a));
+            shares
+        });
+        rows.collect::<Vec<_>>()
+    };
+    let (student, teacher) = (sorted(student), sorted(teacher));
+    let places = (1..row.ids.len())
+        .filter(|at| row.learn[*at])
+        .map(|at| at - 1);
+    let each = places.map(|at| {
+        let pairs = student[at].iter().zip(&teacher[at]);
+        pairs.map(|(s, t)| (s - t).abs()).sum::<f64>()
+    });
+    each.sum()
 }

@@ -1,7 +1,9 @@
 //! What a teacher does not go together with.
 
 use super::Combinations;
-use crate::{DistillMethod, DistillSection, DivergenceKind, GenerationSection, Objective};
+use crate::{
+    DistillLoss, DistillMethod, DistillSection, DivergenceKind, GenerationSection, Objective,
+};
 
 impl Combinations<'_> {
     pub(super) fn distill(&mut self) {
@@ -38,6 +40,31 @@ impl Combinations<'_> {
             self.conflict(&["distill.beta", "distill.divergence"], reason);
         }
         self.generated_answers(section);
+        self.other_vocabulary(section);
+    }
+
+    /// A teacher with another vocabulary.
+    fn other_vocabulary(&mut self, section: &DistillSection) {
+        if section.loss != DistillLoss::Uld {
+            return;
+        }
+        let key = "distill.loss";
+        if section.divergence != DivergenceKind::default() {
+            let reason = "`distill.divergence` is not read with `distill.loss = \"uld\"`, which compares sorted probabilities";
+            self.conflict(&["distill.divergence", key], reason);
+        }
+        if section.cache_dir.is_some() {
+            let reason = "`distill.loss = \"uld\"` compares whole distributions, which a cache does not have; needs a teacher that is asked in every step, without `distill.cache_dir`";
+            self.conflict(&[key, "distill.cache_dir"], reason);
+        }
+        if section.method == DistillMethod::Sequence {
+            let reason = "`distill.loss = \"uld\"` is about a teacher on this machine; needs `distill.method = \"logits\"`";
+            self.conflict(&[key, "distill.method"], reason);
+        }
+        if section.seq_kd {
+            let reason = "`distill.seq_kd` has the teacher's tokens learned, and with `distill.loss = \"uld\"` they are not the student's";
+            self.conflict(&["distill.seq_kd", key], reason);
+        }
     }
 
     /// Answers that are generated while the student learns.

@@ -27,8 +27,8 @@ pub(super) struct MicroBatch {
 
 /// What a micro-batch holds.
 pub(super) enum Content {
-    /// Rows to learn, and their numbers.
-    Rows(Batch, Vec<usize>),
+    /// Rows to learn, collated and as they are.
+    Rows(Batch, Vec<Sample>),
     /// Judged answers.
     Judged(Box<PreferenceBatch>),
 }
@@ -52,7 +52,10 @@ impl<'a> Plan<'a> {
 
     pub(super) fn get(&self, place: usize) -> Option<MicroBatch> {
         let content = match self {
-            Self::Rows(batches) => Content::Rows(batches.get(place)?, batches.sample_rows(place)),
+            Self::Rows(batches) => {
+                let rows = batches.samples(place).into_iter().cloned();
+                Content::Rows(batches.get(place)?, rows.collect())
+            }
             Self::Judged(batches, _) => Content::Judged(Box::new(batches.get(place)?)),
         };
         Some(MicroBatch {
@@ -60,14 +63,6 @@ impl<'a> Plan<'a> {
             content,
             author: Author::Rows,
         })
-    }
-
-    /// The samples in the batch at a place; none of judged answers.
-    pub(super) fn samples(&self, place: usize) -> Vec<&'a Sample> {
-        match self {
-            Self::Rows(batches) => batches.samples(place),
-            Self::Judged(..) => Vec::new(),
-        }
     }
 
     /// The row numbers of the samples in the batch at a place.

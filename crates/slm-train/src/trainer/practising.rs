@@ -12,11 +12,11 @@ impl Trainer<'_> {
     /// The same micro-batches, with answers of the student or its teacher where it is their turn. Of those that another process
     /// takes, it is only noted who answers.
     pub(super) fn practised(
-        &mut self,
+        &self,
         decoder: &Decoder,
         mut group: Vec<MicroBatch>,
     ) -> Vec<MicroBatch> {
-        let Some(teaching) = self.options.teaching.clone() else {
+        let Some(teaching) = &self.options.teaching else {
             return group;
         };
         let Some((practice, teacher)) = teaching.practice() else {
@@ -33,11 +33,12 @@ impl Trainer<'_> {
             if !self.ranks.takes(i) {
                 continue;
             }
-            let samples = self.planned().samples(it.place);
-            let rows = practice.answered(answers, &samples, draw);
-            let numbers = rows.iter().map(|row| row.row).collect();
+            let Content::Rows(_, given) = &it.content else {
+                continue;
+            };
+            let rows = practice.answered(answers, &given.iter().collect::<Vec<_>>(), draw);
             let batch = collate(&rows.iter().collect::<Vec<_>>());
-            it.content = Content::Rows(batch, numbers);
+            it.content = Content::Rows(batch, rows);
         }
         group
     }

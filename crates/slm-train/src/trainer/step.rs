@@ -27,7 +27,7 @@ impl Trainer<'_> {
         lap(Part::Forward);
 
         let mut gradients = Gradients::new();
-        let losses = self.losses(decoder, &group, learned, &mut gradients);
+        let losses = self.losses(decoder, &group, learned, &mut gradients)?;
         let gradients = self.ranks.sum_gradients(decoder, gradients);
         let gradients = self.unless_lost(gradients, decoder, emit)?;
         let norm = grad_norm(&gradients);
@@ -101,7 +101,7 @@ impl Trainer<'_> {
         group: &[MicroBatch],
         learned: usize,
         gradients: &mut Gradients,
-    ) -> Vec<Unread> {
+    ) -> Result<Vec<Unread>, TrainError> {
         let counts = self.judged_counts(group);
         let teaching = self.options.teaching.as_ref();
         let practises = teaching.is_some_and(|it| it.practice().is_some());
@@ -125,7 +125,7 @@ impl Trainer<'_> {
                 }
                 (Content::Rows(batch, rows), _) if said.n_tokens > 0 => {
                     let lesson = teaching.map(|of| of.lesson(decoder, batch, rows, it.author));
-                    match lesson {
+                    match lesson.transpose()? {
                         None => said.sums = loss_and_gradients(decoder, batch, &options, gradients),
                         Some(lesson) => {
                             [said.sums, said.taught] = taught_loss_and_gradients(
@@ -136,7 +136,7 @@ impl Trainer<'_> {
                 }
                 _ => {}
             }
-            said
+            Ok(said)
         };
         group.iter().enumerate().map(learn).collect()
     }
