@@ -44,6 +44,9 @@ pub struct Translated {
     pub places: Vec<usize>,
 }
 
+/// Places of the student's and of the teacher's tokens that begin together.
+type Both = Vec<(usize, usize)>;
+
 impl Translator {
     /// Between two tokenizers.
     ///
@@ -137,7 +140,7 @@ impl Translator {
     }
 
     /// Some of a row's ids in the teacher's, and the places of both that begin at the same byte.
-    fn segment(&self, ids: &[u32]) -> Result<(Vec<u32>, Vec<(usize, usize)>), TextError> {
+    fn segment(&self, ids: &[u32]) -> Result<(Vec<u32>, Both), TextError> {
         if self.is_special(ids[0]) {
             let same = self.special.get(&ids[0]).cloned().unwrap_or_default();
             let both = if same.len() == 1 {

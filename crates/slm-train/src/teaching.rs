@@ -68,10 +68,6 @@ pub struct Lesson {
 }
 
 /// What is said of them.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one exists per micro-batch, and is passed by reference"
-)]
 #[derive(Clone, Debug)]
 pub(crate) enum Said {
     /// Of each, in the student's tokens.
