@@ -101,6 +101,10 @@ impl Mapping {
         }
         let rendered = template.render_captured(columns)?;
         let value = rendered.state().lookup(RESULT).unwrap_or_default();
+        // What is undefined is refused where it is printed, and here it is not.
+        if value.is_undefined() {
+            return Err(minijinja::ErrorKind::UndefinedError.into());
+        }
         serde_json::to_value(value).map_err(|error| {
             minijinja::Error::new(minijinja::ErrorKind::BadSerialization, error.to_string())
         })
