@@ -236,9 +236,22 @@ fn a_recipe_has_suites_beside_its_tasks() {
         "[eval]\nsuite = [\"suite.toml\"]\n\n[[eval.task]]",
     );
     sandbox.write("suites.toml", recipe);
-    let plan = &sandbox.json(&["check", "suites.toml", "--json"])["plan"];
+    // The suite asks rows of the training file.
+    let refused = sandbox.run(&["check", "suites.toml"]);
+    assert!(
+        refused.contains("rows of task `options` are among the rows to learn from"),
+        "{refused}"
+    );
+    let shared = "data.on_leak=report";
+    let plan = &sandbox.json(&["check", "suites.toml", shared, "--json"])["plan"];
     assert_eq!(plan["tasks"]["whole"], 3, "{plan}");
-    sandbox.succeeds(&["train", "suites.toml", "output_dir=runs/suites", "--quiet"]);
+    sandbox.succeeds(&[
+        "train",
+        "suites.toml",
+        shared,
+        "output_dir=runs/suites",
+        "--quiet",
+    ]);
     for who in ["base", "tuned"] {
         assert!(
             sandbox

@@ -228,7 +228,12 @@ fn what_a_larger_head_has_beyond_the_smaller_is_left_out() {
             vocab: 32,
         };
         let teaching = live(&[student.clone(), teacher], measure);
-        let lesson = teaching.lesson(&student, &batch, &[sample.clone()], Author::Rows);
+        let lesson = teaching.lesson(
+            &student,
+            &batch,
+            std::slice::from_ref(&sample),
+            Author::Rows,
+        );
         let lesson = lesson.unwrap();
         let options = LossOptions::mean_of(batch.learned);
         let mut gradients = Gradients::new();

@@ -33,7 +33,7 @@ impl Cleaning<'_> {
                 }
             };
             (!reasons.is_empty() && !row.content.is_tokens())
-                .then(|| CleanRecord { reasons, ..record })
+                .then_some(CleanRecord { reasons, ..record })
         });
         let records: Vec<CleanRecord> = found.collect();
         match section.action {

@@ -1,7 +1,8 @@
 """alignment.json: python alignment.py ../../../../../shared/tokenizers
 
 Where tokens of two real tokenizers begin together, by `_align_by_byte_offsets` of TRL's GOLD trainer. Only texts of which every token covers
-whole characters, as that function reads offsets of characters.
+whole characters, as that function reads offsets of characters; and no student that writes a blank before a text, as Phi-3's does: within a row
+that blank is text.
 """
 
 import json
@@ -20,7 +21,7 @@ FILES = dict(
     qwen2="qwen2/derived/tokenizer.json",
     phi3="phi3/tokenizer.json",
 )
-PAIRS = (("smollm2", "gpt2"), ("gpt2", "qwen2"), ("qwen2", "smollm2"), ("smollm2", "phi3"), ("phi3", "gpt2"))
+PAIRS = (("smollm2", "gpt2"), ("gpt2", "qwen2"), ("qwen2", "smollm2"), ("smollm2", "phi3"))
 TEXTS = (
     "The parcel was returned unopened on 2024-05-17; refund 1234.50 EUR.",
     "def add(a, b):\n    return a + b  # antidisestablishmentarianism",

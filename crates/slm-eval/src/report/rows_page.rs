@@ -14,7 +14,7 @@ use super::{data, document};
 use crate::report::DataSide;
 
 /// Labels that have a bar; the rest is only counted.
-const MOST_LABELS: usize = 60;
+const MOST_LABELS: usize = 30;
 /// Leaks that are listed.
 const MOST_LEAKS: usize = 20;
 /// Characters of a label.

@@ -140,9 +140,14 @@ impl MicroLoss {
         let n = self.n_tokens.max(1);
         let of_teacher = TokenMeans::new(it.sums, n);
         let [own_tokens, own_loss] = it.own.unwrap_or_default();
+        // Of a teacher of another vocabulary there may be no token that both begin.
+        let is_compared = parts(it.sums).iter().any(|sum| *sum != 0.0);
         Some(Taught {
             divergence: of_teacher.loss,
-            agreement: of_teacher.token_accuracy,
+            agreement: match is_compared {
+                true => of_teacher.token_accuracy,
+                false => f64::NAN,
+            },
             cross_entropy: (self.tokens.loss - own_loss) / (n as f64 - own_tokens),
             own_share: it.own.map(|_| own_tokens / n as f64),
         })
