@@ -47,6 +47,15 @@ name = "word"
 steps = [{ function = "regex", regex_pattern = "(\\w+)", group_select = -1, fallback = "none" }, { function = "take_first" }]
 
 [[task]]
+name = "held"
+output_type = "generate_until"
+path = "asked.jsonl"
+prompt = "question"
+target = "topic"
+choices = ["delivery", "refund"]
+constraint = { labels = true }
+
+[[task]]
 name = "likely"
 output_type = "loglikelihood"
 path = "asked.jsonl"
@@ -161,9 +170,10 @@ fn a_suite_is_asked_and_every_answer_is_kept() {
         ]
     );
     assert_eq!(names(2), ["exact_match/vote", "exact_match/word"]);
-    assert_eq!(names(3), ["perplexity/none", "acc/none"]);
+    assert_eq!(names(3), ["exact_match/none"]);
+    assert_eq!(names(4), ["perplexity/none", "acc/none"]);
     assert_eq!(
-        names(5),
+        names(6),
         [
             "word_perplexity/none",
             "byte_perplexity/none",
@@ -191,9 +201,13 @@ fn a_suite_is_asked_and_every_answer_is_kept() {
     assert_eq!(kept("likely")[0]["context"], "Topics:\nWhere is my parcel?");
     assert_eq!(kept("likely")[0]["continuation"], " -> delivery");
     assert_eq!(kept("written")[0]["texts"].as_array().unwrap().len(), 2);
+    for answer in kept("held") {
+        let text = answer["texts"][0].as_str().unwrap();
+        assert!(["delivery", "refund"].contains(&text.trim()), "{answer}");
+    }
     assert_eq!(kept("whole")[0]["continuation"], "Where is my parcel?");
-    let bits = reports[5]["metrics"][2]["value"].as_f64().unwrap();
-    let per_byte = reports[5]["metrics"][1]["value"].as_f64().unwrap();
+    let bits = reports[6]["metrics"][2]["value"].as_f64().unwrap();
+    let per_byte = reports[6]["metrics"][1]["value"].as_f64().unwrap();
     assert!((bits - per_byte.log2()).abs() < 1e-9, "{bits} {per_byte}");
 }
 
@@ -309,7 +323,7 @@ fn rows_that_do_not_fit_are_named_with_their_places() {
     assert_shown!(refused("suite.toml", "asked.jsonl", emptied, &[]), @r"
     exit code: 2
     ----- stderr -----
-    error: asked.jsonl:3: task `likely`, `target`: the row's column `topic` is empty
+    error: asked.jsonl:3: task `held`, `target`: the row's column `topic` is empty
     ");
     assert_shown!(toml("[\"delivery\", \"refund\"]", "[\"delivered\", \"refund\"]"), @r"
     exit code: 2

@@ -287,7 +287,7 @@ fn definition(task: &Task, report: &TaskReport) -> String {
             let asked: Vec<_> = exchanges
                 .map(|it| (&it.context, &it.continuation))
                 .collect();
-            sha256_json(&(task.output_type, task.repeats, asked))
+            sha256_json(&(task.output_type, task.repeats, &task.constraint, asked))
         }
     }
 }

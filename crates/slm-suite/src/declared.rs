@@ -57,6 +57,11 @@ impl Task {
                 temperature: task.temperature,
                 top_p: task.top_p,
             },
+            constraint: task.constraint.clone(),
+            labels: match task.choices.is_empty() {
+                true => labels.to_vec(),
+                false => task.choices.clone(),
+            },
             repeats: task.repeats,
             batch_size: task.batch_size,
             files,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use slm_recipe::OutputType;
+use slm_recipe::{AnswerConstraint, OutputType};
 
 use crate::fewshot::Sampler;
 use crate::field::Field;
@@ -19,6 +19,10 @@ pub struct Task {
     pub output_type: OutputType,
     /// How `generate_until` writes.
     pub generation: Generation,
+    /// What texts are held to while they are written, if to anything.
+    pub constraint: Option<AnswerConstraint>,
+    /// The closed set of texts that a constraint may name.
+    pub labels: Vec<String>,
     /// How often each row is answered.
     pub repeats: usize,
     /// Rows that are answered together.

@@ -71,6 +71,8 @@ pub(crate) fn texts(
         top_p: generation.top_p,
         stop: generation.stop.clone(),
         batch_size: task.batch_size,
+        constraint: task.constraint.clone(),
+        choices: task.labels.clone(),
         ..EvalTask::default()
     };
     let mut written: Vec<Written> = items

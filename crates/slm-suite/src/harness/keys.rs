@@ -119,6 +119,8 @@ impl<'a> Keys<'a> {
         let separator = self.text("fewshot_delimiter", "\n\n")?;
         Ok(Task {
             generation: generation(self.get("generation_kwargs"), &separator)?,
+            constraint: None,
+            labels: Vec::new(),
             repeats,
             batch_size: 16,
             files,
