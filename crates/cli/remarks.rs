@@ -15,10 +15,15 @@ pub(crate) fn write<'a>(
     reports: impl Iterator<Item = &'a TaskReport>,
     out: &mut dyn Write,
 ) -> Result<()> {
+    let mut lines = Vec::new();
     for report in reports {
-        write_confusions(report, out)?;
-        write_cost(report, out)?;
-        write_calibration(report, out)?;
+        write_confusions(report, &mut lines)?;
+        write_cost(report, &mut lines)?;
+        write_calibration(report, &mut lines)?;
+    }
+    if !lines.is_empty() {
+        writeln!(out)?;
+        out.write_all(&lines)?;
     }
     Ok(())
 }
@@ -36,7 +41,7 @@ fn write_confusions(report: &TaskReport, out: &mut dyn Write) -> Result<()> {
     let said: Vec<String> = said.collect();
     writeln!(
         out,
-        "\n{}, most often mistaken: {}",
+        "{}, most often mistaken: {}",
         report.task,
         said.join(", ")
     )?;
@@ -62,7 +67,7 @@ fn write_cost(report: &TaskReport, out: &mut dyn Write) -> Result<()> {
         [latency.p50_s, latency.p90_s, latency.p99_s].map(|it| format!("{it:.2} s"));
     writeln!(
         out,
-        "\n{}: {} tokens/s; half of the answers in {half}, 90 % in {most}, 99 % in {nearly_all}, {} at a time{memory}",
+        "{}: {} tokens/s; half of the answers in {half}, 90 % in {most}, 99 % in {nearly_all}, {} at a time{memory}",
         report.task,
         thousands(tokens_per_s.round() as usize),
         latency.batch_size,
@@ -77,7 +82,7 @@ fn write_calibration(report: &TaskReport, out: &mut dyn Write) -> Result<()> {
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
         writeln!(
             out,
-            "\n{task}, calibrated: error {} -> {} at temperature {:.3}; answers {} of the rows and is wrong on {} of all, at most {} promised",
+            "{task}, calibrated: error {} -> {} at temperature {:.3}; answers {} of the rows and is wrong on {} of all, at most {} promised",
             percent(it.error_before.value),
             percent(it.error_after.value),
             it.classifier.temperature,
