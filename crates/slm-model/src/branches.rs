@@ -3,7 +3,7 @@
 mod forest;
 mod trunks;
 
-use crate::score::{at_once, score, side_by_side};
+use crate::score::{at_once, in_batches, score};
 use crate::{Decoder, Scored, Sequence};
 use trunks::Trunks;
 
@@ -56,25 +56,14 @@ pub fn score_branches(
     let mut order: Vec<usize> = (0..requests.len()).collect();
     order.sort_by_key(|&i| requests[i].trunk.len());
     let batches = batches(requests, &order, batch_size);
-    let mut scored = vec![Vec::new(); requests.len()];
-    let mut finished = 0;
-    for batches in batches.chunks(at_once(&decoder, TRUNK_TOKENS)) {
-        let results = side_by_side(batches, |batch| {
-            let members: Vec<Branching<'_>> = batch.iter().map(|&i| requests[i]).collect();
-            match members[0].trunk.is_empty() {
-                true => vec![from_nothing(&decoder, members[0].branches)],
-                false => Trunks::read(&decoder, &members).score(&members),
-            }
-        });
-        for (batch, results) in batches.iter().zip(results) {
-            finished += batch.len();
-            for (&i, result) in batch.iter().zip(results) {
-                scored[i] = result;
-            }
+    let score = |batch: &[usize]| {
+        let members: Vec<Branching<'_>> = batch.iter().map(|&i| requests[i]).collect();
+        match members[0].trunk.is_empty() {
+            true => vec![from_nothing(&decoder, members[0].branches)],
+            false => Trunks::read(&decoder, &members).score(&members),
         }
-        done(finished);
-    }
-    scored
+    };
+    in_batches(&batches, at_once(&decoder, TRUNK_TOKENS), score, done)
 }
 
 /// The requests of `order` in batches that are read together; one with nothing to begin with is alone.

@@ -40,24 +40,41 @@ pub fn score(
     let decoder = decoder.inference();
     let mut order: Vec<usize> = (0..sequences.len()).collect();
     order.sort_by_key(|&i| sequences[i].ids.len());
-    let mut scored = vec![Scored::default(); sequences.len()];
-    let mut finished = 0;
     let longest = order.last().map_or(1, |&i| sequences[i].ids.len());
     let batches: Vec<&[usize]> = order.chunks(batch_size.max(1)).collect();
-    for batches in batches.chunks(at_once(&decoder, batch_size * longest)) {
-        let results = side_by_side(batches, |batch| {
-            let rows: Vec<&Sequence> = batch.iter().map(|&i| &sequences[i]).collect();
-            score_batch(&decoder, &rows)
-        });
+    let score = |batch: &[usize]| {
+        let rows: Vec<&Sequence> = batch.iter().map(|&i| &sequences[i]).collect();
+        score_batch(&decoder, &rows)
+    };
+    in_batches(
+        &batches,
+        at_once(&decoder, batch_size * longest),
+        score,
+        done,
+    )
+}
+
+/// Works on batches, which name all items by their numbers, `at_once` of them side by side; what came of each item, in the
+/// order of the numbers. `done` is told how many are finished.
+pub(crate) fn in_batches<R: Clone + Default + Send>(
+    batches: &[&[usize]],
+    at_once: usize,
+    work: impl Fn(&[usize]) -> Vec<R> + Sync,
+    done: &mut dyn FnMut(usize),
+) -> Vec<R> {
+    let mut all = vec![R::default(); batches.iter().map(|batch| batch.len()).sum()];
+    let mut finished = 0;
+    for batches in batches.chunks(at_once) {
+        let results = side_by_side(batches, |batch| work(batch));
         for (batch, results) in batches.iter().zip(results) {
             finished += batch.len();
             for (&i, result) in batch.iter().zip(results) {
-                scored[i] = result;
+                all[i] = result;
             }
         }
         done(finished);
     }
-    scored
+    all
 }
 
 /// Passes of so many tokens that are worth running at once: as many as there are threads where one pass is so small that its
@@ -71,7 +88,7 @@ pub(crate) fn at_once(decoder: &Decoder, tokens: usize) -> usize {
 }
 
 /// Works on each item, on a thread of its own where there are several.
-pub(crate) fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     match items {
         // Libtorch keeps threads for each thread that calls it.
         [item] => vec![work(item)],

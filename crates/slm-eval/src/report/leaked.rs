@@ -2,7 +2,8 @@
 
 use super::TaskResult;
 use super::markup::escape;
-use super::numbers::{count, figure};
+use super::numbers::count;
+use super::scores::with_interval;
 use crate::metric::Metric;
 
 /// A table of the figures with and without these items; empty where there are none.
@@ -49,14 +50,5 @@ pub(super) fn section(task: &TaskResult) -> String {
          <table class=\"stack scores\"><thead><tr><th>metric</th>{head}</tr></thead><tbody>{}</tbody></table>",
         count(unleaked.n),
         rows.collect::<String>()
-    )
-}
-
-fn with_interval(metric: &Metric) -> String {
-    format!(
-        "{}<small>{} to {}</small>",
-        figure(&metric.name, metric.value),
-        figure(&metric.name, metric.low),
-        figure(&metric.name, metric.high)
     )
 }

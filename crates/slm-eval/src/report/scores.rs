@@ -189,7 +189,7 @@ fn methods<'a>(metrics: impl Iterator<Item = &'a Metric> + Clone) -> &'static st
     }
 }
 
-fn with_interval(metric: &Metric) -> String {
+pub(super) fn with_interval(metric: &Metric) -> String {
     format!(
         "{}<small>{} to {}</small>",
         figure(&metric.name, metric.value),
