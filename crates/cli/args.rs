@@ -6,10 +6,9 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use slm_data::Wanted;
+use slm_data::{Wanted, WorkerShare};
 use slm_recipe::Dtype;
 use slm_suite::Given;
-use slm_train::WorkerShare;
 
 pub(crate) use audit::AuditArguments;
 
@@ -106,7 +105,7 @@ pub(crate) enum Verb {
 #[derive(Subcommand, Debug)]
 pub(crate) enum DataVerb {
     /// Read, split, tokenize and write the rows
-    Prepare(RecipeArguments),
+    Prepare(PrepareArguments),
     /// Print rows token by token, with the learned ones marked
     Show(ShowArguments),
     /// Count rows, tokens, learned tokens and lengths, and draw them
@@ -287,6 +286,18 @@ pub(crate) struct JudgeArguments {
     pub(crate) overrides: Vec<String>,
     #[command(flatten)]
     pub(crate) output: JsonArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PrepareArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    /// Encode one part of the rows as one of several workers, `3/8` for the third of eight
+    #[arg(long, value_name = "I/N", value_parser = worker_share, requires = "parts")]
+    pub(crate) shard: Option<WorkerShare>,
+    /// The folder that parts are written into; without `--shard`, put all of them together
+    #[arg(long, value_name = "DIR")]
+    pub(crate) parts: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

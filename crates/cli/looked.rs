@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use slm_data::{DataCard, Shards};
+use slm_data::{DataCard, Outline};
 use slm_recipe::Recipe;
 use slm_text::ChatTokenizer;
 
-use crate::{prepared::Prepared, preview::Preview, reporter::Reporter, terminal::Terminal};
+use crate::{
+    prepared::Prepared, preview::DATA, preview::Preview, reporter::Reporter, terminal::Terminal,
+};
 
 /// Prepared rows, and what is known of how they came about.
 pub(crate) struct Looked {
@@ -15,7 +17,7 @@ pub(crate) struct Looked {
     pub(crate) name: String,
     /// The folder with the shards.
     pub(crate) folder: PathBuf,
-    pub(crate) shards: Shards,
+    pub(crate) outline: Outline,
     /// None for a folder that lies in no run.
     pub(crate) recipe: Option<Recipe>,
     /// None where the base is not there any more.
@@ -34,16 +36,16 @@ impl Looked {
         }
         let recipe = Recipe::load(target, overrides)?;
         let mut reporter = Reporter::warnings(terminal);
-        let preview = Preview::of(&recipe, terminal.offline, &mut reporter)?;
-        let folder = preview.path("data");
+        let (base, preview) = Preview::prepare(&recipe, terminal.offline, &mut reporter)?;
+        let folder = preview.path().join(DATA);
         Ok(Self {
             name: recipe.name.clone(),
+            outline: Outline::open(&folder)?,
             folder,
-            shards: preview.shards,
             recipe: Some(recipe),
-            tokenizer: Some(preview.base.tokenizer),
+            tokenizer: Some(base.tokenizer),
             is_kept: false,
-            _preview: Some(preview.folder),
+            _preview: Some(preview),
         })
     }
 
@@ -65,7 +67,7 @@ impl Looked {
         };
         Ok(Self {
             name,
-            shards: Shards::open(&folder)?,
+            outline: Outline::open(&folder)?,
             folder,
             recipe,
             tokenizer: prepared.tokenizer(offline),
@@ -82,7 +84,7 @@ impl Looked {
             &self.name,
             version,
             &self.folder,
-            &self.shards,
+            &self.outline,
             section,
         )?)
     }

@@ -135,7 +135,10 @@ impl Reporter {
             } => {
                 let bar = self.bar(*total, stage);
                 bar.set_position(*done);
-                bar.set_message(unit.clone());
+                bar.set_message(match *total {
+                    0 => unit.clone(),
+                    _ => format!("{unit}, {} left", duration(bar.eta().as_secs_f64())),
+                });
             }
             Event::Step {
                 step, total_steps, ..
@@ -162,7 +165,10 @@ impl Reporter {
             self.clear();
         }
         self.bar.get_or_insert_with(|| {
-            let template = "{prefix:>9} {bar:16} {human_pos}/{human_len} {wide_msg}";
+            let template = match total {
+                0 => "{prefix:>9} {human_pos} {wide_msg}",
+                _ => "{prefix:>9} {bar:16} {human_pos}/{human_len} {wide_msg}",
+            };
             let style = ProgressStyle::with_template(template);
             let bar =
                 ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(8));
@@ -197,7 +203,10 @@ impl Reporter {
                 done,
                 total,
                 unit,
-            } if self.printed.elapsed() > SILENCE => format!("{stage}: {done} of {total} {unit}"),
+            } if self.printed.elapsed() > SILENCE => match total {
+                0 => format!("{stage}: {done} {unit}"),
+                total => format!("{stage}: {done} of {total} {unit}"),
+            },
             Event::Progress { .. } => return None,
             Event::Step {
                 step, total_steps, ..

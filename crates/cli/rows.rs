@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 use slm_data::{
-    CleanTotals, Lengths, Manifest, PersonalTotals, SKIPPED, Shards, Share, Side, SideStats,
+    CleanTotals, Lengths, Manifest, Outline, PersonalTotals, SKIPPED, Share, Side, SideStats,
     SourceRecord, Stats,
 };
 
@@ -17,9 +17,9 @@ const NAMED_TARGETS: usize = 20;
 const BAR: usize = 40;
 
 /// Files, and what became of their rows.
-pub(crate) fn write_manifest(shards: &Shards, out: &mut dyn Write) -> Result<()> {
-    let manifest = shards.manifest();
-    write_sources(shards, out)?;
+pub(crate) fn write_manifest(outline: &Outline, out: &mut dyn Write) -> Result<()> {
+    let manifest = outline.manifest();
+    write_sources(manifest, &outline.shares(), out)?;
     writeln!(out)?;
     let header = ["split", "rows", "left out", "cut", "tokens", "learned"];
     let mut table = Table::new(&header).right(&[1, 2, 3, 4, 5]);
@@ -102,13 +102,13 @@ fn write_personal(personal: &[PersonalTotals], out: &mut dyn Write) -> Result<()
 }
 
 /// The files; with their weights where one is not 1.
-fn write_sources(shards: &Shards, out: &mut dyn Write) -> Result<()> {
-    let weighted = shards.shares().iter().any(|share| share.weight != 1.0);
+fn write_sources(manifest: &Manifest, shares: &[Share], out: &mut dyn Write) -> Result<()> {
+    let weighted = shares.iter().any(|share| share.weight != 1.0);
     let header = ["file", "rows", "size", "read as", "weight", "rows an epoch"];
     let header = &header[..if weighted { 6 } else { 4 }];
     let mut table = Table::new(header).right(&[1, 2, 4, 5]);
-    let mut shares = shards.shares().into_iter();
-    for source in &shards.manifest().sources {
+    let mut shares = shares.iter();
+    for source in &manifest.sources {
         let format = serde_json::to_value(source.format)?;
         let format = format.as_str().unwrap_or_default().to_owned();
         let mut cells = vec![

@@ -6,12 +6,12 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use slm_data::{CacheFolder, CacheKey, Sample, Translator};
+use slm_data::{CacheFolder, CacheKey, Sample, Translator, WorkerShare};
 use slm_model::{Decoder, DecoderConfig, QuantScheme, device, locate, quant_scheme};
 use slm_recipe::{DistillLoss, DistillMethod, DistillSection, Recipe};
 use slm_run::{Event, StageStatus, files_below, sha256_bytes, sha256_file, sha256_json};
 use slm_text::{ChatTokenizer, VocabularyProof};
-use slm_train::{LiveTeacher, Practice, Taught, TeacherShape, WorkerShare, teach};
+use slm_train::{LiveTeacher, Practice, Taught, TeacherShape, teach};
 
 use crate::{
     base::Base, failure::refuse, reporter::Reporter, served::ServedTeacher, walk::recipe_of,

@@ -22,7 +22,7 @@ pub(crate) use page::side;
 pub(crate) use shipping::Artifact;
 
 use anyhow::Result;
-use slm_data::Shards;
+use slm_data::{Preparation, Shards};
 use slm_recipe::{GateSection, Recipe, RecipeErrors};
 use slm_run::{Event, RunDir, StageStatus};
 use slm_train::Ranks;
@@ -126,25 +126,36 @@ impl Walk {
         Base::open(&self.recipe, self.offline, &self.run.path("tokenizer"))
     }
 
-    /// Rows to shards.
+    /// Rows to shards, which are read.
     pub(crate) fn data(&mut self, base: &Base) -> Result<Shards> {
-        let (section, seed) = (self.recipe.data.clone(), self.recipe.seed);
-        let max_length = self.recipe.model.max_length;
+        self.prepare(base, None)?;
+        self.shards()
+    }
+
+    /// Rows to shards; `parts` of them may have been written by several workers.
+    pub(crate) fn prepare(&mut self, base: &Base, parts: Option<&Path>) -> Result<()> {
+        let section = self.recipe.data.clone();
         let guarded = guarded(&self.recipe)?;
-        let tokenizer = &base.tokenizer;
-        let digest = slm_data::input_digest(&section, &guarded, tokenizer, max_length, seed)?;
+        let preparation = Preparation {
+            section: &section,
+            guarded: &guarded,
+            tokenizer: &base.tokenizer,
+            max_length: self.recipe.model.max_length,
+            seed: self.recipe.seed,
+        };
+        let digest = preparation.digest()?;
         self.refuse_changed("rows", "data", &digest)?;
-        let folder = self.run.path("data");
         self.stage("data", &digest, |run, reporter| {
             let mut emit = |event| reporter.show(event);
             let out = run.path("data");
-            slm_data::prepare(
-                &section, &guarded, tokenizer, max_length, seed, &out, &mut emit,
-            )?;
+            match parts {
+                Some(parts) => preparation.merge(parts, &out, &mut emit)?,
+                None => preparation.write(&out, &mut emit)?,
+            };
             Ok(vec!["data".into()])
         })?;
         self.run.set_digest("data", digest)?;
-        Ok(Shards::open(&folder)?)
+        Ok(())
     }
 
     /// A run is resumed from what it began with, or not at all.

@@ -4,10 +4,10 @@ use std::io::Write;
 
 use anyhow::Result;
 use serde::Serialize;
-use slm_data::{CacheFolder, Sample};
+use slm_data::{CacheFolder, Sample, WorkerShare};
 use slm_recipe::Recipe;
 use slm_run::Event;
-use slm_train::{Taught, WorkerShare};
+use slm_train::Taught;
 
 use crate::{
     args::TeachArguments,

@@ -1,12 +1,12 @@
 //! A teacher in the walk: found and proven before anything is loaded, asked for what its cache lacks, compared with the cache.
 
 use anyhow::Result;
-use slm_data::{Shards, TeacherCache};
+use slm_data::{Shards, TeacherCache, WorkerShare};
 use slm_endpoint::Alignment;
 use slm_model::Decoder;
 use slm_recipe::{DistillSection, TeacherSection};
 use slm_run::{Event, write_file_atomic};
-use slm_train::{Faithfulness, Measure, Teaching, Tutor, WorkerShare};
+use slm_train::{Faithfulness, Measure, Teaching, Tutor};
 
 use super::Walk;
 use crate::{

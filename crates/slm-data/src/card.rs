@@ -14,9 +14,9 @@ pub use self::markdown::markdown;
 use crate::clean::{CLEANING, CleanRecord};
 use crate::error::DataError;
 use crate::manifest::{Manifest, Side};
+use crate::outline::Outline;
 use crate::personal::PersonalKind;
 use crate::records::each_record;
-use crate::shard::Shards;
 use crate::stats::Stats;
 
 /// A prepared folder in figures, with what people state of it.
@@ -65,7 +65,7 @@ impl DataCard {
         name: &str,
         tool_version: &str,
         folder: &Path,
-        shards: &Shards,
+        outline: &Outline,
         section: Option<&DataSection>,
     ) -> Result<Self, DataError> {
         let mut personal: BTreeMap<PersonalKind, PersonalFound> = BTreeMap::new();
@@ -80,8 +80,8 @@ impl DataCard {
             name: name.to_owned(),
             tool_version: tool_version.to_owned(),
             stated: section.map(Statements::of),
-            manifest: shards.manifest().clone(),
-            stats: Stats::of(shards),
+            manifest: outline.manifest().clone(),
+            stats: Stats::of(outline),
             personal,
         })
     }

@@ -7,7 +7,7 @@ use crate::encode::{Encoding, Outcome};
 use crate::error::DataError;
 use crate::example::Example;
 use crate::intake::SkippedRow;
-use crate::mask_proof::{Findings, MaskChecks};
+use crate::mask_proof::{Findings, MaskChecks, RowProof};
 use crate::sample::Sample;
 
 /// A row that is kept.
@@ -21,9 +21,20 @@ pub(crate) struct EncodedRow {
     pub(crate) truncated: bool,
 }
 
-/// Encodes rows on all cores, in their order.
-pub(crate) fn encoded(encoding: &Encoding, rows: &[Example]) -> Vec<Result<Outcome, TextError>> {
-    rows.par_iter().map(|row| encoding.row(row)).collect()
+/// Encodes rows on all cores, in their order; of those that are kept, with what is learned of them.
+pub(crate) fn encoded(
+    checks: &MaskChecks,
+    rows: &[Example],
+) -> Vec<Result<(Outcome, RowProof), TextError>> {
+    let encoded = |row: &Example| {
+        let outcome = checks.encoding.row(row)?;
+        let proof = match &outcome {
+            Outcome::Kept { answers, truncated } => checks.of(answers, *truncated),
+            _ => RowProof::default(),
+        };
+        Ok((outcome, proof))
+    };
+    rows.par_iter().map(encoded).collect()
 }
 
 /// Rows that make the whole an error.

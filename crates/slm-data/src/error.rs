@@ -24,6 +24,23 @@ pub enum DataError {
     Folder { path: String },
     #[error(transparent)]
     Io { source: std::io::Error },
+    #[error(
+        "`{path}` has the parts of {}, those of one number of workers were needed",
+        worker_numbers(of)
+    )]
+    NoParts { path: String, of: Vec<usize> },
+    #[error("`{path}` has no part {}", missing.join(", "))]
+    MissingParts {
+        path: String,
+        missing: Vec<String>,
+        of: usize,
+    },
+    #[error(
+        "`{path}` was prepared from other rows, by another tokenizer or with other keys than the recipe has now"
+    )]
+    OtherPart { path: String },
+    #[error("data file `{path}` changed while it was read")]
+    ChangedWhileRead { path: String },
     #[error("data file `{path}` has the unknown type `.{extension}`")]
     UnknownKind { path: String, extension: String },
     #[error("data file `{path}` is compressed (`.{extension}`), a plain file was needed")]
@@ -342,6 +359,16 @@ pub(crate) fn json_kind(value: &Value) -> &'static str {
     }
 }
 
+fn worker_numbers(of: &[usize]) -> String {
+    match of {
+        [] => "no worker".into(),
+        of => {
+            let of: Vec<String> = of.iter().map(|of| format!("{of} workers")).collect();
+            of.join(" and ")
+        }
+    }
+}
+
 impl DataError {
     /// The row that is bad, where the rows around it are not.
     pub(crate) fn bad_row(&self) -> Option<&Origin> {
@@ -365,6 +392,15 @@ impl DataError {
         Some(match self {
             Self::Missing { nearest: Some(nearest), .. } => format!("is it `{nearest}`?"),
             Self::Missing { .. } => "paths in a recipe are relative to the working directory".into(),
+            Self::NoParts { path, .. } => format!(
+                "a worker writes its part with `slm-tune data prepare RECIPE --parts {path} --shard 1/8`; remove those of another number"
+            ),
+            Self::MissingParts { path, missing, .. } => format!(
+                "prepare it: `slm-tune data prepare RECIPE --parts {path} --shard {}`",
+                missing.first().map_or("1/1", String::as_str)
+            ),
+            Self::OtherPart { .. } => "remove it and prepare it again".into(),
+            Self::ChangedWhileRead { .. } => "let what writes it finish, and prepare the rows again".into(),
             Self::Folder { .. } => "give one `[[data.train]]` with its `path` for each file".into(),
             Self::UnknownKind { .. } => {
                 "known are `.jsonl`, `.ndjson`, `.json`, `.csv`, `.tsv`, `.parquet`, `.arrow` and `.txt`, and each with `.gz` or `.zst` behind it; rename or convert it".into()

@@ -6,6 +6,7 @@ use slm_text::ChatTokenizer;
 
 use crate::error::DataError;
 use crate::example::HeldOut;
+use crate::manifest::Side;
 use crate::reading::Reader;
 
 /// The rows to learn from, held-out ones left out, as a model is asked about them. Rows that are tokens already are none to be
@@ -18,14 +19,8 @@ pub fn asked_rows(
     tokenizer: &ChatTokenizer,
     seed: u64,
 ) -> Result<Vec<HeldOut>, DataError> {
-    let reader = Reader {
-        format: section.format,
-        seed,
-        has_template: tokenizer.has_template(),
-        tokenizer: Some(tokenizer),
-        on_bad_row: section.on_bad_row,
-    };
-    let rows = reader.read(section, &[])?.train.into_iter();
+    let reader = Reader::of(section, Some(tokenizer), seed);
+    let rows = reader.side(section, &[], Side::Train)?.into_iter();
     let asked = rows.filter(|row| !row.content.is_tokens() && !row.content.is_judged());
     Ok(asked.map(HeldOut::from).collect())
 }

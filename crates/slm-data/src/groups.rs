@@ -10,6 +10,7 @@ use slm_text::ChatTokenizer;
 use crate::clean::{CLEANING, CleanRecord, CleanStep, Like};
 use crate::error::DataError;
 use crate::example::{HeldOut, Prompt};
+use crate::intake::{Given, Intake};
 use crate::manifest::Manifest;
 use crate::reading::Reader;
 use crate::records::each_record;
@@ -160,13 +161,7 @@ fn texts(
     tokenizer: &ChatTokenizer,
     wanted: &BTreeSet<usize>,
 ) -> Result<BTreeMap<usize, RowText>, DataError> {
-    let reader = Reader {
-        format: section.format,
-        seed: manifest.seed,
-        has_template: true,
-        tokenizer: Some(tokenizer),
-        on_bad_row: section.on_bad_row,
-    };
+    let reader = Reader::of(section, Some(tokenizer), manifest.seed);
     let (mut texts, mut first_row) = (BTreeMap::new(), 0);
     let sources = section.train.iter().chain(&section.validation);
     for (source, record) in sources.zip(&manifest.sources) {
@@ -175,18 +170,35 @@ fn texts(
         if wanted.range(rows.clone()).next().is_none() {
             continue;
         }
-        let Ok((now, examples, _)) = reader.source(source, None, record.given_as, rows.start)
-        else {
-            continue;
+        let given = Given {
+            source,
+            side: record.given_as,
+            group_by: None,
+            first_row: rows.start,
         };
-        if now.sha256 != record.sha256 {
-            continue;
+        if let Ok(said) = said(reader, given, wanted, &record.sha256) {
+            texts.extend(said);
         }
-        let examples = examples.into_iter();
-        let examples = examples.filter(|example| wanted.contains(&example.row));
-        texts.extend(examples.map(|example| (example.row, RowText::from(HeldOut::from(example)))));
     }
     Ok(texts)
+}
+
+/// What some rows of a source say; nothing where it is not what it was.
+fn said(
+    reader: Reader<'_>,
+    given: Given<'_>,
+    wanted: &BTreeSet<usize>,
+    sha256: &str,
+) -> Result<Vec<(usize, RowText)>, DataError> {
+    let (mut said, mut intake) = (Vec::new(), Intake::begin(reader, given)?);
+    while let Some(rows) = intake.next()? {
+        let rows = rows.into_iter().filter(|row| wanted.contains(&row.row));
+        said.extend(rows.map(|row| (row.row, RowText::from(HeldOut::from(row)))));
+    }
+    if intake.record()?.0.sha256 != sha256 {
+        said.clear();
+    }
+    Ok(said)
 }
 
 impl From<HeldOut> for RowText {

@@ -9,13 +9,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use slm_recipe::{DataSection, OnLeak, Recipe, Source};
 
-use self::search::Search;
+pub(crate) use self::search::{Met, Search};
 use crate::content::Content;
 use crate::error::DataError;
 use crate::example::Example;
-use crate::near::Nearness;
 use crate::origin::Origin;
-use crate::reading::Reader;
+use crate::plan::{Draft, Fate};
 
 /// Name of the file of a prepared folder that has a [`Leak`] a line.
 pub const LEAKS: &str = "leaks.jsonl";
@@ -214,39 +213,22 @@ pub(crate) struct Leaks {
 }
 
 impl Leaks {
-    /// Looks for the rows of each task among the rows to learn from.
-    pub(crate) fn find(
-        reader: &Reader<'_>,
-        section: &DataSection,
-        guarded: &[Guarded],
-        train: &[Example],
-    ) -> Result<Self, DataError> {
+    /// Those of each task that rows to learn from have, of which `met` were found.
+    pub(crate) fn find(searches: Vec<Search>, met: Vec<Vec<(usize, Met)>>, draft: &Draft) -> Self {
         let mut leaks = Self::default();
-        if section.on_leak == OnLeak::Off {
-            return Ok(leaks);
-        }
-        let nearness = Nearness::of(&section.clean);
-        for Guarded { task, rows } in guarded {
-            let items: Vec<Example> = match rows {
-                GuardedRows::File(source) => reader.guarded(source)?,
-                GuardedRows::Said(rows) => {
-                    let rows = rows.iter().enumerate();
-                    rows.map(|(at, row)| row.example(at)).collect()
-                }
-            };
-            let found = Search::new(nearness, &items).among(train, task);
-            leaks.totals.push(LeakTotals::of(task, items.len(), &found));
+        for (search, mut met) in searches.into_iter().zip(met) {
+            met.retain(|(at, _)| draft.fate(*at) == Fate::Train);
+            let found = search.leaks(met, draft);
+            leaks
+                .totals
+                .push(LeakTotals::of(&search.task, search.rows(), &found));
             leaks.found.extend(found);
         }
-        Ok(leaks)
+        leaks
     }
 
     /// Refuses or leaves out, as the recipe says; gives how many rows to learn from were left out.
-    pub(crate) fn act(
-        &self,
-        section: &DataSection,
-        train: &mut Vec<Example>,
-    ) -> Result<usize, DataError> {
+    pub(crate) fn act(&self, section: &DataSection, draft: &mut Draft) -> Result<usize, DataError> {
         let allowed = section.max_leak_rate;
         let too_many = |it: &&LeakTotals| it.leaked as f64 > it.rows as f64 * allowed;
         match section.on_leak {
@@ -256,9 +238,12 @@ impl Leaks {
             },
             OnLeak::Drop => {
                 let rows: BTreeSet<usize> = self.found.iter().map(|leak| leak.row).collect();
-                let before = train.len();
-                train.retain(|row| !rows.contains(&row.row));
-                Ok(before - train.len())
+                let places = draft.train();
+                let leaked: Vec<usize> = places
+                    .filter(|at| rows.contains(&draft.facts.row(*at)))
+                    .collect();
+                leaked.iter().for_each(|at| draft.drop(*at));
+                Ok(leaked.len())
             }
             OnLeak::Off | OnLeak::Report => Ok(0),
         }

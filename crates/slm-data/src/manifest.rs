@@ -131,6 +131,19 @@ pub struct SplitRecord {
     pub learned_tokens: usize,
 }
 
+impl SplitRecord {
+    /// Adds what became of other rows.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.read += other.read;
+        self.dropped.overlong += other.dropped.overlong;
+        self.dropped.nothing_left_to_learn += other.dropped.nothing_left_to_learn;
+        self.truncated += other.truncated;
+        self.rows += other.rows;
+        self.tokens += other.tokens;
+        self.learned_tokens += other.learned_tokens;
+    }
+}
+
 /// Rows left out, by reason.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Dropped {

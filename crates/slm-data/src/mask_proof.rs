@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use slm_recipe::{Finding, TrainOn};
+use slm_recipe::{Finding, Overlong, TrainOn};
 use slm_run::sha256_bytes;
 use slm_text::{ChatTokenizer, TokenRole};
 
-use crate::encode::Encoding;
+use crate::encode::{EncodedAnswer, Encoding};
 use crate::error::DataError;
 use crate::example::Example;
 use crate::mask_probe::Probe;
@@ -124,25 +124,28 @@ impl<'a> MaskChecks<'a> {
         }
     }
 
-    /// Counts a row that is kept, and notes what is found in it.
-    pub(crate) fn take(
+    /// Counts a sample of a row that is kept, and gives what is found in it.
+    fn take(
         &self,
         side: &mut SideProof,
-        findings: &mut Findings,
-        example: &Example,
         (sample, roles): (&Sample, &[TokenRole]),
         end_is_cut: bool,
-    ) {
+    ) -> impl Iterator<Item = Finding> {
         side.sequences += 1;
         let mut given_learned = false;
         for place in sample.conversations() {
-            for at in place.clone() {
+            let mut at = place.start;
+            // Token after token is of the same role.
+            for stretch in roles[place.clone()].chunk_by(|one, next| one == next) {
+                let count = side.roles.entry(stretch[0]).or_default();
+                let learn = &sample.learn[at..at + stretch.len()];
                 // Nothing predicts the first token of a conversation.
-                let learned = sample.learn[at] && at > place.start;
-                let count = side.roles.entry(roles[at]).or_default();
-                count.tokens += 1;
-                count.learned += usize::from(learned);
-                given_learned |= learned && roles[at].is_given();
+                let first = usize::from(at == place.start && learn[0]);
+                let learned = learn.iter().filter(|learn| **learn).count() - first;
+                count.tokens += stretch.len();
+                count.learned += learned;
+                given_learned |= learned > 0 && stretch[0].is_given();
+                at += stretch.len();
             }
         }
         side.unlearned += usize::from(sample.learned() == 0);
@@ -155,7 +158,7 @@ impl<'a> MaskChecks<'a> {
         side.ended += usize::from(ended);
         side.begun += usize::from(is_bos(0) && !doubled);
         let needs_end = self.encoding.train_on_eos && !labelled && !end_is_cut;
-        for (finding, found) in [
+        let all = [
             (Finding::DoubledBos, doubled),
             (
                 Finding::MissingBos,
@@ -166,13 +169,25 @@ impl<'a> MaskChecks<'a> {
                 Finding::GivenLearned,
                 given_learned && self.encoding.train_on != TrainOn::All,
             ),
-        ] {
-            if found {
-                *side.findings.entry(finding).or_default() += 1;
-                let origins = findings.origins.entry(finding).or_default();
-                origins.push(format!("`{}`", example.origin));
+        ];
+        let found = all.into_iter().filter(|(_, found)| *found);
+        found.map(|(finding, _)| finding)
+    }
+
+    /// What is learned of a row that is kept, and what is found in it.
+    pub(crate) fn of(&self, answers: &[EncodedAnswer], truncated: bool) -> RowProof {
+        let end_is_cut = truncated && self.encoding.overlong == Overlong::TruncateRight;
+        let mut proof = RowProof::default();
+        for EncodedAnswer { sample, roles } in answers {
+            let found = self.take(&mut proof.counts, (sample, roles), end_is_cut);
+            for finding in found {
+                proof.findings.push(finding);
             }
         }
+        for finding in &proof.findings {
+            *proof.counts.findings.entry(*finding).or_default() += 1;
+        }
+        proof
     }
 
     /// Whether the last learned token, white space left out, is one that generation stops at.
@@ -190,7 +205,22 @@ impl<'a> MaskChecks<'a> {
     }
 }
 
+/// What is learned of one row.
+#[derive(Debug, Default)]
+pub(crate) struct RowProof {
+    pub(crate) counts: SideProof,
+    pub(crate) findings: Vec<Finding>,
+}
+
 impl Findings {
+    /// Notes what is found in a row.
+    pub(crate) fn note(&mut self, findings: &[Finding], example: &Example) {
+        for finding in findings {
+            let origins = self.origins.entry(*finding).or_default();
+            origins.push(format!("`{}`", example.origin));
+        }
+    }
+
     /// Refuses the first finding that the recipe does not accept.
     pub(crate) fn check(
         &self,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::manifest::{Side, SourceRecord};
 use crate::random::permutation;
 
 /// The training rows of one source, and how often each comes up in an epoch.
@@ -19,6 +20,23 @@ pub struct Share {
 }
 
 impl Share {
+    /// Those of the sources to learn from, of which `kept` are the numbers of the rows that are kept, in order.
+    pub(crate) fn all(sources: &[SourceRecord], kept: &[usize]) -> Vec<Self> {
+        let (mut shares, mut first_row) = (Vec::new(), 0);
+        for source in sources {
+            let rows = first_row..first_row + source.rows;
+            first_row = rows.end;
+            if source.given_as == Side::Train {
+                let before = |row| kept.partition_point(|kept| *kept < row);
+                shares.push(Self {
+                    rows: before(rows.end) - before(rows.start),
+                    weight: source.weight,
+                });
+            }
+        }
+        shares
+    }
+
     /// Rows that an epoch is dealt.
     pub fn per_epoch(&self) -> usize {
         match self.rows {

@@ -85,10 +85,10 @@ impl<'a> Output<'a> {
         let kept = written.into_iter().filter(|row| earlier.has_kept(row.row));
         let kept: Vec<Example> = kept.filter(|_| side == Side::Train).collect();
         kept.iter().try_for_each(|row| self.look_at(row))?;
-        let outcomes = encoded(self.checks.encoding, &rows);
+        let outcomes = encoded(&self.checks, &rows);
         for (row, outcome) in rows.into_iter().zip(outcomes) {
-            let outcome = match outcome {
-                Ok(outcome) => outcome,
+            let (outcome, proof) = match outcome {
+                Ok(encoded) => encoded,
                 Err(source) => {
                     self.refused.skip(&row, source)?;
                     continue;
@@ -102,7 +102,7 @@ impl<'a> Output<'a> {
                 Side::Validation => &mut self.validation,
             };
             let (refused, journal) = (&mut self.refused, &mut self.journal);
-            writer.take(row, outcome, &self.checks, refused, journal)?;
+            writer.take(row, (outcome, proof), &self.checks, refused, journal)?;
         }
         Ok(())
     }

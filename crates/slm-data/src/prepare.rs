@@ -10,16 +10,19 @@ use slm_text::ChatTokenizer;
 use crate::clean::CLEANING;
 use crate::encode::Encoding;
 use crate::error::DataError;
-use crate::example::Example;
 use crate::input_digest::input_digest;
 use crate::intake::{SKIPPED, SkippedRow};
 use crate::leak::{Guarded, LEAKS};
 use crate::manifest::{FORMAT_VERSION, MANIFEST, Manifest, Side, SourceRecord};
 use crate::mask_proof::MaskProof;
 use crate::output::{Output, Written};
-use crate::reading::{Reader, Reading};
-use crate::split::leaked;
+use crate::parts::{part_digest, write_targets};
+use crate::plan::{Plan, Summary};
+use crate::reading::Reader;
+use crate::records::Records;
+use crate::split::SaidTwice;
 use crate::warnings::warn;
+use crate::worker_share::WorkerShare;
 
 /// Name of the stage in events.
 const STAGE: &str = "data";
@@ -27,12 +30,25 @@ const STAGE: &str = "data";
 /// Rows encoded between two events.
 const CHUNK_ROWS: usize = 1024;
 
-/// Reads the rows that a section names, splits and encodes them, and writes them into the folder `out`, which appears
-/// complete or not at all. Rows of tasks, `guarded`, may not be among those to learn from.
+/// What a data set is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Preparation<'a> {
+    /// Sources, and what is done to their rows.
+    pub section: &'a DataSection,
+    /// Rows of tasks, which may not be among those to learn from.
+    pub guarded: &'a [Guarded],
+    /// What makes tokens of them.
+    pub tokenizer: &'a ChatTokenizer,
+    /// The longest row that is allowed, in tokens.
+    pub max_length: usize,
+    /// The seed of the split and of samples.
+    pub seed: u64,
+}
+
+/// As [`Preparation::write`].
 ///
 /// # Errors
-/// Any row that is not what the section says it is, with its file and line. Rows are left out by `data.clean` and
-/// `data.overlong` only, and counted in the manifest.
+/// Likewise.
 pub fn prepare(
     section: &DataSection,
     guarded: &[Guarded],
@@ -42,109 +58,178 @@ pub fn prepare(
     out: &Path,
     emit: Emit<'_>,
 ) -> Result<Manifest, DataError> {
-    let input_digest = input_digest(section, guarded, tokenizer, max_length, seed)?;
-    let reader = Reader {
-        format: section.format,
-        seed,
-        has_template: tokenizer.has_template(),
-        tokenizer: Some(tokenizer),
-        on_bad_row: section.on_bad_row,
-    };
-    let reading = reader.read(section, guarded)?;
-    let leaked = leaked(&reading.train, &reading.validation);
-    let encoding = Encoding {
+    let preparation = Preparation {
+        section,
+        guarded,
         tokenizer,
-        train_on: section.train_on,
-        train_on_eos: section.train_on_eos,
-        overlong: section.overlong,
         max_length,
+        seed,
     };
-    let Reading {
-        mut sources,
-        mut skipped,
-        cleaning,
-        cleaned,
-        leaks,
-        leaked_out,
-        personal,
-        train,
-        validation,
-    } = reading;
-    let rows = train.len() + validation.len();
-    let cleaned_out: usize = cleaning.iter().map(|step| step.left_out).sum();
-    let cleaned_out = cleaned_out + leaked_out;
-    let mut done = 0;
-    let written = |source| DataError::Write { source };
-    let folder = AtomicDir::new(out).map_err(written)?;
-    let mut output = Output::open(out, &input_digest, &encoding, section)?;
-    for (side, examples) in [(Side::Train, train), (Side::Validation, validation)] {
-        let mut examples = examples.into_iter();
-        loop {
-            let chunk: Vec<Example> = examples.by_ref().take(CHUNK_ROWS).collect();
-            if chunk.is_empty() {
-                break;
+    preparation.write(out, emit)
+}
+
+impl Preparation<'_> {
+    /// The digest of everything that the rows depend on.
+    ///
+    /// # Errors
+    /// As for [`crate::input_digest`].
+    pub fn digest(&self) -> Result<String, DataError> {
+        let Self {
+            section,
+            guarded,
+            tokenizer,
+            max_length,
+            seed,
+        } = *self;
+        input_digest(section, guarded, tokenizer, max_length, seed)
+    }
+
+    /// Reads the rows that a section names, splits and encodes them, and writes them into the folder `out`, which appears
+    /// complete or not at all.
+    ///
+    /// # Errors
+    /// Any row that is not what the section says it is, with its file and line. Rows are left out by `data.clean` and
+    /// `data.overlong` only, and counted in the manifest.
+    pub fn write(&self, out: &Path, emit: Emit<'_>) -> Result<Manifest, DataError> {
+        self.write_share(out, WorkerShare::ALL, emit)
+    }
+
+    /// Writes the part of a worker.
+    pub(crate) fn write_share(
+        &self,
+        out: &Path,
+        share: WorkerShare,
+        emit: Emit<'_>,
+    ) -> Result<Manifest, DataError> {
+        let Self {
+            section,
+            guarded,
+            tokenizer,
+            max_length,
+            seed,
+        } = *self;
+        let input_digest = part_digest(&self.digest()?, share);
+        let target = out.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let reader = Reader {
+            scratch: Some(target.unwrap_or(Path::new("."))),
+            ..Reader::of(section, Some(tokenizer), seed)
+        };
+        let written = |source| DataError::Write { source };
+        let folder = AtomicDir::new(out).map_err(written)?;
+        let mut plan = reader.plan(section, guarded, &mut |read| {
+            emit(progress(read, 0, "rows read"));
+        })?;
+        let encoding = Encoding {
+            tokenizer,
+            train_on: section.train_on,
+            train_on_eos: section.train_on_eos,
+            overlong: section.overlong,
+            max_length,
+        };
+        let n_rows = plan.rows;
+        let (mut done, mut said_twice) = (0, SaidTwice::default());
+        let mut output = Output::open(out, &input_digest, &encoding, section)?;
+        let mut records = Records::create(&folder.path().join(CLEANING))?;
+        let all_rows = plan.sources.iter().map(|source| source.rows).sum();
+        let own = share.range(all_rows);
+        let summary = plan.each_kept(&mut |kept| {
+            said_twice.take(&kept.train, &kept.validation);
+            records.write(&kept.records)?;
+            for (side, rows) in [
+                (Side::Train, kept.train),
+                (Side::Validation, kept.validation),
+            ] {
+                let all = rows.len();
+                let mut rows = rows.into_iter().filter(|row| own.contains(&row.row));
+                let mut encoded = 0;
+                loop {
+                    let chunk: Vec<_> = rows.by_ref().take(CHUNK_ROWS).collect();
+                    if chunk.is_empty() {
+                        break;
+                    }
+                    encoded += chunk.len();
+                    output.take(side, chunk)?;
+                    emit(progress(done + encoded, n_rows, "rows"));
+                }
+                done += all;
             }
-            done += chunk.len();
-            output.take(side, chunk)?;
-            emit(Event::Progress {
-                stage: STAGE.into(),
-                done: done as u64,
-                total: rows as u64,
-                unit: "rows".into(),
+            Ok(())
+        })?;
+        records.close()?;
+        let Written {
+            train,
+            validation,
+            shards,
+            targets,
+            probes,
+            skipped: late,
+            journal,
+        } = output.finish()?;
+        let Plan {
+            mut sources,
+            mut skipped,
+            leaks,
+            leaked_out,
+            ..
+        } = plan;
+        skip_late(&mut sources, &mut skipped, late);
+        let Summary { cleaning, personal } = summary;
+        let cleaned_out: usize = cleaning.iter().map(|step| step.left_out).sum();
+        let cleaned_out = cleaned_out + leaked_out;
+        if train.record.rows == 0 && share == WorkerShare::ALL {
+            let encoding = train.record.dropped.total() + validation.record.dropped.total();
+            let dropped = cleaned_out + encoding;
+            journal.discard()?;
+            return Err(DataError::NoTrainingRows {
+                rows: n_rows + cleaned_out,
+                held_out: validation.record.read,
+                dropped,
             });
         }
+        if share != WorkerShare::ALL {
+            write_targets(folder.path(), targets.hashes()).map_err(written)?;
+        }
+        let (targets, distinct_targets) = targets.into_counts();
+        write_lines(&folder.path().join(LEAKS), leaks.found()).map_err(written)?;
+        if section.on_bad_row == OnBadRow::Skip {
+            write_lines(&folder.path().join(SKIPPED), &skipped).map_err(written)?;
+        }
+        let mask = MaskProof::of(&encoding, [train.proof(), validation.proof()], probes)?;
+        journal.hand_over(&shards, folder.path())?;
+        let manifest = Manifest {
+            format_version: FORMAT_VERSION,
+            input_digest,
+            seed,
+            max_length,
+            sources,
+            cleaning,
+            personal,
+            train: train.record,
+            validation: validation.record,
+            leaked: said_twice.count(),
+            leaks: leaks.into_totals(),
+            leaked_out,
+            targets,
+            distinct_targets,
+            mask,
+            shards,
+        };
+        let text = serde_json::to_string_pretty(&manifest).unwrap_or_default() + "\n";
+        write_file_atomic(folder.path().join(MANIFEST), text.as_bytes()).map_err(written)?;
+        folder.commit().map_err(written)?;
+        warn(section, &manifest, emit);
+        Ok(manifest)
     }
-    let Written {
-        train,
-        validation,
-        shards,
-        targets,
-        probes,
-        skipped: late,
-        journal,
-    } = output.finish()?;
-    skip_late(&mut sources, &mut skipped, late);
-    if train.record.rows == 0 {
-        let encoding = train.record.dropped.total() + validation.record.dropped.total();
-        let dropped = cleaned_out + encoding;
-        journal.discard()?;
-        return Err(DataError::NoTrainingRows {
-            rows: rows + cleaned_out,
-            held_out: validation.record.read,
-            dropped,
-        });
+}
+
+/// Of a total that is not known, which is 0, what is done is told all the same.
+fn progress(done: usize, total: usize, unit: &str) -> Event {
+    Event::Progress {
+        stage: STAGE.into(),
+        done: done as u64,
+        total: total as u64,
+        unit: unit.into(),
     }
-    let (targets, distinct_targets) = targets.into_counts();
-    write_lines(&folder.path().join(CLEANING), &cleaned).map_err(written)?;
-    write_lines(&folder.path().join(LEAKS), leaks.found()).map_err(written)?;
-    if section.on_bad_row == OnBadRow::Skip {
-        write_lines(&folder.path().join(SKIPPED), &skipped).map_err(written)?;
-    }
-    let mask = MaskProof::of(&encoding, [train.proof(), validation.proof()], probes)?;
-    journal.hand_over(&shards, folder.path())?;
-    let manifest = Manifest {
-        format_version: FORMAT_VERSION,
-        input_digest,
-        seed,
-        max_length,
-        sources,
-        cleaning,
-        personal,
-        train: train.record,
-        validation: validation.record,
-        leaked,
-        leaks: leaks.into_totals(),
-        leaked_out,
-        targets,
-        distinct_targets,
-        mask,
-        shards,
-    };
-    let text = serde_json::to_string_pretty(&manifest).unwrap_or_default() + "\n";
-    write_file_atomic(folder.path().join(MANIFEST), text.as_bytes()).map_err(written)?;
-    folder.commit().map_err(written)?;
-    warn(section, &manifest, emit);
-    Ok(manifest)
 }
 
 /// Adds the rows that are found to be bad when they are encoded.

@@ -1,33 +1,16 @@
 //! The rows of all sources as examples, and which side each is on.
 
+use std::path::Path;
+
 use slm_recipe::{DataSection, Format, OnBadRow, Source};
 use slm_text::ChatTokenizer;
 
-use crate::clean::{CleanRecord, CleanTotals, Cleaning, PersonalTotals};
-use crate::error::{DataError, nearest};
+use crate::error::DataError;
 use crate::example::{Example, HeldOut};
 use crate::intake::{Given, Intake, SkippedRow};
-use crate::leak::{Guarded, Leaks};
+use crate::leak::Guarded;
 use crate::manifest::{Side, SourceRecord};
-use crate::split::Split;
-
-/// Everything that the sources of a recipe say.
-#[derive(Debug)]
-pub(crate) struct Reading {
-    pub(crate) sources: Vec<SourceRecord>,
-    /// Bad rows that were left out.
-    pub(crate) skipped: Vec<SkippedRow>,
-    /// What was done to the rows.
-    pub(crate) cleaning: Vec<CleanTotals>,
-    pub(crate) cleaned: Vec<CleanRecord>,
-    /// Rows of tasks among those to learn from, before any was left out.
-    pub(crate) leaks: Leaks,
-    /// Rows to learn from that were left out for them.
-    pub(crate) leaked_out: usize,
-    pub(crate) personal: Vec<PersonalTotals>,
-    pub(crate) train: Vec<Example>,
-    pub(crate) validation: Vec<Example>,
-}
+use crate::spill::Scratch;
 
 /// How the rows of any source are read.
 #[derive(Clone, Copy, Debug)]
@@ -39,58 +22,69 @@ pub(crate) struct Reader<'a> {
     /// What rows that are tokens already are tokens of.
     pub(crate) tokenizer: Option<&'a ChatTokenizer>,
     pub(crate) on_bad_row: OnBadRow,
+    pub(crate) budget: Budget,
+    /// Where temporary files are made; none for the system's folder.
+    pub(crate) scratch: Option<&'a Path>,
 }
 
-impl Reader<'_> {
-    /// Reads the sources of a section, splits their rows, and looks for rows of tasks among those to learn from.
-    pub(crate) fn read(
+/// What may be held in memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    /// Bytes of rows between one pass and the next; of more, the files are read again.
+    pub(crate) kept_bytes: usize,
+    /// Bytes of each list by which rows are compared, before it goes to temporary files.
+    pub(crate) held_bytes: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            kept_bytes: 128 << 20,
+            held_bytes: 64 << 20,
+        }
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// For the rows of a section; conversations are read where there is no tokenizer yet.
+    pub(crate) fn of(
+        section: &DataSection,
+        tokenizer: Option<&'a ChatTokenizer>,
+        seed: u64,
+    ) -> Self {
+        Self {
+            format: section.format,
+            seed,
+            has_template: tokenizer.is_none_or(ChatTokenizer::has_template),
+            tokenizer,
+            on_bad_row: section.on_bad_row,
+            budget: Budget::default(),
+            scratch: None,
+        }
+    }
+
+    pub(crate) fn scratch(&self) -> Scratch {
+        let folder = self.scratch.map_or_else(std::env::temp_dir, Path::to_owned);
+        Scratch::new(&folder, self.budget.held_bytes)
+    }
+
+    /// The rows of one side that stay.
+    pub(crate) fn side(
         self,
         section: &DataSection,
         guarded: &[Guarded],
-    ) -> Result<Reading, DataError> {
-        let split = Split::new(section, self.seed);
-        let (mut sources, mut given) = (Vec::new(), [Vec::new(), Vec::new()]);
-        let mut skipped = Vec::new();
-        let train = section.train.iter().map(|source| (source, Side::Train));
-        let validation = section.validation.iter();
-        let validation = validation.map(|source| (source, Side::Validation));
-        let mut first_row = 0;
-        for (source, given_as) in train.chain(validation) {
-            let group_by = section
-                .group_by
-                .as_deref()
-                .filter(|_| given_as == Side::Train);
-            let (record, examples, skips) = self.source(source, group_by, given_as, first_row)?;
-            skipped.extend(skips);
-            first_row += record.rows;
-            sources.push(record);
-            given[usize::from(given_as == Side::Validation)].extend(examples);
-        }
-        let mut cleaning = Cleaning::new(&section.clean);
-        let [train, validation] = given;
-        let train = cleaning.clean(train, Side::Train)?;
-        let given = cleaning.clean(validation, Side::Validation)?;
-        let mut sides = split.sides(&train)?.into_iter();
-        let (mut validation, mut train): (Vec<_>, Vec<_>) = train
-            .into_iter()
-            .partition(|_| sides.next().unwrap_or_default());
-        validation.extend(given);
-        check_labels(section, &train, &validation)?;
-        let leaks = Leaks::find(&self, section, guarded, &train)?;
-        let leaked_out = leaks.act(section, &mut train)?;
-        let mut train = cleaning.balance(train, self.seed);
-        let personal = cleaning.personal([&mut train, &mut validation])?;
-        Ok(Reading {
-            sources,
-            skipped,
-            cleaning: cleaning.totals(),
-            cleaned: cleaning.into_records(),
-            leaks,
-            leaked_out,
-            personal,
-            train,
-            validation,
-        })
+        side: Side,
+    ) -> Result<Vec<Example>, DataError> {
+        let mut rows = Vec::new();
+        let mut plan = self.plan(section, guarded, &mut |_| {})?;
+        plan.each_kept(&mut |kept| {
+            rows.extend(match side {
+                Side::Train => kept.train,
+                Side::Validation => kept.validation,
+            });
+            Ok(())
+        })?;
+        Ok(rows)
     }
 
     /// The rows of a task, as they are compared with those to learn from.
@@ -127,36 +121,6 @@ impl Reader<'_> {
     }
 }
 
-fn check_labels(
-    section: &DataSection,
-    train: &[Example],
-    validation: &[Example],
-) -> Result<(), DataError> {
-    if section.labels.is_empty() {
-        return Ok(());
-    }
-    let labels: std::collections::HashSet<&str> =
-        section.labels.iter().map(String::as_str).collect();
-    let mut rows: Vec<&Example> = train.iter().chain(validation).collect();
-    rows.sort_by_key(|example| example.row);
-    let count = rows.len();
-    rows.retain(|example| !labels.contains(example.content.target().trim()));
-    let Some(first) = rows.first() else {
-        return Ok(());
-    };
-    let label = first.content.target().trim().to_owned();
-    let nearest = nearest(&label, labels.iter().copied()).map(|nearest| (label, nearest));
-    let origins = rows
-        .iter()
-        .map(|row| format!("`{}` (`{}`)", row.origin, row.content.target().trim()))
-        .collect();
-    Err(DataError::UnknownLabel {
-        origins,
-        rows: count,
-        nearest,
-    })
-}
-
 /// Reads the rows of one file as what a model is given and what it should say, without encoding them: the tasks of an
 /// evaluation.
 ///
@@ -176,6 +140,8 @@ pub fn load_examples(
         has_template: tokenizer.is_some_and(ChatTokenizer::has_template),
         tokenizer,
         on_bad_row: OnBadRow::Error,
+        budget: Budget::default(),
+        scratch: None,
     };
     let (_, examples, _) = reader.source(source, None, Side::Validation, 0)?;
     Ok(examples.into_iter().map(HeldOut::from).collect())
@@ -190,8 +156,8 @@ pub fn training_rows(
     guarded: &[Guarded],
     seed: u64,
 ) -> Result<Vec<HeldOut>, DataError> {
-    let reading = read_texts(section, guarded, seed)?;
-    Ok(reading.train.into_iter().map(HeldOut::from).collect())
+    let rows = Reader::of(section, None, seed).side(section, guarded, Side::Train)?;
+    Ok(rows.into_iter().map(HeldOut::from).collect())
 }
 
 /// The rows that are held out of a recipe's, in the same form.
@@ -199,9 +165,8 @@ pub fn training_rows(
 /// # Errors
 /// As for [`crate::prepare`], up to encoding.
 pub fn held_out_rows(section: &DataSection, seed: u64) -> Result<Vec<HeldOut>, DataError> {
-    let reading = read_texts(section, &[], seed)?;
-    let rows = reading.validation.into_iter();
-    Ok(rows.map(HeldOut::from).collect())
+    let rows = Reader::of(section, None, seed).side(section, &[], Side::Validation)?;
+    Ok(rows.into_iter().map(HeldOut::from).collect())
 }
 
 /// The texts of the rows to learn from, held-out ones and leaks of tasks (as `data.on_leak` says) left out: what a tokenizer of one's own is trained on.
@@ -213,20 +178,8 @@ pub fn training_texts(
     guarded: &[Guarded],
     seed: u64,
 ) -> Result<Vec<String>, DataError> {
-    let reading = read_texts(section, guarded, seed)?;
-    let contents = reading.train.iter().map(|example| &example.content);
+    let rows = Reader::of(section, None, seed).side(section, guarded, Side::Train)?;
+    let contents = rows.iter().map(|example| &example.content);
     let texts = contents.flat_map(|content| content.texts());
     Ok(texts.map(str::to_owned).collect())
-}
-
-/// Reads rows for which no tokenizer is there yet.
-fn read_texts(section: &DataSection, guarded: &[Guarded], seed: u64) -> Result<Reading, DataError> {
-    let reader = Reader {
-        format: section.format,
-        seed,
-        has_template: true,
-        tokenizer: None,
-        on_bad_row: section.on_bad_row,
-    };
-    reader.read(section, guarded)
 }

@@ -1,12 +1,52 @@
 //! The files of a prepared folder that have a record a line.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use slm_run::RunError;
 
 use crate::error::DataError;
 use crate::leak::{LEAKS, Leak};
+
+/// A file with a record a line, while it is written.
+pub(crate) struct Records {
+    path: PathBuf,
+    file: BufWriter<fs_err::File>,
+}
+
+impl Records {
+    pub(crate) fn create(path: &Path) -> Result<Self, DataError> {
+        let file = fs_err::File::create(path).map_err(|error| failed(path, error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file: BufWriter::new(file),
+        })
+    }
+
+    pub(crate) fn write(&mut self, records: &[impl Serialize]) -> Result<(), DataError> {
+        let lines: Result<Vec<String>, _> = records.iter().map(serde_json::to_string).collect();
+        for line in lines.unwrap_or_default() {
+            let written = writeln!(self.file, "{line}");
+            written.map_err(|error| failed(&self.path, error))?;
+        }
+        Ok(())
+    }
+
+    /// Brings what was written to the disk.
+    pub(crate) fn close(mut self) -> Result<(), DataError> {
+        let flushed = self.file.flush();
+        let synced = flushed.and_then(|()| self.file.get_ref().sync_all());
+        synced.map_err(|error| failed(&self.path, error))
+    }
+}
+
+fn failed(path: &Path, error: std::io::Error) -> DataError {
+    DataError::Write {
+        source: RunError::io(path, error),
+    }
+}
 
 /// Reads the records one after the other, so that no file needs to fit into memory.
 pub(crate) fn each_record<R: DeserializeOwned>(

@@ -26,6 +26,15 @@ impl Answer {
     }
 }
 
+/// The answer of a name.
+pub(crate) fn answer_of(name: &str) -> Result<Answer, String> {
+    let all = [Answer::Only, Answer::Chosen, Answer::Rejected];
+    let mut known = all.into_iter().filter(|answer| answer.name() == name);
+    known
+        .next()
+        .ok_or_else(|| format!("it has the answer `{name}`"))
+}
+
 /// One encoded row, or one of its two answers with their prompt.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {

@@ -27,7 +27,7 @@ use crate::example::HeldOut;
 use crate::lineage::{CUT, DIGEST, digests};
 use crate::manifest::{Manifest, Side};
 use crate::mixture::Share;
-use crate::sample::{Answer, Answers, Sample, rows};
+use crate::sample::{Answer, Answers, Sample, answer_of, rows};
 
 /// Rows that become columns together.
 const BATCH_ROWS: usize = 1024;
@@ -86,23 +86,10 @@ impl Shards {
 
     /// How often the training rows of each source come up in an epoch, in the order of [`Self::train`].
     pub fn shares(&self) -> Vec<Share> {
-        let mut shares = Vec::new();
         let kept: Vec<usize> = rows(&self.train)
             .map(|places| self.train[places.start].row)
             .collect();
-        let mut first_row = 0;
-        for source in &self.manifest.sources {
-            let rows = first_row..first_row + source.rows;
-            first_row = rows.end;
-            if source.given_as == Side::Train {
-                let before = |row| kept.partition_point(|kept| *kept < row);
-                shares.push(Share {
-                    rows: before(rows.end) - before(rows.start),
-                    weight: source.weight,
-                });
-            }
-        }
-        shares
+        Share::all(&self.manifest.sources, &kept)
     }
 
     /// What the training rows are answers to: one that is learned, two of which one is better, or one that was judged.
@@ -319,7 +306,7 @@ impl Shards {
                 ids: integers(ids.value(at)),
                 learn: learn.value(at).as_boolean().values().iter().collect(),
                 breaks: integers(breaks.value(at)),
-                answer: answer(answers.value(at))?,
+                answer: answer_of(answers.value(at))?,
             });
         }
         Ok(())
@@ -334,7 +321,7 @@ impl Shards {
         let answers = column(batch, "answer")?.as_string::<i32>();
         for at in 0..batch.num_rows() {
             // A rejected answer is none to be held to.
-            if answer(answers.value(at))? == Answer::Rejected {
+            if answer_of(answers.value(at))? == Answer::Rejected {
                 continue;
             }
             self.held_out.push(HeldOut {
@@ -347,14 +334,6 @@ impl Shards {
         }
         Ok(())
     }
-}
-
-fn answer(name: &str) -> Result<Answer, String> {
-    let all = [Answer::Only, Answer::Chosen, Answer::Rejected];
-    let mut known = all.into_iter().filter(|answer| answer.name() == name);
-    known
-        .next()
-        .ok_or_else(|| format!("it has the answer `{name}`"))
 }
 
 pub(crate) fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, String> {

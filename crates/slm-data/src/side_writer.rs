@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use slm_recipe::Overlong;
 use slm_run::sha256_file;
 
 use crate::encode::{EncodedAnswer, Outcome};
@@ -11,7 +10,7 @@ use crate::error::DataError;
 use crate::example::Example;
 use crate::journal::{Done, Journal};
 use crate::manifest::{ShardRecord, Side, SplitRecord};
-use crate::mask_proof::{MaskChecks, SideProof};
+use crate::mask_proof::{MaskChecks, RowProof, SideProof};
 use crate::shard::ShardWriter;
 
 /// What became of rows.
@@ -63,13 +62,13 @@ impl SideWriter {
     pub(crate) fn take(
         &mut self,
         example: Example,
-        outcome: Outcome,
+        encoded: (Outcome, RowProof),
         checks: &MaskChecks,
         refused: &mut Refused,
         journal: &mut Journal,
     ) -> Result<bool, DataError> {
         let row = example.row;
-        let Some(row_of_shard) = self.counts.take(example, outcome, checks, refused) else {
+        let Some(row_of_shard) = self.counts.take(example, encoded, refused) else {
             return Ok(false);
         };
         let shard = match &mut self.shard {
@@ -123,7 +122,7 @@ impl SideWriter {
     }
 }
 
-fn file_name(side: Side, number: usize) -> String {
+pub(crate) fn file_name(side: Side, number: usize) -> String {
     let name = match side {
         Side::Train => "train",
         Side::Validation => "validation",
@@ -142,14 +141,7 @@ impl SideCounts {
     }
 
     fn add(&mut self, other: &Self) {
-        let (sum, each) = (&mut self.record, &other.record);
-        sum.read += each.read;
-        sum.dropped.overlong += each.dropped.overlong;
-        sum.dropped.nothing_left_to_learn += each.dropped.nothing_left_to_learn;
-        sum.truncated += each.truncated;
-        sum.rows += each.rows;
-        sum.tokens += each.tokens;
-        sum.learned_tokens += each.learned_tokens;
+        self.record.add(&other.record);
         self.mask.add(&other.mask);
     }
 
@@ -157,21 +149,18 @@ impl SideCounts {
     fn take(
         &mut self,
         example: Example,
-        outcome: Outcome,
-        checks: &MaskChecks,
+        (outcome, proof): (Outcome, RowProof),
         refused: &mut Refused,
     ) -> Option<EncodedRow> {
         self.record.read += 1;
         match outcome {
             Outcome::Kept { answers, truncated } => {
-                let end_is_cut = truncated && checks.encoding.overlong == Overlong::TruncateRight;
                 self.record.truncated += usize::from(truncated);
                 self.record.rows += 1;
+                self.mask.add(&proof.counts);
+                refused.findings.note(&proof.findings, &example);
                 let mut samples = Vec::with_capacity(answers.len());
-                for EncodedAnswer { sample, roles } in answers {
-                    let row = (&sample, &roles[..]);
-                    let findings = &mut refused.findings;
-                    checks.take(&mut self.mask, findings, &example, row, end_is_cut);
+                for EncodedAnswer { sample, .. } in answers {
                     self.record.tokens += sample.ids.len();
                     self.record.learned_tokens += sample.learned();
                     samples.push(sample);

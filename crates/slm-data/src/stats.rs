@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::sample::{Answer, Sample, rows};
-use crate::shard::Shards;
+use crate::manifest::Side;
+use crate::outline::{Outline, Outlined};
+use crate::sample::Answer;
 
 /// Bins of a histogram.
 const BINS: usize = 16;
@@ -73,29 +74,30 @@ pub struct Bin {
 }
 
 impl Stats {
-    /// Counts the rows of a folder of shards.
-    pub fn of(shards: &Shards) -> Self {
+    /// Counts the rows of a prepared folder.
+    pub fn of(outline: &Outline) -> Self {
+        let manifest = outline.manifest();
         Self {
-            train: SideStats::of(shards.train()),
-            validation: SideStats::of(shards.validation()),
-            targets: shards.manifest().targets.clone(),
-            distinct_targets: shards.manifest().distinct_targets,
+            train: SideStats::of(outline.side(Side::Train)),
+            validation: SideStats::of(outline.side(Side::Validation)),
+            targets: manifest.targets.clone(),
+            distinct_targets: manifest.distinct_targets,
         }
     }
 }
 
 impl SideStats {
     /// Counts the rows of one side.
-    pub fn of(samples: &[Sample]) -> Self {
+    pub fn of(samples: &[Outlined]) -> Self {
         let lengths = lengths_of(samples.iter());
         let tokens: usize = lengths.iter().sum();
         let of = |answer| {
-            let lengths = lengths_of(samples.iter().filter(|sample| sample.answer == answer));
+            let lengths = lengths_of(samples.iter().filter(|sample| sample.answer() == answer));
             Lengths::of(&lengths, lengths.iter().sum())
         };
-        let learned_tokens: usize = samples.iter().map(Sample::learned).sum();
+        let learned_tokens: usize = samples.iter().map(Outlined::learned).sum();
         Self {
-            rows: rows(samples).count(),
+            rows: samples.chunk_by(|a, b| a.row() == b.row()).count(),
             tokens,
             learned_tokens,
             learned_share: (tokens > 0).then(|| learned_tokens as f64 / tokens as f64),
@@ -107,8 +109,8 @@ impl SideStats {
     }
 }
 
-fn lengths_of<'a>(samples: impl Iterator<Item = &'a Sample>) -> Vec<usize> {
-    let mut lengths: Vec<usize> = samples.map(|sample| sample.ids.len()).collect();
+fn lengths_of<'a>(samples: impl Iterator<Item = &'a Outlined>) -> Vec<usize> {
+    let mut lengths: Vec<usize> = samples.map(Outlined::tokens).collect();
     lengths.sort_unstable();
     lengths
 }
@@ -151,10 +153,11 @@ fn histogram(sorted: &[usize]) -> Vec<Bin> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::Sample;
 
-    fn sample(length: usize, learned: usize) -> Sample {
+    fn sample(length: usize, learned: usize) -> Outlined {
         let learn = (0..length).map(|at| at + learned >= length).collect();
-        Sample::new(length, vec![1; length], learn)
+        Outlined::of(&Sample::new(length, vec![1; length], learn))
     }
 
     #[test]

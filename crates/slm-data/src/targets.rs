@@ -29,6 +29,11 @@ impl Targets {
         }
     }
 
+    /// Hashes of all of them, once they are too many.
+    pub(crate) fn hashes(&self) -> &HashSet<u64> {
+        &self.hashes
+    }
+
     /// The counts, none where there are too many, and the number of distinct ones.
     pub(crate) fn into_counts(self) -> (BTreeMap<String, usize>, usize) {
         let distinct = self.counts.len().max(self.hashes.len());

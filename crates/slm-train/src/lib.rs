@@ -47,7 +47,7 @@ pub use ranks::Ranks;
 pub use reference::{Reference, answer_logprobs, divergence};
 pub use schedule::Schedule;
 pub use stopwatch::PartTimes;
-pub use teach::{Taught, WorkerShare, teach};
+pub use teach::{Taught, teach};
 pub use teacher_memory::TeacherShape;
 pub use teaching::{Lesson, LiveTeacher, Measure, Teaching, Tutor};
 pub use trainer::{Corpus, Options, Outcome, Trainer, Turn, batches_per_epoch, total_steps};

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use half::f16;
-use slm_data::{CacheFolder, Sample, TaughtRow, collate};
+use slm_data::{CacheFolder, Sample, TaughtRow, WorkerShare, collate};
 use slm_model::Decoder;
 use slm_ops::{Choice, Likely, likely_tokens};
 use slm_run::{Emit, Event};
@@ -13,18 +13,6 @@ use crate::gradients::learned_states;
 
 /// Name of the stage.
 const STAGE: &str = "teach";
-
-/// Which shards are a worker's: every `of`-th, from the `nth` on, counted from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorkerShare {
-    pub nth: usize,
-    pub of: usize,
-}
-
-impl WorkerShare {
-    /// All of them.
-    pub const ALL: Self = Self { nth: 0, of: 1 };
-}
 
 /// What a worker did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]

@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use slm_data::{Batch, CacheFolder, CacheKey, Sample, TeacherCache, Translator, collate};
+use slm_data::{
+    Batch, CacheFolder, CacheKey, Sample, TeacherCache, Translator, WorkerShare, collate,
+};
 use slm_model::{Decoder, device};
 use slm_ops::Divergence;
 use slm_recipe::Dtype;
 use slm_testkit::{Golden, relative_difference};
 use slm_train::{
     Author, Faithfulness, Gradients, LiveTeacher, LossOptions, Measure, Teaching, Tutor,
-    WorkerShare, taught_loss_and_gradients, teach,
+    taught_loss_and_gradients, teach,
 };
 
 const CASES: [(&str, f64); 4] = [

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use slm_data::{Answer, Groups, Sample, leaks};
+use slm_data::{Answer, Groups, Outlined, Side, leaks};
 use slm_eval::report::{RowsPage, ShownRow, ShownToken, rows_html};
 use slm_run::write_file_atomic;
 use slm_text::ChatTokenizer;
@@ -19,7 +19,7 @@ const HELD_OUT: usize = 2;
 
 /// Writes the page into a file.
 pub(crate) fn write(looked: &Looked, path: &Path) -> Result<()> {
-    let manifest = looked.shards.manifest();
+    let manifest = looked.outline.manifest();
     let groups = Groups::read(&looked.folder, MOST_GROUPS)?;
     let groups = match (&looked.recipe, &looked.tokenizer) {
         (Some(recipe), Some(tokenizer)) => groups.with_texts(&recipe.data, manifest, tokenizer)?,
@@ -31,11 +31,11 @@ pub(crate) fn write(looked: &Looked, path: &Path) -> Result<()> {
             side("training", &manifest.train),
             side("held out", &manifest.validation),
         ],
-        shares: looked.shards.shares(),
+        shares: looked.outline.shares(),
         groups,
         leaks: leaks(&looked.folder)?,
         samples: match &looked.tokenizer {
-            Some(tokenizer) => samples(looked, tokenizer),
+            Some(tokenizer) => samples(looked, tokenizer)?,
             None => Vec::new(),
         },
     };
@@ -44,40 +44,43 @@ pub(crate) fn write(looked: &Looked, path: &Path) -> Result<()> {
 }
 
 /// The shortest and the longest row to learn from, some between them, and some that are held out.
-fn samples(looked: &Looked, tokenizer: &ChatTokenizer) -> Vec<ShownRow> {
-    let (train, held_out) = (looked.shards.train(), looked.shards.validation());
-    let mut by_length: Vec<&Sample> = train.iter().collect();
-    by_length.sort_by_key(|sample| sample.ids.len());
-    let chosen = spread(&by_length, BETWEEN + 2);
-    let held: Vec<&Sample> = held_out.iter().collect();
-    let train = chosen.into_iter().map(|sample| (sample, "to learn from"));
-    let held = spread(&held, HELD_OUT).into_iter();
-    let all = train.chain(held.map(|sample| (sample, "held out")));
-    all.map(|(sample, side)| shown(looked, sample, side, tokenizer))
+fn samples(looked: &Looked, tokenizer: &ChatTokenizer) -> Result<Vec<ShownRow>> {
+    let train = looked.outline.side(Side::Train);
+    let mut by_length: Vec<u32> = (0..train.len() as u32).collect();
+    by_length.sort_by_key(|at| train[*at as usize].tokens());
+    let by_length = spread(train, BETWEEN + 2).map(|at| by_length[at] as usize);
+    let held_out = spread(looked.outline.side(Side::Validation), HELD_OUT);
+    let train = by_length.map(|at| (Side::Train, at));
+    let all = train.chain(held_out.map(|at| (Side::Validation, at)));
+    all.map(|(side, at)| shown(looked, side, at, tokenizer))
         .collect()
 }
 
-/// The first, the last, and some evenly between.
-fn spread<'a>(samples: &[&'a Sample], most: usize) -> Vec<&'a Sample> {
+/// The places of the first, the last, and some evenly between.
+fn spread(samples: &[Outlined], most: usize) -> impl Iterator<Item = usize> {
     let last = samples.len().saturating_sub(1);
     let n = most.min(samples.len());
-    (0..n).map(|i| samples[i * last / (n - 1).max(1)]).collect()
+    (0..n).map(move |i| i * last / (n - 1).max(1))
 }
 
-fn shown(looked: &Looked, sample: &Sample, side: &str, tokenizer: &ChatTokenizer) -> ShownRow {
+fn shown(looked: &Looked, side: Side, at: usize, tokenizer: &ChatTokenizer) -> Result<ShownRow> {
+    let (sample, origin) = looked.outline.sample(side, at)?;
     let answer = match sample.answer {
         Answer::Only => String::new(),
         answer => format!(", {}", answer.name()),
     };
-    let tokens = tokens::of(sample, tokenizer).into_iter();
+    let side = match side {
+        Side::Train => "to learn from",
+        Side::Validation => "held out",
+    };
+    let tokens = tokens::of(&sample, tokenizer).into_iter();
     let tokens = tokens.map(|token| ShownToken {
         text: token.text,
         learned: token.learned,
     });
-    let origin = looked.shards.origin(sample.row).unwrap_or_default();
-    ShownRow {
+    Ok(ShownRow {
         title: format!("row {}{answer}, {side}", sample.row),
-        origin: origin.to_owned(),
+        origin,
         tokens: tokens.collect(),
-    }
+    })
 }

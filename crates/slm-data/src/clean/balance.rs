@@ -2,51 +2,48 @@
 
 use std::collections::BTreeMap;
 
-use rayon::prelude::*;
+use slm_recipe::BalanceSection;
 
-use super::{CleanRecord, CleanStep, Cleaning};
+use super::CleanStep;
 use crate::example::Example;
-use crate::random::bits;
+use crate::plan::Draft;
 
-impl Cleaning<'_> {
-    /// Leaves rows of a label out until it has no more than it may. Those stay that a hash of what they say and of the seed puts
-    /// first: adding a row takes the place of one other at most, as long as the limit stays.
-    pub(crate) fn balance(&mut self, rows: Vec<Example>, seed: u64) -> Vec<Example> {
-        let section = &self.section.balance;
-        if !section.is_on() {
-            return rows;
+/// How many rows each label had, of those that have too many, and how many stay.
+#[derive(Debug)]
+pub(crate) struct PerLabel {
+    rows: BTreeMap<String, usize>,
+    most: usize,
+}
+
+/// Leaves rows of a label out until it has no more than it may. Those stay that a hash of what they say and of the seed puts
+/// first: adding a row takes the place of one other at most, as long as the limit stays.
+pub(crate) fn balance(section: &BalanceSection, draft: &mut Draft) -> Option<PerLabel> {
+    if !section.is_on() {
+        return None;
+    }
+    let mut labels: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for at in draft.train() {
+        labels.entry(draft.facts.labels[at]).or_default().push(at);
+    }
+    let rarest = labels.values().map(Vec::len).min().unwrap_or_default();
+    let most = limit(section.max_per_label, section.max_ratio, rarest);
+    let mut rows = BTreeMap::new();
+    for mut of_label in labels.into_values().filter(|rows| rows.len() > most) {
+        rows.insert(draft.facts.label(of_label[0]).to_owned(), of_label.len());
+        of_label.sort_by_key(|at| (draft.facts.orders[*at], draft.facts.rank(*at)));
+        for at in &of_label[most..] {
+            draft.leave_out(*at, CleanStep::Balance, None);
         }
-        let mut labels: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (at, row) in rows.iter().enumerate() {
-            let label = row.content.target().trim();
-            labels.entry(label).or_default().push(at);
-        }
-        let rarest = labels.values().map(Vec::len).min().unwrap_or_default();
-        let most = limit(section.max_per_label, section.max_ratio, rarest);
-        let hashes: Vec<u64> = rows
-            .par_iter()
-            .map(|row| bits("balance", seed, &[&row.content.key()]))
-            .collect();
-        // Of equal rows, the one whose group, then whose file comes first by name.
-        let place = |at: &usize| {
-            let row = &rows[*at];
-            let (group, path) = (&row.group, &row.origin.path);
-            (hashes[*at], group, path, &row.slices, row.row)
-        };
-        let mut left_out = Vec::new();
-        for (label, mut of_label) in labels {
-            let all = of_label.len();
-            if all <= most {
-                continue;
-            }
-            of_label.sort_by(|one, other| place(one).cmp(&place(other)));
-            let why = format!("`{label}` has {all} rows, {most} stay");
-            left_out.extend(of_label[most..].iter().map(|at| CleanRecord {
-                reasons: vec![why.clone()],
-                ..CleanRecord::left_out(&rows[*at], CleanStep::Balance, None)
-            }));
-        }
-        self.leave_out(rows, left_out)
+    }
+    Some(PerLabel { rows, most })
+}
+
+impl PerLabel {
+    /// Why a row was left out.
+    pub(crate) fn told(&self, row: &Example) -> String {
+        let label = row.content.target().trim();
+        let all = self.rows.get(label).copied().unwrap_or_default();
+        format!("`{label}` has {all} rows, {} stay", self.most)
     }
 }
 

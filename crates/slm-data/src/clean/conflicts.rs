@@ -1,74 +1,72 @@
 //! Rows that give different answers to the same prompt.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use slm_recipe::Conflicts;
 
-use super::{CleanRecord, CleanStep, Cleaning, Like};
+use super::CleanStep;
 use crate::content::Content;
 use crate::error::DataError;
 use crate::example::{Example, Prompt};
 use crate::near::compared;
+use crate::plan::Draft;
+use crate::survey::{Answers, place_in};
 
-impl Cleaning<'_> {
-    /// Lists them, leaves them out, or refuses them.
-    pub(super) fn conflicts(&mut self, rows: Vec<Example>) -> Result<Vec<Example>, DataError> {
-        let policy = self.section.conflicts;
-        if policy == Conflicts::Off {
-            return Ok(rows);
+/// Bytes of a key of [`Answers`], and of that with a place.
+const KEY: usize = 16;
+const PLACED: usize = KEY + 4;
+
+/// Lists them, leaves them out, or refuses them; each with the first that contradicts it.
+pub(crate) fn conflicts(
+    policy: Conflicts,
+    answers: Answers,
+    draft: &mut Draft,
+) -> Result<(), DataError> {
+    if policy == Conflicts::Off {
+        return Ok(());
+    }
+    let mut found: Vec<(usize, usize)> = Vec::new();
+    answers.each_group(KEY, &mut |group| {
+        let said = group.iter();
+        let said = said.map(|record| (place_in(record, KEY), &record[PLACED..]));
+        let said: Vec<(usize, &[u8])> = said.filter(|(at, _)| draft.is_kept(*at)).collect();
+        let mut firsts: BTreeMap<&[u8], usize> = BTreeMap::new();
+        for (at, answer) in &said {
+            firsts.entry(answer).or_insert(*at);
         }
-        let found = conflicting(&rows);
-        let (row, like) = (
-            |at: &usize| &rows[*at],
-            |at: &usize| Some(Like::to(&rows[*at], 1.0)),
-        );
+        for (at, answer) in &said {
+            let others = firsts.iter().filter(|(other, _)| *other != answer);
+            found.extend(
+                others
+                    .map(|(_, first)| *first)
+                    .min()
+                    .map(|other| (*at, other)),
+            );
+        }
+        Ok(())
+    })?;
+    found.sort_unstable();
+    if policy == Conflicts::Error && !found.is_empty() {
+        let origins = found
+            .iter()
+            .map(|(at, _)| format!("`{}`", draft.facts.origin(*at)));
+        return Err(DataError::Conflicts {
+            origins: origins.collect(),
+            rows: draft.kept(),
+        });
+    }
+    for (at, other) in found {
+        let like = Some((other, 1.0));
         match policy {
-            Conflicts::Error if !found.is_empty() => Err(DataError::Conflicts {
-                origins: found
-                    .iter()
-                    .map(|(at, _)| format!("`{}`", row(at).origin))
-                    .collect(),
-                rows: rows.len(),
-            }),
-            Conflicts::Drop => {
-                let record =
-                    |(at, other)| CleanRecord::left_out(row(at), CleanStep::Conflict, like(other));
-                let records = found.iter().map(|(at, other)| record((at, other)));
-                let records = records.collect();
-                Ok(self.leave_out(rows, records))
-            }
-            Conflicts::Off | Conflicts::Report | Conflicts::Error => {
-                let record =
-                    |(at, other)| CleanRecord::listed(row(at), CleanStep::Conflict, like(other));
-                let records = found.iter().map(|(at, other)| record((at, other)));
-                self.records.extend(records);
-                Ok(rows)
-            }
+            Conflicts::Drop => draft.leave_out(at, CleanStep::Conflict, like),
+            _ => draft.list(at, CleanStep::Conflict, like),
         }
     }
-}
-
-/// Places of rows that another contradicts, in order, each with the first that does.
-fn conflicting(rows: &[Example]) -> Vec<(usize, usize)> {
-    let mut answers: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
-    let keys: Vec<Option<(String, String)>> = rows.iter().map(asked_and_answered).collect();
-    for (at, key) in keys.iter().enumerate() {
-        if let Some((prompt, answer)) = key {
-            let firsts = answers.entry(prompt.clone()).or_default();
-            firsts.entry(answer.clone()).or_insert(at);
-        }
-    }
-    let other = |(at, key): (usize, &Option<(String, String)>)| {
-        let (prompt, answer) = key.as_ref()?;
-        let others = answers[prompt].iter().filter(|(other, _)| *other != answer);
-        let firsts: BTreeSet<usize> = others.map(|(_, first)| *first).collect();
-        Some((at, *firsts.first()?))
-    };
-    keys.iter().enumerate().filter_map(other).collect()
+    Ok(())
 }
 
 /// Prompt and answer as they are compared; none where a row has no prompt, or where several answers to it are meant.
-fn asked_and_answered(row: &Example) -> Option<(String, String)> {
+pub(crate) fn asked_and_answered(row: &Example) -> Option<(String, String)> {
     if matches!(
         row.content,
         Content::Preference { .. } | Content::Rated { .. }

@@ -1,99 +1,64 @@
 //! Rows that say the same as another.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
 
-use rayon::prelude::*;
-use slm_recipe::Dedup;
+use slm_recipe::{CleanSection, Dedup};
 
-use super::record::digest;
-use super::{CleanRecord, CleanStep, Cleaning, Like};
-use crate::example::Example;
-use crate::near::{Index, Nearness};
+use super::CleanStep;
+use crate::error::DataError;
+use crate::near::Candidates;
+use crate::plan::Draft;
+use crate::survey::{Equal, place_in};
 
-impl Cleaning<'_> {
-    /// Leaves out rows that say the same as another. Which one stays depends on what they say, not on their order.
-    pub(super) fn duplicates(&mut self, rows: Vec<Example>) -> Vec<Example> {
-        match self.section.dedup {
-            Dedup::Off => rows,
-            Dedup::Exact => self.equal_ones(rows),
-            Dedup::Minhash => {
-                let rows = self.equal_ones(rows);
-                self.near_ones(rows)
+/// Bytes of a key of [`Equal`].
+const KEY: usize = 16;
+
+/// Of rows that are equal, the one stays whose file comes first by name; of those in one file, a hash of group and slices decides. So
+/// it depends on what rows say, not on their order.
+pub(crate) fn equal_ones(equal: Equal, draft: &mut Draft) -> Result<(), DataError> {
+    equal.each_group(KEY, &mut |group| {
+        let places = group.iter().map(|record| place_in(record, KEY));
+        let places: Vec<usize> = places.filter(|at| draft.is_kept(*at)).collect();
+        let first = places.iter().min_by_key(|at| draft.facts.rank(**at));
+        if let Some(stays) = first.copied() {
+            for at in places.into_iter().filter(|at| *at != stays) {
+                draft.leave_out(at, CleanStep::Exact, Some((stays, 1.0)));
             }
         }
-    }
-
-    /// Of rows that are equal, the one stays whose group, then whose file comes first by name.
-    fn equal_ones(&mut self, rows: Vec<Example>) -> Vec<Example> {
-        let digests: Vec<String> = rows.par_iter().map(digest).collect();
-        let mut stays: BTreeMap<&str, usize> = BTreeMap::new();
-        let rank = |at: usize| {
-            let row = &rows[at];
-            (&row.group, &row.origin.path, &row.slices, row.row)
-        };
-        for (at, digest) in digests.iter().enumerate() {
-            let best = stays.entry(digest).or_insert(at);
-            if rank(at) < rank(*best) {
-                *best = at;
-            }
-        }
-        let mut left_out = Vec::new();
-        for (at, digest) in digests.iter().enumerate() {
-            let kept = stays[digest.as_str()];
-            if kept != at {
-                let like = Some(Like::to(&rows[kept], 1.0));
-                left_out.push(CleanRecord::left_out(&rows[at], CleanStep::Exact, like));
-            }
-        }
-        self.leave_out(rows, left_out)
-    }
-
-    /// Longer rows stay before shorter ones; a row goes if it and its answer are near to one that stays. A near-duplicate with
-    /// another answer is no duplicate: it teaches something else.
-    fn near_ones(&mut self, rows: Vec<Example>) -> Vec<Example> {
-        let nearness = Nearness::of(self.section);
-        let sketches = nearness.sketches(&rows);
-        let mut order: Vec<usize> = (0..rows.len()).collect();
-        order.sort_by_cached_key(|at| (Reverse(rows[*at].content.chars()), digest(&rows[*at])));
-        let (mut index, mut left_out) = (Index::new(nearness), Vec::new());
-        for at in order {
-            let answer = rows[at].content.target();
-            let near = index.near(&sketches[at]).into_iter();
-            let same =
-                near.filter(|(kept, _)| nearness.alike(answer, rows[*kept].content.target()));
-            // The first of the most similar ones, in the order of what they say.
-            let most = same.reduce(|best, other| if other.1 > best.1 { other } else { best });
-            match most {
-                Some((kept, similarity)) => {
-                    let like = Some(Like::to(&rows[kept], similarity));
-                    left_out.push(CleanRecord::left_out(&rows[at], CleanStep::Near, like));
-                }
-                None => index.add(at, &sketches[at]),
-            }
-        }
-        self.leave_out(rows, left_out)
-    }
-
-    /// Takes out the rows of records, which are kept.
-    pub(super) fn leave_out(
-        &mut self,
-        mut rows: Vec<Example>,
-        records: Vec<CleanRecord>,
-    ) -> Vec<Example> {
-        let gone: HashSet<usize> = records.iter().map(|record| record.row).collect();
-        rows.retain(|row| !gone.contains(&row.row));
-        self.records.extend(records);
-        rows
-    }
+        Ok(())
+    })
 }
 
-impl Like {
-    pub(super) fn to(row: &Example, similarity: f64) -> Self {
-        Self {
-            row: row.row,
-            origin: row.origin.to_string(),
-            similarity,
+/// Longer rows stay before shorter ones; a row goes if it and its answer are near to one that stays. A near-duplicate with
+/// another answer is no duplicate: it teaches something else.
+pub(crate) fn near_ones(
+    section: &CleanSection,
+    candidates: Option<&Candidates>,
+    draft: &mut Draft,
+) -> Result<(), DataError> {
+    let Some(candidates) = candidates.filter(|_| section.dedup == Dedup::Minhash) else {
+        return Ok(());
+    };
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    let chars = |at: usize| draft.facts.chars[candidates.place(at)];
+    order.sort_by_key(|at| (Reverse(chars(*at)), candidates.digest(*at)));
+    let mut rank = vec![0; order.len()];
+    for (place, at) in order.iter().enumerate() {
+        rank[*at] = place;
+    }
+    // Those that stay so far, of which a row is compared with the ones in its groups.
+    let mut stays = vec![false; order.len()];
+    for at in order {
+        let mut others = candidates.together_with(at);
+        others.retain(|other| stays[*other]);
+        // Of the most similar ones the first, in the order of what they say.
+        others.sort_unstable_by_key(|other| rank[*other]);
+        let most = candidates.most_similar(at, &others)?;
+        stays[at] = most.is_none();
+        if let Some((other, similarity)) = most {
+            let like = Some((candidates.place(other), similarity));
+            draft.leave_out(candidates.place(at), CleanStep::Near, like);
         }
     }
+    Ok(())
 }

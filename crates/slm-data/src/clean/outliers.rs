@@ -1,54 +1,48 @@
 //! Rows that are unlike the others, or unlike what people write.
 
-use rayon::prelude::*;
-use slm_recipe::OutlierAction;
+use slm_recipe::{OutlierAction, OutlierSection};
 
+use super::CleanStep;
 use super::quality::oddities;
-use super::{CleanRecord, CleanStep, Cleaning};
 use crate::example::Example;
+use crate::plan::Draft;
 
 /// What makes the median of absolute deviations a standard deviation where values are normal, as Iglewicz and Hoaglin (1993)
 /// write their modified z-score, from whom 3.5 is as well.
 const NORMAL: f64 = 0.6745;
 
-impl Cleaning<'_> {
-    /// Lists or leaves out rows with an odd length or odd texts.
-    pub(super) fn outliers(&mut self, rows: Vec<Example>) -> Vec<Example> {
-        let section = &self.section.outliers;
-        if section.action == OutlierAction::Off {
-            return rows;
-        }
-        let chars: Vec<usize> = rows.par_iter().map(|row| row.content.chars()).collect();
-        let lengths = Lengths::of(chars.iter().copied());
-        let found = rows.par_iter().zip(chars).filter_map(|(row, chars)| {
-            let z = lengths.z(chars);
-            let long = section.max_length_z > 0.0 && z.abs() > section.max_length_z;
-            let length = long.then(|| format!("{chars} characters (z {z:.1})"));
-            let odd = oddities(section, &row.content.said());
-            let reasons: Vec<String> = length.into_iter().chain(odd).collect();
-            let record = match section.action {
-                OutlierAction::Drop => CleanRecord::left_out(row, CleanStep::Outlier, None),
-                OutlierAction::Off | OutlierAction::Report => {
-                    CleanRecord::listed(row, CleanStep::Outlier, None)
-                }
-            };
-            (!reasons.is_empty() && !row.content.is_tokens())
-                .then_some(CleanRecord { reasons, ..record })
-        });
-        let records: Vec<CleanRecord> = found.collect();
-        match section.action {
-            OutlierAction::Drop => self.leave_out(rows, records),
-            OutlierAction::Off | OutlierAction::Report => {
-                self.records.extend(records);
-                rows
+/// Lists or leaves out rows with an odd length or odd texts; gives what lengths are usual.
+pub(crate) fn outliers(section: &OutlierSection, draft: &mut Draft) -> Option<Lengths> {
+    if section.action == OutlierAction::Off {
+        return None;
+    }
+    let lengths = Lengths::of(draft.facts.chars.iter().map(|chars| *chars as usize));
+    for at in 0..draft.facts.len() {
+        let chars = draft.facts.chars[at] as usize;
+        if draft.facts.odd[at] || lengths.are_odd(section, chars) {
+            match section.action {
+                OutlierAction::Drop => draft.leave_out(at, CleanStep::Outlier, None),
+                _ => draft.list(at, CleanStep::Outlier, None),
             }
         }
     }
+    Some(lengths)
+}
+
+/// What is odd about a row, for people.
+pub(crate) fn reasons(section: &OutlierSection, lengths: Lengths, row: &Example) -> Vec<String> {
+    let chars = row.content.chars();
+    let length = lengths.are_odd(section, chars).then(|| {
+        let z = lengths.z(chars);
+        format!("{chars} characters (z {z:.1})")
+    });
+    let odd = oddities(section, &row.content.said());
+    length.into_iter().chain(odd).collect()
 }
 
 /// Median of the logarithms of lengths, and of how far they are from it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Lengths {
+pub(crate) struct Lengths {
     median: f64,
     deviation: f64,
 }
@@ -68,6 +62,10 @@ impl Lengths {
             median,
             deviation: self::median(&mut away.collect::<Vec<_>>()),
         }
+    }
+
+    fn are_odd(self, section: &OutlierSection, chars: usize) -> bool {
+        section.max_length_z > 0.0 && self.z(chars).abs() > section.max_length_z
     }
 
     /// The robust z-score of a length; 0 where most rows have the same one.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use slm_recipe::{CleanSection, Pii};
 use slm_run::sha256_file;
 
-use super::{CleanRecord, CleanStep, Cleaning};
+use super::{CleanRecord, CleanStep};
 use crate::error::DataError;
 use crate::example::Example;
 use crate::personal::{PersonalKind, Placeholders, Places, PseudonymKey, Substitute, WordList};
@@ -25,61 +25,84 @@ pub struct PersonalTotals {
     pub places: usize,
 }
 
-impl Cleaning<'_> {
-    /// Lists the rows that have some, puts something in its stead, or refuses them. It is the last step, so that rows are
-    /// compared with each other, and told apart, by what they said before.
-    pub(crate) fn personal(
-        &mut self,
-        sides: [&mut Vec<Example>; 2],
-    ) -> Result<Vec<PersonalTotals>, DataError> {
-        let policy = self.section.pii;
-        if policy == Pii::Off {
-            return Ok(Vec::new());
+/// Puts something in the stead of personal data, or lists it. It is the last step, so that rows are compared with each other, and
+/// told apart, by what they said before.
+#[derive(Debug)]
+pub(crate) struct Redaction {
+    policy: Pii,
+    list: WordList,
+    key: Option<PseudonymKey>,
+    placeholders: Placeholders,
+    /// Rows and places, by file and kind.
+    totals: BTreeMap<(String, PersonalKind), (usize, usize)>,
+}
+
+impl Redaction {
+    pub(crate) fn new(section: &CleanSection) -> Result<Self, DataError> {
+        let policy = section.pii;
+        Ok(Self {
+            policy,
+            list: match policy {
+                Pii::Off => WordList::default(),
+                _ => WordList::of(section)?,
+            },
+            key: match policy {
+                Pii::Pseudonymise => Some(PseudonymKey::of(&section.personal)?),
+                _ => None,
+            },
+            placeholders: Placeholders::default(),
+            totals: BTreeMap::new(),
+        })
+    }
+
+    /// Takes the next rows in their order; gives a record of each that has some.
+    pub(crate) fn take(&mut self, rows: &mut [Example]) -> Vec<CleanRecord> {
+        if self.policy == Pii::Off {
+            return Vec::new();
         }
-        let list = word_list(self.section)?;
-        let key = match policy {
-            Pii::Pseudonymise => Some(PseudonymKey::of(&self.section.personal)?),
-            _ => None,
-        };
-        let mut rows: Vec<&mut Example> = sides.into_iter().flatten().collect();
-        rows.sort_by_key(|row| row.row);
-        let places = |row: &&mut Example| places(row, &list);
+        let places = |row: &Example| places(row, &self.list);
         let found: Vec<Places> = rows.par_iter().map(places).collect();
-        let (all, mut placeholders) = (rows.len(), Placeholders::default());
-        let (mut records, mut totals) = (Vec::new(), BTreeMap::new());
-        for (row, places) in rows.into_iter().zip(found) {
+        let mut records = Vec::new();
+        for (row, places) in rows.iter_mut().zip(found) {
             if places.is_empty() {
                 continue;
             }
             for (kind, count) in &places {
                 let total = (row.origin.path.to_string(), *kind);
-                let (rows, places): &mut (usize, usize) = totals.entry(total).or_default();
+                let (rows, places) = self.totals.entry(total).or_default();
                 (*rows, *places) = (*rows + 1, *places + count);
             }
-            let substitute = match (policy, &key) {
-                (Pii::Redact, _) => Substitute::Placeholders(&mut placeholders),
+            let substitute = match (self.policy, &self.key) {
+                (Pii::Redact, _) => Substitute::Placeholders(&mut self.placeholders),
                 (_, Some(key)) => Substitute::Pseudonyms(key),
                 (_, None) => Substitute::Nothing,
             };
             records.push(CleanRecord {
                 personal: places,
-                ..put(row, substitute, &list)
+                ..put(row, substitute, &self.list)
             });
         }
-        if policy == Pii::Error && !records.is_empty() {
-            let origins = records.iter().map(told).collect();
-            return Err(DataError::Personal { origins, rows: all });
-        }
-        self.records.extend(records);
-        let totals = totals.into_iter();
+        records
+    }
+
+    /// What was found, by file and kind.
+    pub(crate) fn totals(self) -> Vec<PersonalTotals> {
+        let totals = self.totals.into_iter();
         let total = |((source, kind), (rows, places))| PersonalTotals {
             source,
             kind,
             rows,
             places,
         };
-        Ok(totals.map(total).collect())
+        totals.map(total).collect()
     }
+}
+
+/// The kinds of personal data that a row has, and nothing of what that says; none of a row that has none.
+pub(crate) fn personal_found(row: &Example, list: &WordList) -> Option<String> {
+    let kinds = places(row, list);
+    let kinds: Vec<&str> = kinds.keys().map(|kind| kind.name()).collect();
+    (!kinds.is_empty()).then(|| kinds.join(", "))
 }
 
 /// Digests of the lists and a mark of the key: what the rows depend on besides the section.
@@ -97,12 +120,15 @@ pub(crate) fn personal_inputs(section: &CleanSection) -> Result<Vec<String>, Dat
     Ok(inputs)
 }
 
-fn word_list(section: &CleanSection) -> Result<WordList, DataError> {
-    let names = section.personal.names.iter();
-    let names = names.map(|path| (PersonalKind::Name, path.as_str()));
-    let addresses = section.personal.addresses.iter();
-    let addresses = addresses.map(|path| (PersonalKind::Address, path.as_str()));
-    WordList::read(&names.chain(addresses).collect::<Vec<_>>())
+impl WordList {
+    /// That of a recipe.
+    pub(crate) fn of(section: &CleanSection) -> Result<Self, DataError> {
+        let names = section.personal.names.iter();
+        let names = names.map(|path| (PersonalKind::Name, path.as_str()));
+        let addresses = section.personal.addresses.iter();
+        let addresses = addresses.map(|path| (PersonalKind::Address, path.as_str()));
+        Self::read(&names.chain(addresses).collect::<Vec<_>>())
+    }
 }
 
 fn places(row: &Example, list: &WordList) -> Places {
@@ -122,11 +148,4 @@ fn put(row: &mut Example, mut substitute: Substitute<'_>, list: &WordList) -> Cl
     row.content
         .edit(&mut |text, _| substitute.put(text, list, &mut counted));
     CleanRecord::changed(&before, row, CleanStep::Personal)
-}
-
-/// A row with what it has, and nothing of what that says.
-fn told(record: &CleanRecord) -> String {
-    let kinds: &BTreeMap<PersonalKind, usize> = &record.personal;
-    let kinds: Vec<&str> = kinds.keys().map(|kind| kind.name()).collect();
-    format!("`{}` ({})", record.origin, kinds.join(", "))
 }

@@ -21,7 +21,7 @@ const SAME_RUNS: [(usize, f64); 6] = [
 ];
 
 /// What is odd about the texts of a row, for people; of each rule that has several sizes, the first.
-pub(super) fn oddities(section: &OutlierSection, texts: &[&str]) -> Vec<String> {
+pub(crate) fn oddities(section: &OutlierSection, texts: &[&str]) -> Vec<String> {
     let words: Vec<&str> = texts
         .iter()
         .flat_map(|text| text.split_whitespace())

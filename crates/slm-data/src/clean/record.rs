@@ -52,7 +52,7 @@ impl CleanStep {
 }
 
 /// What a step did to a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// Its texts were changed.
@@ -104,7 +104,7 @@ pub struct CleanRecord {
 
 impl CleanRecord {
     /// That a row was left out.
-    pub(super) fn left_out(row: &Example, step: CleanStep, like: Option<Like>) -> Self {
+    pub(crate) fn left_out(row: &Example, step: CleanStep, like: Option<Like>) -> Self {
         Self {
             row: row.row,
             origin: row.origin.to_string(),
@@ -120,7 +120,7 @@ impl CleanRecord {
     }
 
     /// That a row is worth a look.
-    pub(super) fn listed(row: &Example, step: CleanStep, like: Option<Like>) -> Self {
+    pub(crate) fn listed(row: &Example, step: CleanStep, like: Option<Like>) -> Self {
         let chars_after = row.content.chars();
         Self {
             effect: Effect::Listed,
@@ -158,9 +158,19 @@ pub struct CleanTotals {
     pub listed: usize,
 }
 
-impl CleanTotals {
+/// How many records there were of each kind.
+#[derive(Debug, Default)]
+pub(crate) struct CleanCounts(BTreeMap<(CleanStep, Effect), usize>);
+
+impl CleanCounts {
+    pub(crate) fn take(&mut self, records: &[CleanRecord]) {
+        for record in records {
+            *self.0.entry((record.step, record.effect)).or_default() += 1;
+        }
+    }
+
     /// Those of the steps that a recipe asks for.
-    pub(super) fn of(section: &CleanSection, records: &[CleanRecord]) -> Vec<Self> {
+    pub(crate) fn totals(&self, section: &CleanSection) -> Vec<CleanTotals> {
         let asked = [
             (CleanStep::Unicode, section.unicode != Unicode::Off),
             (CleanStep::Html, section.strip_html),
@@ -177,11 +187,8 @@ impl CleanTotals {
         ];
         let asked = asked.into_iter().filter(|(_, asked)| *asked);
         let totals = asked.map(|(step, _)| {
-            let count = |effect| {
-                let of_step = records.iter().filter(|record| record.step == step);
-                of_step.filter(|record| record.effect == effect).count()
-            };
-            Self {
+            let count = |effect| self.0.get(&(step, effect)).copied().unwrap_or_default();
+            CleanTotals {
                 step,
                 changed: count(Effect::Changed),
                 left_out: count(Effect::LeftOut),

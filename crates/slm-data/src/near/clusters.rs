@@ -2,30 +2,34 @@
 #[derive(Clone, Debug)]
 pub(crate) struct Clusters {
     /// A row of the same cluster, nearer to its first.
-    towards: Vec<usize>,
+    towards: Vec<u32>,
 }
 
 impl Clusters {
     /// Each of `rows` alone.
     pub(crate) fn new(rows: usize) -> Self {
         Self {
-            towards: (0..rows).collect(),
+            towards: (0..rows as u32).collect(),
         }
     }
 
     /// The first row of the cluster that a row is in.
     pub(crate) fn first(&mut self, row: usize) -> usize {
-        let mut at = row;
-        while self.towards[at] != at {
-            self.towards[at] = self.towards[self.towards[at]];
-            at = self.towards[at];
+        let mut at = row as u32;
+        loop {
+            let next = self.towards[at as usize];
+            if next == at {
+                return at as usize;
+            }
+            let after = self.towards[next as usize];
+            self.towards[at as usize] = after;
+            at = after;
         }
-        at
     }
 
     pub(crate) fn join(&mut self, one: usize, other: usize) {
         let (one, other) = (self.first(one), self.first(other));
-        self.towards[one.max(other)] = one.min(other);
+        self.towards[one.max(other)] = one.min(other) as u32;
     }
 }
 

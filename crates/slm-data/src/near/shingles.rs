@@ -66,6 +66,11 @@ impl Shingles {
         &self.0[..count.min(self.0.len())]
     }
 
+    /// Those that [`Self::hashes`] gave.
+    pub(super) fn put_away(hashes: Vec<u64>) -> Self {
+        Self(hashes)
+    }
+
     pub(super) fn hashes(&self) -> &[u64] {
         &self.0
     }

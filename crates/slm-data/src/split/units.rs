@@ -1,150 +1,178 @@
 //! Rows that are on the same side of a split.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use rayon::prelude::*;
-
+use super::{LEAST, Split};
 use crate::error::DataError;
-use crate::example::Example;
-use crate::near::{Clusters, Index, Nearness};
+use crate::near::{Candidates, Clusters};
+use crate::plan::Draft;
+use crate::survey::{Equal, place_in};
 
-/// Least shingles by which the side of near-duplicates is decided. More of them change more often when a row is added, fewer
-/// are shared by rows that have only a phrase in common. Of the 10,003 questions of banking77, 3 leave 1.6 rows to a key and move
-/// 3 % of the rows that a near-duplicate is added to, at a tenth held out; 1 leaves 117 to a key, 6 move 6 %, and the least key of
-/// either row as a whole would move 9 %.
-const LEAST: usize = 3;
+/// Bytes of a key of [`Equal`].
+const KEY: usize = 16;
 
-/// Rows that are kept together.
+/// Rows of one group, or that say the same, or nearly the same.
 #[derive(Debug)]
-pub(super) struct Unit {
-    /// What decides on their side: the least of their keys; where near-duplicates are kept together and no row has a group, the
-    /// least shingles of them all.
-    pub(super) key: Vec<u8>,
-    /// Their places, in order.
-    pub(super) rows: Vec<usize>,
+pub(super) struct Units {
+    clusters: Clusters,
+    /// What decides on a unit that has near-duplicates, by the place of its first row.
+    near: BTreeMap<usize, Deciding>,
 }
 
-/// What decides on the side of a row that is alone: its group, or what it says.
-pub(super) fn key(row: &Example) -> Vec<u8> {
-    match &row.group {
-        Some(group) => group.as_bytes().to_vec(),
-        None => row.content.split_key(),
+/// The least shingles of the rows of a unit, and the least of their keys, which decides where there are none.
+#[derive(Debug, Default)]
+struct Deciding {
+    least: Vec<u64>,
+    key: Option<Vec<u8>>,
+}
+
+/// The rows of a unit.
+#[derive(Debug)]
+struct Unit {
+    /// The number in `[0, 1)` that decides.
+    place: f64,
+    rows: Vec<u32>,
+}
+
+impl Units {
+    pub(super) fn all(
+        equal: Equal,
+        candidates: Option<&Candidates>,
+        draft: &Draft,
+    ) -> Result<Self, DataError> {
+        let mut clusters = Clusters::new(draft.facts.len());
+        equal.each_group(KEY, &mut |group| {
+            let places = group.iter().map(|record| place_in(record, KEY));
+            let mut places = places.filter(|at| draft.is_kept(*at));
+            if let Some(first) = places.next() {
+                places.for_each(|at| clusters.join(first, at));
+            }
+            Ok(())
+        })?;
+        let mut units = Self {
+            clusters,
+            near: BTreeMap::new(),
+        };
+        if let Some(candidates) = candidates {
+            units.join_near(candidates, draft)?;
+        }
+        Ok(units)
+    }
+
+    fn join_near(&mut self, candidates: &Candidates, draft: &Draft) -> Result<(), DataError> {
+        let mut joined = vec![false; candidates.len()];
+        for one in 0..candidates.len() {
+            let place = candidates.place(one);
+            let others = candidates.together_with(one).into_iter();
+            for other in others.filter(|other| *other < one) {
+                let other_place = candidates.place(other);
+                if !draft.is_kept(place) || !draft.is_kept(other_place) {
+                    continue;
+                }
+                let (first, second) = (self.first(place), self.first(other_place));
+                if first == second || candidates.are_near(one, other)? {
+                    self.clusters.join(place, other_place);
+                    (joined[one], joined[other]) = (true, true);
+                }
+            }
+        }
+        for at in (0..candidates.len()).filter(|at| joined[*at]) {
+            let first = self.first(candidates.place(at));
+            let (least, key) = candidates.side_of(at);
+            self.near.entry(first).or_default().add(least, key);
+        }
+        Ok(())
+    }
+
+    fn first(&mut self, at: usize) -> usize {
+        self.clusters.first(at)
+    }
+
+    /// The number that decides on a row.
+    pub(super) fn place(&mut self, at: usize, split: &Split, draft: &Draft) -> f64 {
+        let first = self.first(at);
+        match self.near.get(&first) {
+            Some(deciding) => split.place(&deciding.key()),
+            None => draft.facts.sides[first],
+        }
+    }
+
+    /// The units to hold out so that every label has its share of rows on either side: of each, those whose place comes first. A
+    /// label with two units or more has at least one on each side.
+    pub(super) fn stratified(
+        mut self,
+        split: &Split,
+        share: f64,
+        draft: &Draft,
+    ) -> Result<Vec<usize>, DataError> {
+        let mut units: BTreeMap<usize, Unit> = BTreeMap::new();
+        for at in draft.all() {
+            let place = self.place(at, split, draft);
+            let unit = units.entry(self.first(at));
+            let rows = Vec::new();
+            let unit = unit.or_insert_with(|| Unit { place, rows });
+            unit.rows.push(at as u32);
+        }
+        let mut by_label: BTreeMap<u32, Vec<Unit>> = BTreeMap::new();
+        for unit in units.into_values() {
+            by_label.entry(unit.label(draft)).or_default().push(unit);
+        }
+        if by_label.len() * 2 > draft.kept() {
+            return Err(DataError::NoLabels {
+                distinct: by_label.len(),
+                rows: draft.kept(),
+            });
+        }
+        let mut held_out = Vec::new();
+        for mut units in by_label.into_values() {
+            let rows: usize = units.iter().map(|unit| unit.rows.len()).sum();
+            let wanted = (share * rows as f64).round().max(1.0) as usize;
+            units.sort_by(|one, other| one.place.total_cmp(&other.place));
+            units.pop();
+            let mut held = 0;
+            for unit in units {
+                if held >= wanted {
+                    break;
+                }
+                held += unit.rows.len();
+                held_out.extend(unit.rows.into_iter().map(|at| at as usize));
+            }
+        }
+        Ok(held_out)
     }
 }
 
 impl Unit {
-    /// Rows of one group, or that say the same, or nearly the same.
-    pub(super) fn all(rows: &[Example], near: Option<Nearness>) -> Vec<Self> {
-        let mut clusters = Clusters::new(rows.len());
-        let keys: Vec<Vec<u8>> = rows.iter().map(key).collect();
-        let mut first: HashMap<&[u8], usize> = HashMap::new();
-        for (at, key) in keys.iter().enumerate() {
-            clusters.join(*first.entry(key).or_insert(at), at);
-        }
-        if let Some(nearness) = near {
-            let sketches = nearness.sketches(rows);
-            let mut index = Index::new(nearness);
-            for (at, sketch) in sketches.iter().enumerate() {
-                for (other, _) in index.near(sketch) {
-                    clusters.join(other, at);
-                }
-                index.add(at, sketch);
-            }
-        }
-        let least = near.map(|nearness| {
-            let least = |row: &Example| match &row.group {
-                Some(_) => Vec::new(),
-                None => nearness.least(&row.content, LEAST),
-            };
-            rows.par_iter().map(least).collect::<Vec<_>>()
-        });
-        let mut units: BTreeMap<usize, (Self, Vec<u64>)> = BTreeMap::new();
-        for (at, key) in keys.iter().enumerate() {
-            let (unit, shingles) = units.entry(clusters.first(at)).or_insert_with(|| {
-                let unit = Self {
-                    key: key.clone(),
-                    rows: Vec::new(),
-                };
-                (unit, Vec::new())
-            });
-            unit.rows.push(at);
-            if *key < unit.key {
-                unit.key.clone_from(key);
-            }
-            if let Some(least) = &least {
-                shingles.extend(&least[at]);
-                shingles.sort_unstable();
-                shingles.dedup();
-                shingles.truncate(LEAST);
-            }
-        }
-        let decided = units.into_values().map(|(unit, shingles)| {
-            // Rows without shingles have nothing near to them.
-            let key = match shingles.is_empty() {
-                true => unit.key,
-                false => shingles
-                    .iter()
-                    .flat_map(|hash| hash.to_le_bytes())
-                    .collect(),
-            };
-            Self { key, ..unit }
-        });
-        decided.collect()
-    }
-
     /// The label that most of its rows have, of several the first by name.
-    fn label<'a>(&self, rows: &'a [Example]) -> &'a str {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for row in &self.rows {
-            *counts.entry(label(&rows[*row])).or_default() += 1;
+    fn label(&self, draft: &Draft) -> u32 {
+        let mut counts: BTreeMap<(&str, u32), usize> = BTreeMap::new();
+        for at in &self.rows {
+            let at = *at as usize;
+            let label = (draft.facts.label(at), draft.facts.labels[at]);
+            *counts.entry(label).or_default() += 1;
         }
         let most = counts.values().max().copied();
         let mut labels = counts.into_iter();
         let first = labels.find(|(_, count)| Some(*count) == most);
-        first.map_or("", |(label, _)| label)
+        first.map_or(0, |((_, label), _)| label)
     }
 }
 
-fn label(row: &Example) -> &str {
-    row.content.target().trim()
-}
-
-/// The units to hold out so that every label has its share of rows on either side: of each, those whose `place` comes first. A
-/// label with two units or more has at least one on each side.
-pub(super) fn stratified<'a>(
-    units: &'a [Unit],
-    rows: &[Example],
-    share: f64,
-    place: impl Fn(&Unit) -> f64,
-) -> Result<Vec<&'a Unit>, DataError> {
-    let mut by_label: BTreeMap<&str, Vec<&Unit>> = BTreeMap::new();
-    for unit in units {
-        by_label.entry(unit.label(rows)).or_default().push(unit);
-    }
-    if by_label.len() * 2 > rows.len() {
-        return Err(DataError::NoLabels {
-            distinct: by_label.len(),
-            rows: rows.len(),
-        });
-    }
-    let mut held_out = Vec::new();
-    for mut units in by_label.into_values() {
-        let rows: usize = units.iter().map(|unit| unit.rows.len()).sum();
-        let wanted = (share * rows as f64).round().max(1.0) as usize;
-        units.sort_by(|a, b| {
-            place(a)
-                .total_cmp(&place(b))
-                .then_with(|| a.key.cmp(&b.key))
-        });
-        units.pop();
-        let mut held = 0;
-        for unit in units {
-            if held >= wanted {
-                break;
-            }
-            held += unit.rows.len();
-            held_out.push(unit);
+impl Deciding {
+    fn add(&mut self, least: &[u64], key: &[u8]) {
+        self.least.extend(least);
+        self.least.sort_unstable();
+        self.least.dedup();
+        self.least.truncate(LEAST);
+        if !key.is_empty() && self.key.as_ref().is_none_or(|known| key < known.as_slice()) {
+            self.key = Some(key.to_owned());
         }
     }
-    Ok(held_out)
+
+    fn key(&self) -> Vec<u8> {
+        match self.least.is_empty() {
+            true => self.key.clone().unwrap_or_default(),
+            false => Split::bytes(&self.least),
+        }
+    }
 }

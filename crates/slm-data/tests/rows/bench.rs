@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
-use slm_data::{DataError, Guarded, Manifest, Shards, prepare};
+use slm_data::{DataError, Guarded, Manifest, Outline, Shards, prepare};
 use slm_recipe::{DataSection, Source};
 use slm_run::Event;
 use slm_text::{ChatTokenizer, train_bpe};
@@ -136,6 +136,11 @@ impl Bench {
     pub(crate) fn shards(&mut self, section: &DataSection) -> Shards {
         self.prepare(section).unwrap();
         Shards::open(&self.out()).unwrap()
+    }
+
+    /// What [`Self::shards`] wrote last.
+    pub(crate) fn outline(&self) -> Outline {
+        Outline::open(&self.out()).unwrap()
     }
 
     pub(crate) fn warnings(&self) -> Vec<String> {

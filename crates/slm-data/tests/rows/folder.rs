@@ -155,7 +155,7 @@ fn targets_and_lengths_are_counted() {
     let section = bench.section("a.jsonl");
     let shards = bench.shards(&section);
     assert_eq!(shards.targets().collect::<Vec<_>>(), [" found", " lost"]);
-    let stats = Stats::of(&shards);
+    let stats = Stats::of(&bench.outline());
     assert_eq!(
         stats.targets,
         BTreeMap::from([(" found".into(), 2), (" lost".into(), 3)])

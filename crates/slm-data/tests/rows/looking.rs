@@ -120,9 +120,9 @@ fn a_card_holds_statements_and_counts() {
         card: stated,
         ..cleaning(&bench)
     };
-    let shards = bench.shards(&section);
+    bench.prepare(&section).unwrap();
     let of = |section: Option<&DataSection>| {
-        DataCard::of("mail", "1.2.3", &bench.out(), &shards, section).unwrap()
+        DataCard::of("mail", "1.2.3", &bench.out(), &bench.outline(), section).unwrap()
     };
     let card = of(Some(&section));
     let found: Vec<_> = card
@@ -169,8 +169,8 @@ fn licences_of_files_are_that_of_the_whole_if_they_agree() {
             train: vec![of("a.jsonl", a), of("b.jsonl", b)],
             ..bench.section("a.jsonl")
         };
-        let shards = bench.shards(&section);
-        let card = DataCard::of("x", "1", &bench.out(), &shards, Some(&section)).unwrap();
+        bench.prepare(&section).unwrap();
+        let card = DataCard::of("x", "1", &bench.out(), &bench.outline(), Some(&section)).unwrap();
         croissant(&card, None)["license"].clone()
     };
     assert_eq!(license(&mut bench, ["MIT", "MIT"]), "MIT");

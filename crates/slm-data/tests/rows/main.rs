@@ -16,6 +16,7 @@
 //! - `looking`: what is told of prepared rows: lineage, card, differences, groups
 //! - `mask`: what is learned, proven, refused and checked again
 //! - `packed`: packed and unpacked batches teach the same
+//! - `parts`: what several workers prepare is what one does
 //! - `tokenized`: rows that are tokens already, and weights of files
 //! - `shared_counts`: rows and tokens of public data sets, as others count them
 //! - `shared_rows`: public data sets, where they are at hand
@@ -30,6 +31,7 @@ mod leaks;
 mod looking;
 mod mask;
 mod packed;
+mod parts;
 mod personal;
 mod planted;
 mod preference;

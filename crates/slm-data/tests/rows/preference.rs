@@ -203,7 +203,7 @@ fn held_out_rows_are_asked_for_the_better_answer() {
         shards.held_out()[0].prompt,
         Prompt::Text("where is it".into())
     );
-    let stats = Stats::of(&shards);
+    let stats = Stats::of(&bench.outline());
     assert_eq!(stats.train.rows, 2);
     assert!(stats.train.chosen.is_some() && stats.train.rejected.is_some());
 }
