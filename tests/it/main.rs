@@ -17,6 +17,9 @@ mod bad_model;
 mod logits;
 // check, data show, data stats, data prepare.
 mod looking;
+// Rows that do not fit into memory, under a limit of the operating system; libtorch alone maps more than that.
+#[cfg(not(feature = "libtorch"))]
+mod large_rows;
 // data card, data diff: a prepared set described, and compared with another.
 mod prepared;
 // data lineage: a row from its file to its tokens.

@@ -20,4 +20,4 @@ pub(crate) use self::personal::{Redaction, personal_found, personal_inputs};
 pub(crate) use self::quality::oddities;
 pub(crate) use self::record::CleanCounts;
 pub use self::record::{CLEANING, CleanRecord, CleanStep, CleanTotals, Effect, Like};
-pub(crate) use self::texts::{fits, texts};
+pub(crate) use self::texts::{misfit, texts};

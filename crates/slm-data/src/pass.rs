@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 use slm_recipe::{DataSection, Source};
 
-use crate::clean::{CleanRecord, fits, texts};
+use crate::clean::{CleanRecord, misfit, texts};
 use crate::error::DataError;
 use crate::example::Example;
 use crate::intake::{Given, Intake};
@@ -64,7 +64,7 @@ fn sources(section: &DataSection) -> impl Iterator<Item = (&Source, Side)> {
 impl Cleaned {
     fn of(mut example: Example, section: &DataSection) -> Self {
         let mut records = texts(&section.clean, &mut example);
-        let left_out = fits(&section.clean, &example).err();
+        let left_out = misfit(&section.clean, &example);
         let fits = left_out.is_none();
         records.extend(left_out);
         Self {

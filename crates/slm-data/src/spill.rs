@@ -41,6 +41,9 @@ impl Scratch {
     }
 }
 
+/// What takes a group of records.
+type TakeGroup<'a, const N: usize> = &'a mut dyn FnMut(&[[u8; N]]) -> Result<(), DataError>;
+
 /// Records of `N` bytes, to be looked through in order. Their first bytes should be those of a hash, so that the files are about equal.
 pub(crate) struct Spill<const N: usize> {
     scratch: Scratch,
@@ -82,7 +85,7 @@ impl<const N: usize> Spill<N> {
     pub(crate) fn each_group(
         mut self,
         key: usize,
-        take: &mut dyn FnMut(&[[u8; N]]) -> Result<(), DataError>,
+        take: TakeGroup<'_, N>,
     ) -> Result<(), DataError> {
         if self.files.is_empty() {
             return groups(std::mem::take(&mut self.held), key, take);
@@ -112,7 +115,7 @@ fn records<const N: usize>(file: BufWriter<File>) -> std::io::Result<Vec<[u8; N]
 fn groups<const N: usize>(
     mut records: Vec<[u8; N]>,
     key: usize,
-    take: &mut dyn FnMut(&[[u8; N]]) -> Result<(), DataError>,
+    take: TakeGroup<'_, N>,
 ) -> Result<(), DataError> {
     records.par_sort_unstable();
     let groups = records.chunk_by(|one, next| one[..key] == next[..key]);

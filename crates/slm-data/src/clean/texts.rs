@@ -37,16 +37,14 @@ fn edit(
     changed.then(|| CleanRecord::changed(&before, row, step))
 }
 
-/// Leaves out a row that is too short or too long, and gives the record of that.
-pub(crate) fn fits(section: &CleanSection, row: &Example) -> Result<(), CleanRecord> {
+/// The record of a row that is left out since it is too short or too long.
+pub(crate) fn misfit(section: &CleanSection, row: &Example) -> Option<CleanRecord> {
     let (least, most) = (section.min_chars, section.max_chars);
     // What is tokens has no texts to count.
     if (least == 0 && most == 0) || row.content.is_tokens() {
-        return Ok(());
+        return None;
     }
     let chars = row.content.chars();
-    match chars >= least && (most == 0 || chars <= most) {
-        true => Ok(()),
-        false => Err(CleanRecord::left_out(row, CleanStep::Length, None)),
-    }
+    let fits = chars >= least && (most == 0 || chars <= most);
+    (!fits).then(|| CleanRecord::left_out(row, CleanStep::Length, None))
 }
