@@ -88,7 +88,6 @@ fn source(name: &str) -> (Source, Format) {
         "instruct_llms_from_scratch/instruction-data-with-preference.json" => {
             (Source::default(), Format::Alpaca)
         }
-        "instruct_llamafactory/kto_en_demo.json" => (Source::default(), Format::Messages),
         _ => (Source::default(), Format::Auto),
     }
 }
