@@ -1,9 +1,11 @@
 //! What is done to rows before they are split; every change and every row left out is recorded.
 
 mod balance;
+mod boilerplate;
 mod conflicts;
 mod duplicates;
 mod html;
+mod language;
 mod outliers;
 mod personal;
 mod quality;
@@ -43,7 +45,9 @@ impl<'a> Cleaning<'a> {
         given_as: Side,
     ) -> Result<Vec<Example>, DataError> {
         let rows = self.texts(rows);
+        let rows = self.boilerplate(rows);
         let rows = self.lengths(rows);
+        let rows = self.languages(rows);
         if given_as == Side::Validation {
             return Ok(rows);
         }
