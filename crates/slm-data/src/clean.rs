@@ -2,9 +2,11 @@
 //! are compared with each other: held-out rows stay what they are measured on.
 
 mod balance;
+mod boilerplate;
 mod conflicts;
 mod duplicates;
 mod html;
+mod language;
 mod outliers;
 mod personal;
 mod quality;
@@ -14,6 +16,7 @@ mod texts;
 pub(crate) use self::balance::{PerLabel, balance};
 pub(crate) use self::conflicts::{asked_and_answered, conflicts};
 pub(crate) use self::duplicates::{equal_ones, near_ones};
+pub(crate) use self::language::Languages;
 pub(crate) use self::outliers::{Lengths, outliers, reasons};
 pub use self::personal::PersonalTotals;
 pub(crate) use self::personal::{Redaction, personal_found, personal_inputs};

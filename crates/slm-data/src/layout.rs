@@ -18,7 +18,7 @@ use self::cells::Cells;
 use self::chat::ChatColumns;
 use self::found::Found;
 pub(crate) use self::found::Head;
-use self::preference::{Answers, Judging};
+use self::preference::{Answers, Judging, messages_column};
 use self::tokenized::tokens;
 use crate::content::Content;
 use crate::error::{DataError, NeededBy, json_kind, nearest};
@@ -194,7 +194,7 @@ impl<'a> Layout<'a> {
             Shape::Tokens(_) => Format::Tokenized,
             Shape::Judged { judging, .. } => match judging {
                 Judging::Pairs(_) => Format::Preference,
-                Judging::Rated(_) => Format::UnpairedPreference,
+                Judging::Rated(_) | Judging::Closing(_) => Format::UnpairedPreference,
             },
         }
     }
@@ -294,6 +294,16 @@ impl<'a> Shape<'a> {
             Format::Messages if found.has("chosen") && found.has("rejected") => true,
             _ => return Ok(None),
         };
+        let has_answer = pairs || found.has("completion") || found.has("completion_ids");
+        let whole = messages_column(found).filter(|_| !has_answer);
+        if let Some(messages) = whole {
+            found.need(&["label"], NeededBy::Format("unpaired_preference"))?;
+            let judging = Judging::Closing(messages);
+            return Ok(Some(Self::Judged {
+                judging,
+                chat: true,
+            }));
+        }
         let needed = match pairs {
             true => [["chosen_ids", "rejected_ids"], ["chosen", "rejected"]],
             false => [["completion_ids", "label"], ["completion", "label"]],

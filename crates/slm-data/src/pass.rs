@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 use slm_recipe::{DataSection, Source};
 
-use crate::clean::{CleanRecord, misfit, texts};
+use crate::clean::{CleanRecord, Languages, misfit, texts};
 use crate::error::DataError;
 use crate::example::Example;
 use crate::intake::{Given, Intake};
@@ -31,6 +31,7 @@ impl<'a> Reader<'a> {
         section: &'a DataSection,
         take: Take<'_>,
     ) -> Result<Vec<Intake<'a>>, DataError> {
+        let languages = Languages::of(&section.clean);
         let (mut intakes, mut first_row) = (Vec::new(), 0);
         for (source, side) in sources(section) {
             let group_by = section.group_by.as_deref();
@@ -44,7 +45,7 @@ impl<'a> Reader<'a> {
                 },
             )?;
             while let Some(rows) = intake.next()? {
-                let clean = |row| Cleaned::of(row, section);
+                let clean = |row| Cleaned::of(row, section, languages.as_ref());
                 take(side, rows.into_par_iter().map(clean).collect())?;
             }
             first_row += intake.n_rows();
@@ -62,9 +63,10 @@ fn sources(section: &DataSection) -> impl Iterator<Item = (&Source, Side)> {
 }
 
 impl Cleaned {
-    fn of(mut example: Example, section: &DataSection) -> Self {
+    fn of(mut example: Example, section: &DataSection, languages: Option<&Languages>) -> Self {
         let mut records = texts(&section.clean, &mut example);
-        let left_out = misfit(&section.clean, &example);
+        let other_language = || languages?.left_out(&example);
+        let left_out = misfit(&section.clean, &example).or_else(other_language);
         let fits = left_out.is_none();
         records.extend(left_out);
         Self {

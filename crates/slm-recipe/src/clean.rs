@@ -1,6 +1,7 @@
 //! `[data.clean]`: what is done to rows before they are split, each change and each row left out told in a report.
 
 mod balance;
+mod languages;
 mod outliers;
 mod personal;
 
@@ -8,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::balance::BalanceSection;
+pub use self::languages::{LANGUAGES, language_code};
 pub use self::outliers::{OutlierAction, OutlierSection};
 pub use self::personal::PersonalSection;
 
@@ -19,6 +21,9 @@ pub struct CleanSection {
     pub unicode: Unicode,
     /// Whether tags, comments, scripts and styles are taken out of texts, and entities become characters.
     pub strip_html: bool,
+    /// Whether lines that nobody wrote for the reader are taken out of texts of several lines: cookie notices, links to share,
+    /// navigation, footers, and what mail programs put below a letter.
+    pub strip_boilerplate: bool,
     /// What becomes of personal data in texts: addresses, numbers and keys.
     pub pii: Pii,
     /// What else is personal data, and the key of pseudonyms.
@@ -27,6 +32,12 @@ pub struct CleanSection {
     pub min_chars: usize,
     /// Rows whose texts have more characters together are left out, 0 = none.
     pub max_chars: usize,
+    /// If not empty, rows whose texts are told to be in another language are left out: codes of ISO 639-1 or 639-3. Rows with too
+    /// few letters to tell stay.
+    pub languages: Vec<String>,
+    /// How sure it has to be that they are, from 0 to 1; less sure ones stay.
+    #[schemars(extend("minimum" = 0, "maximum" = 1))]
+    pub min_language_confidence: f64,
     /// Which rows to learn from are left out because another says the same.
     pub dedup: Dedup,
     /// Jaccard similarity of their shingles from which two rows are near-duplicates.
@@ -50,10 +61,13 @@ impl Default for CleanSection {
         Self {
             unicode: Unicode::Off,
             strip_html: false,
+            strip_boilerplate: false,
             pii: Pii::Off,
             personal: PersonalSection::default(),
             min_chars: 0,
             max_chars: 0,
+            languages: Vec::new(),
+            min_language_confidence: 0.9,
             dedup: Dedup::Off,
             dedup_threshold: 0.85,
             shingle: Shingle::Chars,

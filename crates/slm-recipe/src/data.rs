@@ -128,7 +128,7 @@ pub enum Format {
     /// `prompt`, `chosen`, `rejected`: two answers, the better and the worse. The prompt may be left out where both answers
     /// begin with it. Learned are the answers, whatever `train_on` says.
     Preference,
-    /// `prompt`, `completion`, `label`: an answer, and whether it is desirable.
+    /// `prompt`, `completion`, `label`: an answer, and whether it is desirable. Or `messages`, `label`: the last message is the answer.
     UnpairedPreference,
 }
 

@@ -28,8 +28,8 @@ mod train;
 
 pub use card::CardSection;
 pub use clean::{
-    BalanceSection, CleanSection, Conflicts, Dedup, OutlierAction, OutlierSection, PersonalSection,
-    Pii, Shingle, Unicode,
+    BalanceSection, CleanSection, Conflicts, Dedup, LANGUAGES, OutlierAction, OutlierSection,
+    PersonalSection, Pii, Shingle, Unicode, language_code,
 };
 pub use data::{
     DataSection, Finding, Format, LabelNames, OnBadRow, OnLeak, Overlong, Source, TrainOn,

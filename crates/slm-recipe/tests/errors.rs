@@ -128,6 +128,13 @@ fn cleaning() {
         ],
     );
     assert_problems(
+        "[data.clean]\nlanguages = [\"de\", \"zho\", \"english\"]\nmin_language_confidence = 90",
+        &[
+            "r.toml:5:1 `data.clean.languages` has `english`, needs codes of languages that can be told, as in `en` or `deu`",
+            "r.toml:6:27 `data.clean.min_language_confidence` is 90, needs at least 0 and at most 1",
+        ],
+    );
+    assert_problems(
         "[data.clean.balance]\nmax_ratio = 0.5",
         &[
             "r.toml:5:1 `data.clean.balance.max_ratio` is 0.5, needs 0 or at least 1: the rarest label keeps its rows",

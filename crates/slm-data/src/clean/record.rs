@@ -18,8 +18,12 @@ pub enum CleanStep {
     Unicode,
     /// `data.clean.strip_html`.
     Html,
+    /// `data.clean.strip_boilerplate`.
+    Boilerplate,
     /// `data.clean.min_chars` and `data.clean.max_chars`.
     Length,
+    /// `data.clean.languages`.
+    Language,
     /// `data.clean.outliers`.
     Outlier,
     /// `data.clean.dedup`, of rows that are equal.
@@ -40,8 +44,10 @@ impl CleanStep {
         match self {
             Self::Unicode => "unicode",
             Self::Html => "html",
+            Self::Boilerplate => "boilerplate",
             Self::Personal => "personal",
             Self::Length => "length",
+            Self::Language => "language",
             Self::Outlier => "outlier",
             Self::Exact => "exact",
             Self::Near => "near",
@@ -174,7 +180,9 @@ impl CleanCounts {
         let asked = [
             (CleanStep::Unicode, section.unicode != Unicode::Off),
             (CleanStep::Html, section.strip_html),
+            (CleanStep::Boilerplate, section.strip_boilerplate),
             (CleanStep::Length, section.min_chars + section.max_chars > 0),
+            (CleanStep::Language, !section.languages.is_empty()),
             (
                 CleanStep::Outlier,
                 section.outliers.action != OutlierAction::Off,

@@ -3,6 +3,7 @@
 use slm_recipe::{CleanSection, Unicode};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
+use super::boilerplate::strip;
 use super::html::without_tags;
 use super::{CleanRecord, CleanStep};
 use crate::content::Where;
@@ -22,6 +23,9 @@ pub(crate) fn texts(section: &CleanSection, row: &mut Example) -> Vec<CleanRecor
             Where::Field => None,
         };
         records.extend(edit(row, CleanStep::Html, strip));
+    }
+    if section.strip_boilerplate {
+        records.extend(strip(row));
     }
     records
 }

@@ -71,14 +71,14 @@ impl<'a> Found<'a> {
         }
         let rated = self.get(self.name("label")).is_some_and(Value::is_boolean);
         let answered = [["prompt", "completion"], ["prompt_ids", "completion_ids"]];
-        if rated
-            && answered
-                .iter()
-                .any(|names| names.iter().all(|name| self.has(name)))
-        {
+        let has_messages = list("messages") || list("conversations");
+        let has_answer = answered
+            .iter()
+            .any(|names| names.iter().all(|name| self.has(name)));
+        if rated && (has_messages || has_answer) {
             return Ok(Format::UnpairedPreference);
         }
-        if list("messages") || list("conversations") {
+        if has_messages {
             return Ok(ChatColumns::format_of(self));
         }
         if list("input_ids") {

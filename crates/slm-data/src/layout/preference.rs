@@ -9,13 +9,16 @@ use crate::error::{DataError, NeededBy, json_kind};
 /// How rows with judged answers are read, as TRL's trainers read theirs.
 ///
 /// A prompt is a text, a list of messages, or not there: then it is what the two answers have in common at their start. An
-/// answer is a text, a message, or a list of messages. Rows may be tokens already.
+/// answer is a text, a message, or a list of messages. Rows may be tokens already. Of an answer that was judged alone, prompt and
+/// answer may be one conversation.
 #[derive(Clone, Debug)]
 pub(super) enum Judging<'a> {
     /// `chosen` and `rejected`.
     Pairs(Answers<'a>),
     /// `completion` and `label`.
     Rated(Answers<'a>),
+    /// `label`, and a column of messages whose last one is the answer.
+    Closing(String),
 }
 
 /// How answers are read.
@@ -39,16 +42,10 @@ enum Said {
 }
 
 impl<'a> Judging<'a> {
-    pub(super) fn answers(&self) -> &Answers<'a> {
-        match self {
-            Self::Pairs(answers) | Self::Rated(answers) => answers,
-        }
-    }
-
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Pairs(_) => "preference",
-            Self::Rated(_) => "unpaired_preference",
+            Self::Rated(_) | Self::Closing(_) => "unpaired_preference",
         }
     }
 
@@ -57,16 +54,16 @@ impl<'a> Judging<'a> {
     }
 
     pub(super) fn content(&self, cells: &Cells) -> Result<Content, DataError> {
-        match (self, self.answers()) {
-            (Self::Pairs(_), Answers::Tokens(columns)) => Ok(Content::Preference {
+        match self {
+            Self::Pairs(Answers::Tokens(columns)) => Ok(Content::Preference {
                 chosen: tokens(cells, columns, "chosen_ids", self.needed_by())?,
                 rejected: tokens(cells, columns, "rejected_ids", self.needed_by())?,
             }),
-            (Self::Rated(_), Answers::Tokens(columns)) => Ok(Content::Rated {
+            Self::Rated(Answers::Tokens(columns)) => Ok(Content::Rated {
                 answer: tokens(cells, columns, "completion_ids", self.needed_by())?,
                 desirable: desirable(cells, self.needed_by())?,
             }),
-            (Self::Pairs(_), Answers::Said { prompt, chat }) => {
+            Self::Pairs(Answers::Said { prompt, chat }) => {
                 let chosen = said(cells, cells.name("chosen"), self.needed_by())?;
                 let rejected = said(cells, cells.name("rejected"), self.needed_by())?;
                 let prompt = match prompt {
@@ -79,7 +76,7 @@ impl<'a> Judging<'a> {
                     rejected: judged(cells, "rejected", &prompt, rejected, *chat)?,
                 })
             }
-            (Self::Rated(_), Answers::Said { prompt, chat }) => {
+            Self::Rated(Answers::Said { prompt, chat }) => {
                 let column = prompt.as_deref().unwrap_or("prompt");
                 let prompt = said(cells, column, self.needed_by())?;
                 let answer = said(cells, cells.name("completion"), self.needed_by())?;
@@ -88,6 +85,10 @@ impl<'a> Judging<'a> {
                     desirable: desirable(cells, self.needed_by())?,
                 })
             }
+            Self::Closing(column) => Ok(Content::Rated {
+                answer: closing(cells, column, self.needed_by())?,
+                desirable: desirable(cells, self.needed_by())?,
+            }),
         }
     }
 }
@@ -96,12 +97,10 @@ impl Answers<'_> {
     /// Column of the prompt of rows that are not tokens: `prompt`, or the list of messages that LLaMA-Factory's files have.
     pub(super) fn prompt_column(found: &Found) -> Option<String> {
         let named = found.name("prompt").to_owned();
-        if found.get(&named).is_some() {
-            return Some(named);
+        match found.get(&named).is_some() {
+            true => Some(named),
+            false => messages_column(found),
         }
-        let others = ["messages", "conversations"].into_iter();
-        let mut others = others.filter(|name| found.get(name).is_some_and(Value::is_array));
-        others.next().map(str::to_owned)
     }
 
     /// Whether the rows become conversations, told by the first of them.
@@ -115,6 +114,14 @@ impl Answers<'_> {
             }
         }
     }
+}
+
+/// The column with a list of messages.
+pub(super) fn messages_column(found: &Found) -> Option<String> {
+    let named = found.name("messages");
+    let mut names = [named, "messages", "conversations"].into_iter();
+    let column = names.find(|name| found.get(name).is_some_and(Value::is_array))?;
+    Some(column.to_owned())
 }
 
 /// What a column says.
@@ -215,6 +222,26 @@ fn judged(
         content: Content::Chat(chat).into(),
         given: given.len(),
     })
+}
+
+/// A conversation whose last message is the answer that was judged.
+fn closing(cells: &Cells, column: &str, needed_by: NeededBy) -> Result<Judged, DataError> {
+    let Said::Messages(messages) = said(cells, column, needed_by)? else {
+        return Err(cells.wrong(column, "a text", "a list of messages"));
+    };
+    let needed = "a last message of the assistant, which was judged,";
+    match messages.split_last() {
+        None => return Err(cells.wrong(column, "no messages", needed)),
+        Some((last, _)) if !last.is_assistant() => {
+            let found = format!("a last message of `{}`", last.role);
+            return Err(cells.wrong(column, &found, needed));
+        }
+        Some(_) => {}
+    }
+    let given = messages.len() - 1;
+    let tools = ChatColumns::tools(cells)?;
+    let content = Content::Chat(Conversation { messages, tools }).into();
+    Ok(Judged { content, given })
 }
 
 /// Messages as they are; a text as one message of `role`.

@@ -106,7 +106,7 @@ CASES = {
     FACTORY + "v1_sft_demo.jsonl": lambda r: chat(messages(r["messages"])),
     FACTORY + "glaive_toolcall_en_demo.json": lambda r: chat(share_gpt(r["conversations"])),
     FACTORY + "dpo_en_demo.json": lambda r: both(r["conversations"], r["chosen"], r["rejected"]),
-    FACTORY + "kto_en_demo.json": lambda r: chat(messages(r["messages"])),
+    FACTORY + "kto_en_demo.json": lambda r: chat(messages(r["messages"]), {len(r["messages"]) - 1}),
     "instruct_llms_from_scratch/instruction-data.json": alpaca,
     "instruct_llms_from_scratch/instruction-data-with-preference.json": alpaca,
     "maintie/gold_release.json": lambda r: pair(r["text"], "; ".join(e["type"] for e in r["entities"])),

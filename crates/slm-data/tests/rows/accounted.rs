@@ -22,6 +22,7 @@ fn rows() -> impl Strategy<Value = Vec<(String, String, String)>> {
         "a@example.com",
         "+49 30 12345678",
         "192.0.2.7",
+        "\nHome | News | Contact\n",
     ];
     let word = prop_oneof![
         6 => proptest::sample::select(plain.to_vec()),
@@ -65,16 +66,23 @@ fn asked() -> impl Strategy<Value = Asked> {
             dedup,
             pii,
             conflicts,
-            (unicode, strip_html, keep_near_together, by_group),
+            (unicode, strips, keep_near_together, by_group),
             (min_chars, max_per_label, max_ratio),
         )| Asked {
             clean: CleanSection {
                 dedup,
                 pii,
                 conflicts,
-                strip_html,
+                strip_html: strips,
+                strip_boilerplate: strips,
                 unicode: if unicode { Unicode::Nfc } else { Unicode::Off },
                 min_chars,
+                languages: if max_per_label > 0 {
+                    vec!["en".into(), "da".into()]
+                } else {
+                    Vec::new()
+                },
+                min_language_confidence: 0.0,
                 balance: BalanceSection {
                     max_per_label,
                     max_ratio,
@@ -165,7 +173,7 @@ proptest! {
         rows in rows(), asked in asked(), swaps in proptest::collection::vec(any::<(Index, Index)>(), 40),
     ) {
         // Of rows whose texts become equal by a step, the first by name of file and number stays, which are not what rows say.
-        let asked = Asked { clean: CleanSection { unicode: Unicode::Off, strip_html: false, pii: Pii::Off, ..asked.clean }, ..asked };
+        let asked = Asked { clean: CleanSection { unicode: Unicode::Off, strip_html: false, strip_boilerplate: false, pii: Pii::Off, ..asked.clean }, ..asked };
         let in_order = lines(&rows);
         let mut shuffled = in_order.clone();
         for (one, other) in swaps {

@@ -217,6 +217,59 @@ fn outliers_are_listed_or_left_out_with_their_reasons() {
 }
 
 #[test]
+fn boilerplate_goes_with_the_rules_that_tell_it() {
+    let page = "Home | News | Contact\nThe bridge opens in May.\n\n© 2024 The Daily Bridge";
+    let rows = [(page, "a"), ("The bridge opens\nin May.", "b")];
+    let lines: String = rows.map(|(prompt, answer)| pair(prompt, answer)).concat();
+    let mut bench = Bench::with("a.jsonl", lines);
+    let clean = CleanSection {
+        strip_boilerplate: true,
+        ..CleanSection::default()
+    };
+    let (texts, records) = cleaned(&mut bench, clean);
+    assert_eq!(texts[&1].0, "The bridge opens in May.");
+    assert_eq!(texts[&2].0, "The bridge opens\nin May.");
+    let [changed] = &records[..] else {
+        panic!("one row has boilerplate")
+    };
+    assert_eq!(
+        (
+            changed.row,
+            changed.step,
+            changed.effect,
+            changed.chars_after
+        ),
+        (1, CleanStep::Boilerplate, Effect::Changed, 25)
+    );
+    assert_eq!(changed.reasons, ["navigation", "footer"]);
+}
+
+#[test]
+fn rows_in_another_language_are_left_out_with_the_language() {
+    let german = "Ich habe die Rechnung bezahlt, und niemand antwortet mir.";
+    let english = "The invoice that you sent me yesterday shows the wrong amount.";
+    let rows = [(german, "a"), (english, "b"), ("ja gern", "c")];
+    let lines: String = rows.map(|(prompt, answer)| pair(prompt, answer)).concat();
+    let mut bench = Bench::with("a.jsonl", lines);
+    let clean = CleanSection {
+        languages: vec!["eng".into()],
+        ..CleanSection::default()
+    };
+    let (texts, records) = cleaned(&mut bench, clean);
+    assert_eq!(texts.keys().copied().collect::<Vec<_>>(), [2, 3]);
+    let [gone] = &records[..] else {
+        panic!("one row is German")
+    };
+    assert_eq!(
+        (gone.row, gone.step, gone.effect),
+        (1, CleanStep::Language, Effect::LeftOut)
+    );
+    assert_eq!(gone.reasons, ["language de (1.00)"]);
+    let manifest = Shards::open(&bench.out()).unwrap().manifest().clone();
+    assert_eq!(manifest.cleaned_out(), 1);
+}
+
+#[test]
 fn no_label_has_more_rows_than_it_may_and_those_stay_whatever_the_order() {
     let rows = |count: usize, label: &str| -> Vec<String> {
         let row = |i| pair(&format!("{label} row {i}"), label);

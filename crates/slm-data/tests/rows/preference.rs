@@ -172,6 +172,41 @@ fn answers_that_were_rated_alone() {
 }
 
 #[test]
+fn an_answer_may_be_the_last_message_of_its_conversation() {
+    let rows = r#"{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}, {"role": "user", "content": "where"}, {"role": "assistant", "content": "lost"}], "label": true}
+{"messages": [{"role": "user", "content": "where"}, {"role": "assistant", "content": "found"}], "label": false}
+"#;
+    let made = shards(rows);
+    assert_eq!(
+        made.manifest().sources[0].format,
+        Format::UnpairedPreference
+    );
+    let expected = [
+        (Answer::Chosen, GIVEN.into(), "lost<|im_end|>".into()),
+        (
+            Answer::Rejected,
+            "<|im_start|>user\nwhere<|im_end|>\n<|im_start|>assistant\n".into(),
+            "found<|im_end|>".into(),
+        ),
+    ];
+    assert_eq!(all(rows), expected);
+    let share_gpt = rows
+        .replace("\"messages\"", "\"conversations\"")
+        .replace("\"role\"", "\"from\"")
+        .replace("\"content\"", "\"value\"")
+        .replace("\"assistant\"", "\"gpt\"")
+        .replace("\"user\"", "\"human\"");
+    assert_eq!(all(&share_gpt), expected);
+    // As conversations to learn from where the recipe says so.
+    let mut bench = Bench::with("a.jsonl", rows);
+    let section = DataSection {
+        format: Format::Messages,
+        ..bench.section("a.jsonl")
+    };
+    assert_eq!(bench.shards(&section).answers(), Answers::Single);
+}
+
+#[test]
 fn tokens_are_taken_as_they_are() {
     let made =
         shards("{\"prompt_ids\": [5, 6], \"chosen_ids\": [7, 8, 9], \"rejected_ids\": [10]}\n");
@@ -297,6 +332,10 @@ fn answers_that_are_none_are_refused() {
     refused(
         "{\"prompt\": \"p\", \"completion\": \" a\", \"label\": true}\n{\"prompt\": \"p\", \"completion\": \" a\", \"label\": \"maybe\"}\n",
         "`a.jsonl:2`: column `label` holds `maybe`, true (desirable) or false was needed",
+    );
+    refused(
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"p\"}], \"label\": true}\n",
+        "`a.jsonl:1`: column `messages` holds a last message of `user`, a last message of the assistant, which was judged, was needed",
     );
     refused(
         "{\"prompt_ids\": [5, 6], \"chosen_ids\": [7, 800], \"rejected_ids\": [10]}\n",

@@ -136,6 +136,7 @@ fn files_of_other_tools_are_read_as_they_are() {
         ("c4_demo.jsonl", Format::Text, 300),
         ("wiki_demo.txt", Format::Text, 30),
         ("dpo_en_demo.json", Format::Preference, 300),
+        ("kto_en_demo.json", Format::UnpairedPreference, 300),
     ];
     for (name, format, rows) in expected {
         let Some(path) = shared(&format!("data/instruct_llamafactory/{name}")) else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Combinations;
-use crate::{Format, Pii, Source};
+use crate::{Format, Pii, Source, language_code};
 
 impl Combinations<'_> {
     pub(super) fn split(&mut self) {
@@ -76,7 +76,20 @@ impl Combinations<'_> {
             );
             self.conflict(&[key], reason);
         }
+        self.languages();
         self.personal();
+    }
+
+    fn languages(&mut self) {
+        let languages = &self.recipe.data.clean.languages;
+        let untold = languages.iter().find(|code| language_code(code).is_none());
+        if let Some(code) = untold {
+            let key = "data.clean.languages";
+            let reason = format!(
+                "`{key}` has `{code}`, needs codes of languages that can be told, as in `en` or `deu`"
+            );
+            self.conflict(&[key], reason);
+        }
     }
 
     fn personal(&mut self) {
