@@ -1,7 +1,8 @@
 //! Rows that cleaning found to belong together: duplicates, and rows that contradict each other.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use slm_recipe::DataSection;
@@ -68,22 +69,29 @@ impl Groups {
     /// # Errors
     /// When the records of cleaning cannot be read.
     pub fn read(folder: &Path, most: usize) -> Result<Self, DataError> {
-        let (mut duplicates, mut conflicts) = (Joining::default(), Joining::default());
-        each_record(folder, CLEANING, &mut |record: CleanRecord| {
-            let Some(like) = record.like.clone() else {
-                return;
-            };
-            match record.step {
-                CleanStep::Exact | CleanStep::Near => duplicates.join(&record, &like),
-                CleanStep::Conflict => conflicts.join(&record, &like),
-                _ => {}
-            }
-        })?;
+        let mut joining = [Joining::default(), Joining::default()];
+        let each = |take: &mut dyn FnMut(usize, CleanRecord, Like)| {
+            each_record(folder, CLEANING, &mut |record: CleanRecord| {
+                let kind = match record.step {
+                    CleanStep::Exact | CleanStep::Near => 0,
+                    CleanStep::Conflict => 1,
+                    _ => return,
+                };
+                if let Some(like) = record.like.clone() {
+                    take(kind, record, like);
+                }
+            })
+        };
+        each(&mut |kind, record, like| joining[kind].join(record.row, like.row))?;
+        let mut largest = joining.each_ref().map(|it| Largest::of(it, most));
+        each(&mut |kind, record, like| largest[kind].take(&joining[kind], &record, &like))?;
+        let [n_duplicates, n_conflicts] = joining.map(|it| it.sizes.len());
+        let [duplicates, conflicts] = largest.map(|it| it.groups);
         Ok(Self {
-            n_duplicates: duplicates.groups.len(),
-            duplicates: duplicates.largest(most),
-            n_conflicts: conflicts.groups.len(),
-            conflicts: conflicts.largest(most),
+            duplicates,
+            n_duplicates,
+            conflicts,
+            n_conflicts,
         })
     }
 
@@ -110,47 +118,76 @@ impl Groups {
     }
 }
 
-/// Groups while they are put together.
+/// Which rows belong together, while that is found out: a few bytes a row, since there may be millions.
 #[derive(Debug, Default)]
 struct Joining {
-    groups: Vec<RowGroup>,
     /// The group that a row is in.
-    of: BTreeMap<usize, usize>,
+    of: HashMap<u32, u32>,
+    /// Rows of each group.
+    sizes: Vec<u32>,
 }
 
 impl Joining {
     /// Puts a row into the group of the one that it is like.
-    fn join(&mut self, record: &CleanRecord, like: &Like) {
-        let known = self.of.get(&like.row).or(self.of.get(&record.row));
-        let group = known.copied().unwrap_or(self.groups.len());
-        if group == self.groups.len() {
-            self.groups.push(RowGroup::default());
+    fn join(&mut self, row: usize, like: usize) {
+        let (row, like) = (row as u32, like as u32);
+        let known = self.of.get(&like).or(self.of.get(&row));
+        let group = known.copied().unwrap_or(self.sizes.len() as u32);
+        if group as usize == self.sizes.len() {
+            self.sizes.push(0);
         }
-        self.add(group, like.row, &like.origin, 1.0);
-        self.add(group, record.row, &record.origin, like.similarity);
+        for row in [like, row] {
+            if let Entry::Vacant(entry) = self.of.entry(row) {
+                entry.insert(group);
+                self.sizes[group as usize] += 1;
+            }
+        }
+    }
+}
+
+/// The largest groups with their first rows.
+#[derive(Debug)]
+struct Largest {
+    /// The place of a group in `groups`.
+    place: HashMap<u32, usize>,
+    groups: Vec<RowGroup>,
+}
+
+impl Largest {
+    fn of(joining: &Joining, most: usize) -> Self {
+        let mut order: Vec<u32> = (0..joining.sizes.len() as u32).collect();
+        order.sort_by_key(|group| Reverse(joining.sizes[*group as usize]));
+        order.truncate(most);
+        let sized = order.iter().map(|group| RowGroup {
+            rows: joining.sizes[*group as usize] as usize,
+            members: Vec::new(),
+        });
+        Self {
+            groups: sized.collect(),
+            place: order.into_iter().zip(0..).collect(),
+        }
     }
 
-    fn add(&mut self, group: usize, row: usize, origin: &str, similarity: f64) {
-        if self.of.contains_key(&row) {
+    /// Takes both rows of a record if their group is one of the largest.
+    fn take(&mut self, joining: &Joining, record: &CleanRecord, like: &Like) {
+        self.add(joining, like.row, &like.origin, 1.0);
+        self.add(joining, record.row, &record.origin, like.similarity);
+    }
+
+    fn add(&mut self, joining: &Joining, row: usize, origin: &str, similarity: f64) {
+        let group = joining.of.get(&(row as u32));
+        let Some(place) = group.and_then(|group| self.place.get(group)) else {
             return;
-        }
-        self.of.insert(row, group);
-        let group = &mut self.groups[group];
-        group.rows += 1;
-        if group.members.len() < MOST_MEMBERS {
-            group.members.push(GroupedRow {
+        };
+        let members = &mut self.groups[*place].members;
+        if members.len() < MOST_MEMBERS && members.iter().all(|member| member.row != row) {
+            members.push(GroupedRow {
                 row,
                 origin: origin.to_owned(),
                 similarity,
                 text: None,
             });
         }
-    }
-
-    fn largest(mut self, most: usize) -> Vec<RowGroup> {
-        self.groups.sort_by_key(|group| Reverse(group.rows));
-        self.groups.truncate(most);
-        self.groups
     }
 }
 
@@ -245,13 +282,22 @@ mod tests {
 
     #[test]
     fn rows_that_name_each_other_are_one_group() {
-        let mut groups = Joining::default();
+        let mut joining = Joining::default();
         // Rows 2 and 5 contradict row 0, which contradicts row 2; rows 7 and 8 contradict each other.
-        for (row, like) in [(0, 2), (2, 0), (5, 0), (7, 8), (8, 7)] {
-            let record = record(row, like);
-            groups.join(&record, record.like.as_ref().unwrap());
+        let pairs = [(0, 2), (2, 0), (5, 0), (7, 8), (8, 7)];
+        for (row, like) in pairs {
+            joining.join(row, like);
         }
-        let groups = groups.largest(9);
+        let mut largest = Largest::of(&joining, 9);
+        for (row, like) in pairs {
+            let record = record(row, like);
+            largest.take(&joining, &record, record.like.as_ref().unwrap());
+        }
+        let groups = largest.groups;
+        assert_eq!(
+            groups.iter().map(|group| group.rows).collect::<Vec<_>>(),
+            [3, 2]
+        );
         let rows = |group: &RowGroup| group.members.iter().map(|it| it.row).collect::<Vec<_>>();
         assert_eq!(groups.len(), 2, "{groups:?}");
         assert_eq!(rows(&groups[0]), [2, 0, 5]);
