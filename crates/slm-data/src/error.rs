@@ -4,6 +4,7 @@ use serde_json::Value;
 use slm_recipe::{Finding, TrainOn};
 
 use crate::origin::Origin;
+use crate::source::ObjectError;
 
 /// How many rows an error names before it only counts.
 const NAMED_ROWS: usize = 5;
@@ -59,6 +60,8 @@ pub enum DataError {
     Bomb { path: String, reason: String },
     #[error("`{path}` is no pattern of files: {reason}")]
     Pattern { path: String, reason: String },
+    #[error(transparent)]
+    Object { source: ObjectError },
     #[error("`{path}` names no file")]
     NoFiles { path: String },
     #[error("`{path}` never ends: `{link}` leads back to `{target}`")]
@@ -409,6 +412,7 @@ impl DataError {
             Self::Unpack { .. } => "it may be cut off, or of another type than its extension says".into(),
             Self::Bomb { path, .. } => format!("unpack it yourself if it is what it should be, and name the plain file instead of `{path}`"),
             Self::Pattern { .. } => "`*` and `?` stand for characters of a name, `**` for folders, `[a-z]` for one of several".into(),
+            Self::Object { source } => source.hint(),
             Self::NoFiles { .. } => "paths in a recipe are relative to the working directory; hidden files are left out".into(),
             Self::LinkLoop { link, .. } => format!("remove the link `{link}`, or name the files by a pattern"),
             Self::MixedFormats { .. } => "give each kind of rows a `[[data.train]]` of its own".into(),

@@ -83,7 +83,7 @@ pub use reading::{held_out_rows, load_examples, training_rows, training_texts};
 pub use records::leaks;
 pub use sample::{Answer, Answers, Sample};
 pub use shard::Shards;
-pub use source::{Row, Rows, read_rows};
+pub use source::{ObjectError, Row, Rows, read_rows};
 pub use stats::{Bin, Lengths, SideStats, Stats};
 pub use teacher_cache::{
     CacheError, CacheFolder, CacheKey, Completed, Said, TaughtRow, TeacherCache, rows_digest,

@@ -4,6 +4,7 @@ mod csv;
 mod files;
 mod json;
 mod kind;
+mod object;
 mod raw;
 mod table;
 mod text;
@@ -20,6 +21,8 @@ use self::csv::Records;
 pub(crate) use self::files::SourceFiles;
 use self::json::Json;
 use self::kind::{Kind, RowKind};
+pub use self::object::ObjectError;
+use self::object::local;
 pub(crate) use self::raw::RawRow;
 use self::table::Table;
 use self::text::{Holds, Lines};
@@ -175,28 +178,28 @@ pub fn read_rows(path: &str) -> Result<Rows, DataError> {
         columns: file.columns(first),
         path: file.path,
         rows,
-        sha256: sha256_file(path).map_err(|source| DataError::Write { source })?,
+        sha256: sha256_file(local(path)).map_err(|source| DataError::Write { source })?,
         size_bytes: size_bytes(path)?,
     })
 }
 
 /// Size of a file as it is on disk.
 pub(crate) fn size_bytes(path: &str) -> Result<u64, DataError> {
-    let metadata = fs_err::metadata(path);
+    let metadata = fs_err::metadata(local(path));
     let metadata = metadata.map_err(|source| DataError::Io { source })?;
     Ok(metadata.len())
 }
 
 /// Tells a path that is no file from one that cannot be read.
 pub(crate) fn check_readable(path: &str) -> Result<(), DataError> {
-    let file = Path::new(path);
+    let file = local(path);
     if file.is_dir() {
         return Err(DataError::Folder { path: path.into() });
     }
     if !file.exists() {
         return Err(DataError::Missing {
             path: path.into(),
-            nearest: nearest_sibling(file),
+            nearest: nearest_sibling(&file),
         });
     }
     Ok(())

@@ -224,7 +224,7 @@ impl Finding {
 #[schemars(extend("required" = ["path"]))]
 pub struct Source {
     /// The file, relative to the working directory; or a folder, or a pattern such as `rows/*.jsonl`, whose files are read in
-    /// the order of their names.
+    /// the order of their names; or, in a build with the feature `cloud`, an object under `s3://`, `gs://` or `https://`.
     #[schemars(extend("minLength" = 1))]
     pub path: String,
     /// Take at most this many rows, 0 for all.

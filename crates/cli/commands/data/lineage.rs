@@ -81,6 +81,7 @@ fn since(row: &Lineage) -> &'static str {
     match sha256_file(&row.source.path) {
         Ok(digest) if digest == row.source.sha256 => "unchanged since",
         Ok(_) => "changed since: the line may be another now",
+        Err(_) if row.source.path.contains("://") => "of a store that was not asked again",
         Err(_) => "not there any more",
     }
 }

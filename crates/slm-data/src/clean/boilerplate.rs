@@ -4,47 +4,14 @@
 //! punctuation mark (jusText, Pomikálek 2011; C4, Raffel et al. 2020, section 2.2) are as often headings, list items and verse
 //! in rows of instructions, so what a line says decides, not its shape.
 
+mod rule;
+
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 
-use regex::{Regex, RegexSet};
-
+use self::rule::{Rule, is_copyright, is_disclaimer, is_entry};
 use super::{CleanRecord, CleanStep};
 use crate::content::Where;
 use crate::example::Example;
-
-/// What a line is that is taken out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rule {
-    /// C4 leaves out lines about the use of cookies; here only those that ask for consent.
-    Cookies,
-    /// Counters and buttons to share (line-wise corrections of RefinedWeb, Penedo et al. 2023, appendix G.2).
-    Sharing,
-    /// Three entries of a menu in a row, or links to parts of the page (RefinedWeb, as above).
-    Navigation,
-    /// Copyright in one of the last lines.
-    Footer,
-    /// What a telephone puts below a mail.
-    MailClient,
-    /// Behind the separator of RFC 3676, section 4.3.
-    Signature,
-    /// A last paragraph on whom a mail is for.
-    Disclaimer,
-}
-
-impl Rule {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Cookies => "cookie notice",
-            Self::Sharing => "links to share",
-            Self::Navigation => "navigation",
-            Self::Footer => "footer",
-            Self::MailClient => "mail client",
-            Self::Signature => "signature",
-            Self::Disclaimer => "mail disclaimer",
-        }
-    }
-}
 
 /// Lines of a text, from its end, among which a footer stands.
 const FOOTER_LINES: usize = 5;
@@ -54,141 +21,6 @@ const FOOTER_WORDS: usize = 25;
 const SIGNATURE_LINES: usize = 8;
 /// Entries of a menu in a row at least.
 const MENU_ENTRIES: usize = 3;
-
-/// What one line says, whole and trimmed.
-const LINES: [(Rule, &str); 14] = [
-    (
-        Rule::Cookies,
-        r"(this|our) (web)?(site|page|shop) (also )?uses? cookies\b.*",
-    ),
-    (
-        Rule::Cookies,
-        r"we (and our ([0-9]+ )?(trusted )?partners )?use (\w+ ){0,2}cookies\b.*\b(site|website|experience|consent|settings|policy|traffic|browsing)\b.*",
-    ),
-    (
-        Rule::Cookies,
-        r"by (continuing|using|clicking|browsing|closing)\b.*\bcookies?\b.*",
-    ),
-    (
-        Rule::Cookies,
-        r"(accept|allow|reject|decline|manage|customi[sz]e) (all |necessary |essential |the use of )*cookies",
-    ),
-    (
-        Rule::Cookies,
-        r"cookie (settings|preferences|policy|notice)",
-    ),
-    (
-        Rule::Cookies,
-        r"((diese|unsere) (web)?(site|seite)|wir) (verwende[nt]|nutz(en|t)) cookies\b.*",
-    ),
-    (
-        Rule::Cookies,
-        r"alle( cookies)? akzeptieren|(tout accepter|accepter (tous )?les cookies)|aceptar (todas )?las cookies",
-    ),
-    (
-        Rule::Cookies,
-        r"(ce|notre) site( web)? utilise des cookies\b.*|(este|nuestro) sitio( web)? (utiliza|usa) cookies\b.*",
-    ),
-    (
-        Rule::Sharing,
-        r"(share|tweet|pin|e-?mail|print)( (this|it))?( (article|page|post|story|recipe))? (on|via|to|with|by) (facebook|twitter|x|linkedin|whatsapp|pinterest|reddit|telegram|e-?mail|a friend|your friends)",
-    ),
-    (
-        Rule::Sharing,
-        r"click to (share|e-?mail|print)\b.*\(opens in new window\)|share this( article| page| post| story)?",
-    ),
-    (
-        Rule::Sharing,
-        r"[0-9][0-9.,]*k? (likes?|shares?|tweets?|retweets?|comments?|views?)",
-    ),
-    (
-        Rule::Navigation,
-        r"skip to (main )?(content|navigation)|toggle navigation|back to top|jump to navigation|zum inhalt springen|aller au contenu( principal)?",
-    ),
-    (
-        Rule::MailClient,
-        r"sent from my (iphone|ipad|android|samsung|galaxy|blackberry|huawei|pixel|mobile|phone|windows phone)\b[\w +]{0,30}|get outlook for (ios|android)( ?<.*>)?|sent from (outlook|yahoo mail|mail)( for \w+( [0-9]+)?)?",
-    ),
-    (
-        Rule::MailClient,
-        r"von meinem (iphone|ipad|mobiltelefon|samsung\b.*|smartphone) gesendet|envoyé de mon (iphone|ipad|mobile)|enviado desde mi (iphone|ipad|móvil)|inviato da(l mio)? (iphone|ipad)",
-    ),
-];
-
-/// Entries of the menus of web pages.
-const MENU: [&str; 54] = [
-    "home",
-    "homepage",
-    "about",
-    "about us",
-    "contact",
-    "contact us",
-    "login",
-    "log in",
-    "log out",
-    "sign in",
-    "sign up",
-    "register",
-    "search",
-    "menu",
-    "sitemap",
-    "site map",
-    "privacy",
-    "privacy policy",
-    "terms",
-    "terms of use",
-    "terms of service",
-    "terms & conditions",
-    "terms and conditions",
-    "cookie policy",
-    "faq",
-    "faqs",
-    "blog",
-    "news",
-    "careers",
-    "jobs",
-    "products",
-    "services",
-    "support",
-    "help",
-    "shop",
-    "store",
-    "cart",
-    "checkout",
-    "my account",
-    "subscribe",
-    "newsletter",
-    "press",
-    "gallery",
-    "events",
-    "startseite",
-    "kontakt",
-    "impressum",
-    "datenschutz",
-    "agb",
-    "accueil",
-    "mentions légales",
-    "inicio",
-    "contacto",
-    "aviso legal",
-];
-/// Bytes of the longest of them.
-const MENU_BYTES: usize = 20;
-
-static WHOLE: LazyLock<RegexSet> = LazyLock::new(|| {
-    // A line may end with a mark or an arrow.
-    let whole = LINES.map(|(_, line)| format!(r"(?i)^(?:{line})[ .!:»›>]*$"));
-    RegexSet::new(whole).expect("the tests compile it")
-});
-static COPYRIGHT: LazyLock<Regex> = LazyLock::new(|| {
-    // An option `(c) 2020` is none.
-    let line = r"(?i)^(copyright|copyright \(c\)|(copyright )?©( copyright)?),? ?(19|20)[0-9]{2}\b|\ball rights reserved\b|^alle rechte vorbehalten|^tous droits réservés";
-    Regex::new(line).expect("the tests compile it")
-});
-static DISCLAIMER: LazyLock<Regex> = LazyLock::new(|| {
-    let begins = r"(?i)^(confidentiality notice|disclaimer|(the information (contained )?in )?this (e-?mail|message|communication|transmission))\b.*\b(confidential|privileged)\b.*\b(intended|addressee)\b";
-    Regex::new(begins).expect("the tests compile it")
-});
 
 /// A text without its boilerplate, and what that was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,8 +84,7 @@ impl<'a> Lines<'a> {
             .collect();
         let whole = |(line, code): (&&str, &bool)| {
             let line = Some(line.trim()).filter(|line| !line.is_empty() && !code)?;
-            let rule = WHOLE.matches(line).iter().next()?;
-            Some(LINES[rule].0)
+            Rule::of_line(line)
         };
         let gone = lines.iter().zip(&code).map(whole).collect();
         Self { lines, gone, code }
@@ -268,9 +99,9 @@ impl<'a> Lines<'a> {
     /// Entries of a menu one below the other, or beside each other.
     fn menus(&mut self) {
         let left = self.left();
-        let is_entry = |at: &usize| is_entry(self.lines[*at]) && !self.code[*at];
-        let runs = left.chunk_by(|one, other| is_entry(one) == is_entry(other));
-        let menus = runs.filter(|run| run.len() >= MENU_ENTRIES && is_entry(&run[0]));
+        let is_one = |at: &usize| is_entry(self.lines[*at]) && !self.code[*at];
+        let runs = left.chunk_by(|one, other| is_one(one) == is_one(other));
+        let menus = runs.filter(|run| run.len() >= MENU_ENTRIES && is_one(&run[0]));
         let below: Vec<usize> = menus.flatten().copied().collect();
         let beside = left
             .into_iter()
@@ -297,7 +128,7 @@ impl<'a> Lines<'a> {
         for at in self.left().into_iter().rev().take(FOOTER_LINES) {
             let line = self.lines[at].trim();
             let short = line.split_whitespace().count() <= FOOTER_WORDS;
-            if short && !self.code[at] && COPYRIGHT.is_match(line) {
+            if short && !self.code[at] && is_copyright(line) {
                 self.gone[at] = Some(Rule::Footer);
             }
         }
@@ -317,8 +148,8 @@ impl<'a> Lines<'a> {
             .iter()
             .map(|line| line.trim())
             .collect();
-        let is_disclaimer = DISCLAIMER.is_match(&paragraph.join(" "));
-        if is_disclaimer && !self.code[last] && left[0] < first {
+        let is_one = is_disclaimer(&paragraph.join(" "));
+        if is_one && !self.code[last] && left[0] < first {
             self.gone[first..=last].fill(Some(Rule::Disclaimer));
         }
     }
@@ -352,11 +183,6 @@ impl<'a> Lines<'a> {
             rules,
         })
     }
-}
-
-fn is_entry(line: &str) -> bool {
-    let line = line.trim();
-    line.len() <= MENU_BYTES && MENU.contains(&line.to_lowercase().as_str())
 }
 
 /// Whether a line has entries of a menu, with marks between them.

@@ -6,6 +6,7 @@ use glob::{MatchOptions, Pattern};
 use slm_run::{sha256_bytes, sha256_file};
 use walkdir::WalkDir;
 
+use super::object::{self, local};
 use super::{Kind, check_readable, size_bytes};
 use crate::error::DataError;
 use crate::manifest::FileRecord;
@@ -24,6 +25,12 @@ const OPTIONS: MatchOptions = MatchOptions {
 impl SourceFiles {
     /// Those that a path names. A file that is there is meant even if its name looks like a pattern.
     pub(crate) fn of(path: &str) -> Result<Self, DataError> {
+        if object::is_object(path) {
+            object::check_address(path)?;
+            Kind::of(path)?;
+            object::fetch(path)?;
+            return Ok(Self(vec![path.to_owned()]));
+        }
         let place = Path::new(path);
         if place.is_dir() {
             return Self::below(path, place, None);
@@ -95,7 +102,7 @@ impl SourceFiles {
     pub(crate) fn digest(&self) -> Result<(String, Vec<FileRecord>), DataError> {
         let record = |path: &String| {
             Ok(FileRecord {
-                sha256: sha256_file(path).map_err(|source| DataError::Write { source })?,
+                sha256: sha256_file(local(path)).map_err(|source| DataError::Write { source })?,
                 size_bytes: size_bytes(path)?,
                 path: path.clone(),
                 rows: 0,

@@ -7,6 +7,7 @@ use flate2::read::MultiGzDecoder;
 use fs_err::File;
 
 use super::kind::Packing;
+use super::object::local;
 use crate::error::DataError;
 
 /// Bytes read at once.
@@ -48,7 +49,7 @@ pub(super) fn open(path: &str, packing: Packing) -> Result<Bytes, DataError> {
 
 /// Unpacks a file into a temporary one, for formats that are not read from front to back.
 pub(super) fn spool(path: &str, packing: Packing) -> Result<std::fs::File, DataError> {
-    let file = File::open(path).map_err(|source| DataError::Io { source })?;
+    let file = File::open(local(path)).map_err(|source| DataError::Io { source })?;
     if packing == Packing::None {
         return Ok(file.into_parts().0);
     }
@@ -133,7 +134,7 @@ impl Read for Counted {
 
 impl Unpacked {
     fn open(path: &str, packing: Packing, limits: Limits) -> Result<Self, DataError> {
-        let file = File::open(path).map_err(|source| DataError::Io { source })?;
+        let file = File::open(local(path)).map_err(|source| DataError::Io { source })?;
         let counted = Counted { file, read: 0 };
         let bytes = match packing {
             Packing::None => Decoder::None(counted),

@@ -5,6 +5,7 @@
 //! - `bad_rows`: every refusal with its message and its hint
 //! - `formats`: what rows of each format and file type become
 //! - `sources`: packed files, folders, patterns, and bad rows that are skipped
+//! - `objects`: rows of stores, by their addresses
 //! - `preference`: rows with judged answers
 //! - `clean`: what cleaning changes, leaves out and lists
 //! - `leaks`: rows of tasks among the rows to learn from
@@ -30,6 +31,7 @@ mod formats;
 mod leaks;
 mod looking;
 mod mask;
+mod objects;
 mod packed;
 mod parts;
 mod personal;
