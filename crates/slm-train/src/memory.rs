@@ -10,7 +10,7 @@ use crate::TeacherShape;
 
 /// Bytes that training holds at its peak, the program itself apart.
 ///
-/// It counts what the fused operations keep: f32 on a processor, f32 and 16 bits on a GPU. Dropout, DoRA and 16 bits on a processor
+/// It counts what the fused operations keep: f32 on a processor, f32 and 16 bits on a GPU. DoRA and 16 bits on a processor
 /// take the portable versions, which keep more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Memory {
