@@ -55,10 +55,16 @@ impl Memory {
         }
     }
 
-    /// The same with a teacher that reads the same micro-batch.
+    /// The same of a student of the shape `config` with a teacher that reads the same micro-batch.
     #[must_use]
-    pub fn taught_by(self, teacher: Option<&TeacherShape>, place: Place, tokens: usize) -> Self {
-        let added = teacher.map_or(0, |it| it.added_to(&self, place, tokens));
+    pub fn taught_by(
+        self,
+        teacher: Option<&TeacherShape>,
+        config: &DecoderConfig,
+        place: Place,
+        tokens: usize,
+    ) -> Self {
+        let added = teacher.map_or(0, |it| it.added_to(&self, config, place, tokens));
         Self {
             teacher_bytes: added,
             ..self
