@@ -120,10 +120,15 @@ fn layers_of_a_student_follow_its_teachers() {
             && shown.contains("compares layers, of which a cache has nothing"),
         "{shown}"
     );
-    let beyond = "distill.hidden.layers=[[0, 0], [1, 7]]";
+    let beyond = "distill.hidden.layers=[[0, 7]]";
     let shown = sandbox.run(&with("check", &[hidden[0], beyond]));
-    assert_shown!(shown, @r"
-    ");
+    assert_shown!(shown, @r#"
+    exit code: 1
+    ----- stderr -----
+    error: `distill.hidden.layers` has the student's layer 0 follow the teacher's 7, and they have 1 and 1 layers, counted from 0
+
+    hint: name layers from 0 to 0 and from 0 to 0, or leave them to `distill.hidden.layers = "uniform"`
+    "#);
 }
 
 /// A teacher of another width, of which the shape is enough.

@@ -37,10 +37,17 @@ impl TeacherShape {
         let states = width * tokens * config.hidden_size;
         let flowing = width * tokens * config.flowing_per_token();
         let of_student = memory.activations_bytes + memory.working_bytes;
+        // Flex multiplies with a copy in f32, which is there all the time.
+        let head = match (place, self.dtype) {
+            (Place::Flex, Dtype::Bf16 | Dtype::F16) => {
+                size_of::<f32>() * config.vocab_size * config.hidden_size
+            }
+            _ => 0,
+        };
         let [of_layers, projections] = self.of_layers(student, place, tokens);
         let beside = logits + states + of_layers;
         let weights = config.size_bytes(self.dtype, self.scheme);
-        weights + projections + beside.max(flowing.saturating_sub(of_student))
+        weights + head + projections + beside.max(flowing.saturating_sub(of_student))
     }
 
     /// Of layers that are mapped: the teacher's states and the gradients of the student's, for a micro-batch; and the projections,
@@ -90,18 +97,23 @@ mod tests {
         let (config, recipe) = (shape("15m"), Recipe::default());
         let memory = Memory::of(&config, &recipe, Place::Flex, 1024);
         let added = teacher.added_to(&memory, &config, Place::Flex, 1024);
-        // 1,235,814,400 weights of two bytes; 1024 states of 2048 values, and as many rows of logits as fit at once, in f32.
+        // 1,235,814,400 weights of two bytes, and the head in f32; 1024 states of 2048 values, and as many rows of logits as fit at
+        // once.
         let rows = rows_of_at_most(LOGITS_AT_ONCE, 1024, 128_256);
         let beside = 4 * (1024 * 2048 + rows * 128_256);
         let flowing = 4 * 1024 * teacher.config.flowing_per_token();
         let of_student = memory.activations_bytes + memory.working_bytes;
         assert_eq!(
             added,
-            2 * 1_235_814_400 + beside.max(flowing.saturating_sub(of_student))
+            2 * 1_235_814_400 + 4 * 128_256 * 2048 + beside.max(flowing.saturating_sub(of_student))
         );
-        // A few tokens need little beside the weights.
-        let few = teacher.added_to(&memory, &config, Place::Flex, 1);
-        assert!(few < 2 * 1_235_814_400 + (1 << 20), "{few}");
+        // A few tokens need little beside the weights, where these are multiplied as they are.
+        let few = TeacherShape {
+            dtype: Dtype::F32,
+            ..teacher
+        };
+        let few = few.added_to(&memory, &config, Place::Flex, 1);
+        assert!(few < 4 * 1_235_814_400 + (1 << 20), "{few}");
     }
 
     #[test]

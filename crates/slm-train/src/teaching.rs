@@ -7,8 +7,9 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{DType, Int, Tensor, TensorData};
 use slm_data::{Batch, Sample, TeacherCache, Translated, Translator, collate};
+use slm_model::device::Place;
 use slm_model::{Decoder, Param};
 use slm_ops::{Divergence, ForeignTeacher, Likely, Teacher};
 use slm_recipe::{DistillLoss, DistillSection, DivergenceKind};
@@ -135,10 +136,9 @@ impl LiveTeacher {
             true => head,
             false => head.narrow(0, 0, vocab),
         };
-        let device = student.device().clone().inner();
         Self {
             decoder,
-            head: head.to_device(&device),
+            head: beside(student, head),
             practice: None,
             translator: None,
             alignment: None,
@@ -148,9 +148,8 @@ impl LiveTeacher {
     /// One that has tokens of its own.
     pub fn foreign(decoder: &Decoder, student: &Decoder, translator: Arc<Translator>) -> Self {
         let decoder = decoder.inference();
-        let device = student.device().clone().inner();
         Self {
-            head: decoder.head().inner().to_device(&device),
+            head: beside(student, decoder.head().inner()),
             decoder,
             practice: None,
             translator: Some(translator),
@@ -187,10 +186,16 @@ impl LiveTeacher {
 
     fn of_states(&self, states: Tensor<2>) -> Teacher {
         Teacher::Live {
-            hidden: states.inner().to_device(&self.head.device()),
+            hidden: self.moved(states),
             head: self.head.clone(),
             shape: self.decoder.config().head,
         }
+    }
+
+    /// States where the head is, as it is multiplied with them.
+    fn moved(&self, states: Tensor<2>) -> Tensor<2> {
+        let states = states.inner().to_device(&self.head.device());
+        states.cast(self.head.dtype())
     }
 
     /// What one that has tokens of its own says of rows.
@@ -210,11 +215,11 @@ impl LiveTeacher {
             return Ok(None);
         }
         let batch = collate(&translated.iter().map(|it| &it.sample).collect::<Vec<_>>());
-        let states = learned_states(&self.decoder, &batch).inner();
+        let states = learned_states(&self.decoder, &batch);
         let device = self.head.device();
         let n = places.len();
         let teacher = ForeignTeacher {
-            hidden: states.to_device(&device),
+            hidden: self.moved(states),
             head: self.head.clone(),
             shape: self.decoder.config().head,
         };
@@ -301,6 +306,16 @@ impl Lesson {
             Author::Student => 0.0,
             Author::Rows | Author::Teacher => 1.0 - self.measure.alpha,
         }
+    }
+}
+
+/// A teacher's head on the student's device. In f32 on Flex, which has no kernels for 16 bits: once, and not in every step.
+fn beside(student: &Decoder, head: Tensor<2>) -> Tensor<2> {
+    let device = student.device().clone().inner();
+    let head = head.to_device(&device);
+    match Place::of(&device) {
+        Place::Flex => head.cast(DType::F32),
+        Place::LibtorchCpu | Place::Gpu => head,
     }
 }
 
