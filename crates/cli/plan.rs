@@ -88,6 +88,7 @@ impl Plan {
             weights_bytes_unquantized: config.size_bytes(recipe.model.dtype, None),
             memory: Memory::of(&config, recipe, place, micro_batch_tokens).taught_by(
                 teacher.and_then(|it| it.shape_beside(recipe)).as_ref(),
+                &config,
                 place,
                 micro_batch_tokens,
             ),

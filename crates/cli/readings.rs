@@ -95,7 +95,8 @@ pub(crate) fn evaluation(event: &Event) -> String {
 }
 
 /// `cross entropy 1.2345, divergence 0.4210, agreement 87.5 %`: what the loss consists of, and how often student and teacher
-/// have the same likeliest token; what share of the tokens the student wrote itself, where it may. What was not measured is left out.
+/// have the same likeliest token; how far mapped layers are from the teacher's, and what share of the tokens the student wrote itself,
+/// where it may. What was not measured is left out.
 fn follows(taught: &Taught) -> String {
     let mut said = Vec::new();
     if !taught.cross_entropy.is_nan() {
@@ -105,6 +106,7 @@ fn follows(taught: &Taught) -> String {
     if !taught.agreement.is_nan() {
         said.push(format!("agreement {}", percent(taught.agreement)));
     }
+    said.extend(taught.hidden.map(|it| format!("layers {it:.4} apart")));
     let own = taught.own_share;
     said.extend(own.map(|share| format!("{} its own words", percent(share))));
     said.join(", ")
@@ -160,6 +162,7 @@ mod tests {
             agreement: 0.875,
             cross_entropy: 1.2345,
             own_share: None,
+            hidden: None,
         };
         let said = "cross entropy 1.2345, divergence 0.4210, agreement 87.5 %";
         assert_eq!(follows(&taught), said);
@@ -167,9 +170,11 @@ mod tests {
             agreement: f64::NAN,
             cross_entropy: f64::NAN,
             own_share: Some(1.0),
+            hidden: Some(0.5),
             ..taught
         };
-        assert_eq!(follows(&own), "divergence 0.4210, 100.0 % its own words");
+        let said = "divergence 0.4210, layers 0.5000 apart, 100.0 % its own words";
+        assert_eq!(follows(&own), said);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use slm_model::{Decoder, DecoderConfig, QuantScheme, device, locate, quant_schem
 use slm_recipe::{DistillLoss, DistillMethod, DistillSection, Recipe};
 use slm_run::{Event, StageStatus, files_below, sha256_bytes, sha256_file, sha256_json};
 use slm_text::{ChatTokenizer, VocabularyProof};
-use slm_train::{LiveTeacher, Practice, Taught, TeacherShape, teach};
+use slm_train::{Alignment, LiveTeacher, Practice, Taught, TeacherShape, teach};
 
 use crate::{
     base::Base, failure::refuse, reporter::Reporter, served::ServedTeacher, walk::recipe_of,
@@ -196,13 +196,13 @@ impl TeacherModel {
         self.config.vocab_size.min(student.config().vocab_size)
     }
 
-    /// It beside a student, as it is asked in every step, and how answers are generated: at most `max_length` tokens with their prompt.
+    /// It beside a student, as it is asked in every step of `recipe`, and how answers are generated.
     pub(crate) fn live(
         &self,
         decoder: &Decoder,
         student: &Decoder,
         base: &Base,
-        max_length: usize,
+        recipe: &Recipe,
     ) -> Result<LiveTeacher> {
         let (live, vocab) = match self.section.loss {
             DistillLoss::Divergence => {
@@ -216,8 +216,16 @@ impl TeacherModel {
             }
         };
         let stop_ids = base.tokenizer.stop_ids();
+        let max_length = recipe.model.max_length;
         let practice = Practice::new(&self.section, stop_ids, max_length, vocab);
-        Ok(live.practising(practice))
+        let alignment = self.alignment(student, recipe.seed)?;
+        Ok(live.practising(practice).aligned(alignment))
+    }
+
+    /// Its layers that a student's follow.
+    pub(crate) fn alignment(&self, student: &Decoder, seed: u64) -> Result<Option<Alignment>> {
+        let hidden = &self.section.hidden;
+        Ok(Alignment::new(hidden, student, &self.config, seed)?)
     }
 
     /// Writes rows in its tokens.
@@ -249,6 +257,7 @@ impl TeacherModel {
             config: self.config.clone(),
             dtype: self.section.teacher.dtype,
             scheme: self.scheme,
+            hidden: self.section.hidden.clone(),
         })
     }
 }

@@ -140,13 +140,16 @@ impl Workload {
             true => teacher.random()?,
             false => teacher.load()?,
         };
-        let max_length = self.recipe.model.max_length;
+        let recipe = &self.recipe;
         let live = match (preview, teacher.section.loss) {
-            (Some(preview), _) => teacher.live(&decoder, student, &preview.base, max_length)?,
+            (Some(preview), _) => teacher.live(&decoder, student, &preview.base, recipe)?,
             (None, DistillLoss::Divergence) => {
-                let vocab = measure.vocab;
+                let (vocab, max_length) = (measure.vocab, recipe.model.max_length);
                 let practice = Practice::new(&teacher.section, Vec::new(), max_length, vocab);
-                LiveTeacher::new(&decoder, student, vocab).practising(practice)
+                let alignment = teacher.alignment(student, recipe.seed)?;
+                LiveTeacher::new(&decoder, student, vocab)
+                    .practising(practice)
+                    .aligned(alignment)
             }
             (None, DistillLoss::Uld) => {
                 return Err(refuse(

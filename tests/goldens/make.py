@@ -1,6 +1,6 @@
 """Makes the goldens: python tests/goldens/make.py OUTDIR [PART...]
 
-A part is a family (families.py), `batches`, `compressed`, `distillation`, `losses`, `observed`, `on_policy`, `optimizers`, `preference`, `qlora`, `quantized`, `schedules`, `teaching` or `uld`; all of them if none is named.
+A part is a family (families.py), `batches`, `compressed`, `distillation`, `hidden`, `losses`, `observed`, `on_policy`, `optimizers`, `preference`, `qlora`, `quantized`, `schedules`, `teaching` or `uld`; all of them if none is named.
 PROVENANCE.md says what the files are.
 """
 
@@ -26,6 +26,7 @@ import compressed_matrices  # noqa: E402
 import digests  # noqa: E402
 import distillation  # noqa: E402
 import full  # noqa: E402
+import hidden  # noqa: E402
 import inputs  # noqa: E402
 import losses  # noqa: E402
 import models  # noqa: E402
@@ -80,6 +81,7 @@ def main(out, *parts):
         batches=batches,
         compressed=compressed_matrices.write,
         distillation=distillation.write,
+        hidden=hidden.write,
         losses=losses.write,
         observed=observed.write,
         on_policy=on_policy.write,

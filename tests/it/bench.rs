@@ -164,10 +164,21 @@ fn memory_is_foretold() {
         let expected: u64 = parts.map(|bytes| bytes.as_u64().unwrap()).sum();
         (speed["peak_bytes"].as_u64().unwrap(), expected)
     };
-    let cases: [&[&str]; 3] = [
+    let teacher = format!("distill.teacher.path={shape}");
+    let cases: [&[&str]; 7] = [
         &["--length=256"],
         &["--length=512"],
         &["--length=512", "train.gradient_checkpointing=true"],
+        &["--length=512", "lora.lora_dropout=0.05"],
+        // A teacher beside it, in 16 bits as well, and one whose layers are followed.
+        &["--length=512", &teacher],
+        &["--length=512", &teacher, "distill.teacher.dtype=bf16"],
+        &[
+            "--length=512",
+            &teacher,
+            "distill.hidden.weight=1",
+            "train.gradient_checkpointing=true",
+        ],
     ];
     // libtorch's libraries are a program of their own.
     let program = if cfg!(feature = "libtorch") {

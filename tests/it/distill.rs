@@ -99,6 +99,73 @@ fn every_divergence_and_share_is_learned() {
     }
 }
 
+/// How far layers are from the teacher's joins the loss, and is told.
+#[test]
+fn layers_of_a_student_follow_its_teachers() {
+    let sandbox = sandbox();
+    let hidden = ["distill.hidden.weight=0.5", "distill.hidden.loss=cosine"];
+    sandbox.succeeds(&with("distill", &[&["--quiet"], &hidden[..]].concat()));
+    let steps = steps(&sandbox);
+    for step in &steps {
+        let figure = |name: &str| step[name].as_f64().unwrap();
+        let [divergence, own, apart] =
+            ["divergence", "cross_entropy", "hidden"].map(|it| figure(&format!("distill/{it}")));
+        let loss = 0.5 * 4.0 * divergence + 0.5 * own + 0.5 * apart;
+        assert!((figure("loss") - loss).abs() < 1e-9, "{step}");
+        assert!(apart > 0.0, "{step}");
+    }
+    let shown = sandbox.run(&with("check", &[CACHE, hidden[0]]));
+    assert!(
+        shown.contains("override `distill.hidden.weight=0.5`")
+            && shown.contains("compares layers, of which a cache has nothing"),
+        "{shown}"
+    );
+    let beyond = "distill.hidden.layers=[[0, 7]]";
+    let shown = sandbox.run(&with("check", &[hidden[0], beyond]));
+    assert_shown!(shown, @r#"
+    exit code: 1
+    ----- stderr -----
+    error: `distill.hidden.layers` has the student's layer 0 follow the teacher's 7, and they have 1 and 1 layers, counted from 0
+
+    hint: name layers from 0 to 0 and from 0 to 0, or leave them to `distill.hidden.layers = "uniform"`
+    "#);
+}
+
+/// A teacher of another width, of which the shape is enough.
+#[test]
+fn layers_of_another_width_have_a_projection() {
+    let sandbox = Sandbox::with_base();
+    let mut config: Value = serde_json::from_str(&sandbox.read("base/config.json")).unwrap();
+    sandbox.write("shape/config.json", config.to_string());
+    let width = config["hidden_size"].as_u64().unwrap();
+    config["hidden_size"] = (2 * width).into();
+    sandbox.write("wide/config.json", config.to_string());
+    let measured = |more: &[&str]| {
+        let fixed = [
+            "bench",
+            "adapter.toml",
+            "model.base_model=shape",
+            "distill.teacher.path=wide",
+            "--random-weights",
+            "--length=8",
+            "--steps=2",
+            "--warmup=0",
+            "--json",
+        ];
+        let speed = sandbox.json(&[&fixed[..], more].concat());
+        let bytes = speed["expected"]["teacher_bytes"].as_u64().unwrap();
+        (
+            speed["training"]["steps"][0]["loss"].as_f64().unwrap(),
+            bytes,
+        )
+    };
+    let (without, with) = (measured(&[]), measured(&["distill.hidden.weight=1"]));
+    assert!(
+        with.0 > without.0 && with.1 > without.1,
+        "{without:?} {with:?}"
+    );
+}
+
 /// Two of three micro-batches are answered by the student, the rest by its teacher.
 #[test]
 fn a_student_learns_from_answers_that_are_generated_on_the_way() {

@@ -45,6 +45,7 @@ pub(crate) fn run(arguments: BenchArguments, terminal: &mut Terminal) -> Result<
         let teacher = teacher.and_then(|it| it.shape_beside(recipe));
         Memory::of(&workload.config, recipe, place, micro_batch).taught_by(
             teacher.as_ref(),
+            &workload.config,
             place,
             micro_batch,
         )

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use slm_data::Sample;
 use slm_recipe::{DistillLoss, Finding, Recipe};
+use slm_train::Alignment;
 
 use super::TeacherModel;
 use crate::{base::Base, failure::refuse, table::thousands};
@@ -48,11 +49,20 @@ impl TeacherModel {
                 ));
             }
         }
-        let rows = [base.config(recipe)?.vocab_size, self.config.vocab_size];
+        let student = base.config(recipe)?;
+        let rows = [student.vocab_size, self.config.vocab_size];
         if rows[0] != rows[1] {
             notes.push(format!(
                 "the student's head has {} rows and the teacher's {}: the {} ids that both have are compared",
                 rows[0], rows[1], rows[0].min(rows[1])
+            ));
+        }
+        let pairs = Alignment::pairs(&self.section.hidden, &student, &self.config)?;
+        let widths = [student.hidden_size, self.config.hidden_size];
+        if widths[0] != widths[1] && !pairs.is_empty() {
+            notes.push(format!(
+                "the student's layers are {} wide and the teacher's {}: each of {} mapped layers learns a projection of its own, which is not exported",
+                widths[0], widths[1], pairs.len()
             ));
         }
         let templates = [&base.tokenizer, self.tokenizer()?].map(|it| it.template_source());

@@ -80,12 +80,7 @@ impl Walk {
         let cache = teacher.cache(base, samples)?;
         let cache = cache.map(|folder| TeacherCache::open(&folder, samples));
         let cache = cache.transpose()?;
-        let live = teacher.live(
-            &teacher.load()?,
-            student,
-            base,
-            self.recipe.model.max_length,
-        )?;
+        let live = teacher.live(&teacher.load()?, student, base, &self.recipe)?;
         let Some(cache) = cache else {
             let tutor = Tutor::Live(live);
             return Ok(Some(Teaching { measure, tutor }));
@@ -163,12 +158,7 @@ impl Walk {
         let measure = Measure::new(&teacher.section, teacher.shared_rows(student));
         let tutor = match teacher.cache(base, shards.train())? {
             Some(folder) => Tutor::Cached(TeacherCache::open(&folder, shards.train())?.into()),
-            None => Tutor::Live(teacher.live(
-                &teacher.load()?,
-                student,
-                base,
-                self.recipe.model.max_length,
-            )?),
+            None => Tutor::Live(teacher.live(&teacher.load()?, student, base, &self.recipe)?),
         };
         Ok(Some(Teaching { measure, tutor }))
     }

@@ -182,8 +182,7 @@ impl Attention {
             None => None,
         };
         let [q, k, v] = &**linears;
-        let linears =
-            [q, k, v, &self.o].map(|linear| linear.with_adapter(batch * time, pass.dropout_seed));
+        let linears = [q, k, v, &self.o].map(|linear| linear.with_adapter(pass.dropout_seed));
         let shape = HeadsShape {
             batch,
             time,

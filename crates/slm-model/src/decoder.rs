@@ -276,20 +276,10 @@ impl Decoder {
     pub fn hidden(
         &self,
         tokens: &Tokens,
-        cache: Option<&mut KvCache>,
-        dropout_seed: Option<u64>,
-    ) -> Tensor<3> {
-        self.hidden_from(self.embed(tokens), tokens, cache, dropout_seed)
-    }
-
-    /// [`Self::hidden`] from embeddings that are given: `[batch, time, hidden]`.
-    pub fn hidden_from(
-        &self,
-        mut x: Tensor<3>,
-        tokens: &Tokens,
         mut cache: Option<&mut KvCache>,
         dropout_seed: Option<u64>,
     ) -> Tensor<3> {
+        let mut x = self.embed(tokens);
         let pass = self.pass(tokens, dropout_seed);
         for (i, layer) in self.layers.iter().enumerate() {
             x = layer.forward(

@@ -63,10 +63,7 @@ impl FeedForward {
         let activation = config.activation;
         let y = match self {
             Self::Gated(linears) => {
-                let rows = x.dims()[0];
-                let linears = linears
-                    .each_ref()
-                    .map(|linear| linear.with_adapter(rows, seed));
+                let linears = linears.each_ref().map(|linear| linear.with_adapter(seed));
                 feed_forward(x, before, linears, activation)
             }
             Self::GatedJoined(linears) => {

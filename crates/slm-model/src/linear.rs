@@ -35,20 +35,16 @@ impl Linear {
 
     /// Applies it to `x`, `[rows, in]`. `dropout_seed` is `None` outside training.
     pub(crate) fn forward(&self, x: Tensor<2>, dropout_seed: Option<u64>) -> Tensor<2> {
-        let (bias, adapter) = (self.bias(), self.adapter(x.dims()[0], dropout_seed));
+        let (bias, adapter) = (self.bias(), self.adapter(dropout_seed));
         lora_linear(x, &self.weight.value, bias, adapter)
     }
 
-    /// As the operations take it, for `rows` rows.
-    pub(crate) fn with_adapter(
-        &self,
-        rows: usize,
-        dropout_seed: Option<u64>,
-    ) -> slm_ops::Linear<'_> {
+    /// As the operations take it.
+    pub(crate) fn with_adapter(&self, dropout_seed: Option<u64>) -> slm_ops::Linear<'_> {
         slm_ops::Linear {
             weight: &self.weight.value,
             bias: self.bias(),
-            adapter: self.adapter(rows, dropout_seed),
+            adapter: self.adapter(dropout_seed),
         }
     }
 
@@ -60,7 +56,7 @@ impl Linear {
         activation: Activation,
         dropout_seed: Option<u64>,
     ) -> Tensor<2> {
-        let (bias, adapter) = (self.bias(), self.adapter(gate.dims()[0], dropout_seed));
+        let (bias, adapter) = (self.bias(), self.adapter(dropout_seed));
         gated_linear(gate, up, activation, &self.weight.value, bias, adapter)
     }
 
@@ -68,9 +64,9 @@ impl Linear {
         self.bias.as_ref().map(Param::tensor)
     }
 
-    fn adapter(&self, rows: usize, dropout_seed: Option<u64>) -> Option<Adapter> {
+    fn adapter(&self, dropout_seed: Option<u64>) -> Option<Adapter> {
         let lora = self.lora.as_ref()?;
-        Some(lora.adapter(rows, dropout_seed))
+        Some(lora.adapter(dropout_seed))
     }
 
     /// The layer alone, with the adapter added to its weight in f32. Codes become what they stand for.

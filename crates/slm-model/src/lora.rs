@@ -2,8 +2,8 @@
 
 use burn::tensor::Tensor;
 use slm_ops::lora_linear::row_norms;
-use slm_ops::noise::{dropout_mask, mix};
-use slm_ops::{Adapter, Magnitude};
+use slm_ops::noise::mix;
+use slm_ops::{Adapter, Dropout, Magnitude};
 
 use crate::Param;
 
@@ -33,15 +33,16 @@ pub(crate) struct TrainedNorms {
 }
 
 impl Lora {
-    /// The adapter for one forward pass over `rows` rows; `dropout_seed` is `None` outside training.
-    pub(crate) fn adapter(&self, rows: usize, dropout_seed: Option<u64>) -> Adapter {
+    /// The adapter for one forward pass; `dropout_seed` is `None` outside training.
+    pub(crate) fn adapter(&self, dropout_seed: Option<u64>) -> Adapter {
         let (a, b) = self.pair();
-        let input = a.dims()[1];
         let seed = dropout_seed.filter(|_| self.dropout > 0.0);
         let dropout = seed.map(|seed| {
             let name = self.a.name.bytes();
-            let seed = name.fold(seed, |h, byte| mix(h ^ u64::from(byte)));
-            dropout_mask(self.dropout, seed, [rows, input], &a.device().inner())
+            Dropout {
+                p: self.dropout,
+                seed: name.fold(seed, |h, byte| mix(h ^ u64::from(byte))),
+            }
         });
         let magnitude = self.magnitude.as_ref().map(|m| Magnitude {
             norms: m.norms.tensor(),

@@ -24,6 +24,7 @@ use burn::backend::Dispatch;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Int, Tensor};
 
+use crate::head::as_multiplied;
 use crate::loss::{Found, TokenLoss, TokenWeights, Wants};
 use crate::{DeviceSums, HeadShape};
 use fused::HeadDivergence;
@@ -192,7 +193,7 @@ fn head_divergence(
 ) -> Found {
     let weights = weights.each(hidden.dims()[0], &head.device());
     let teacher = teacher.outside(figures.divergence);
-    if !teacher.has_kernels_with(&head) || !crate::fused::applies(&head) {
+    if !crate::fused::applies(&head) {
         return portable::head_divergence(hidden, head, &teacher, weights, &figures);
     }
     let [hidden, head] = [hidden, head].map(Tensor::into_dispatch);
@@ -243,7 +244,10 @@ impl Teacher {
                 hidden,
                 head,
                 shape,
-            } => Outside::Live(hidden.clone().inner(), head.clone().inner(), *shape),
+            } => {
+                let [states, matrix] = as_multiplied([hidden, head].map(|it| it.clone().inner()));
+                Outside::Live(states, matrix, *shape)
+            }
             Self::Cached(top) => Outside::Cached(top.ids.clone(), top.outcomes(divergence)),
         }
     }
@@ -268,16 +272,6 @@ impl TopTokens {
                 let rest = rest.mask_fill(nothing, SMALLEST);
                 Tensor::cat(vec![top, rest.unsqueeze_dim(1)], 1)
             }
-        }
-    }
-}
-
-impl Outside {
-    /// Whether a backend's kernels for `head` read the teacher as well.
-    fn has_kernels_with(&self, head: &Tensor<2>) -> bool {
-        match self {
-            Self::Live(_, matrix, _) if crate::fused::is_flex(head) => matrix.dtype() == DType::F32,
-            _ => true,
         }
     }
 }

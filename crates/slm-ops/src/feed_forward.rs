@@ -52,7 +52,7 @@ pub fn feed_forward(
     {
         let form = Form {
             activation,
-            scales: [of_gate.scale, of_up.scale, of_down.scale],
+            adapters: [of_gate.form, of_up.form, of_down.form],
         };
         let layers = Layers {
             norm: Before::of(norm),

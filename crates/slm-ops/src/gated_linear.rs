@@ -31,7 +31,7 @@ pub fn gated_linear(
         let (gate, up) = (gate.into_dispatch(), up.into_dispatch());
         let form = Form {
             activation,
-            scale: parts.scale,
+            adapter: parts.form,
         };
         let y = Dispatch::gated_linear(gate, up, parts.layer, parts.a, parts.b, form);
         return Tensor::from_dispatch(y);

@@ -72,6 +72,15 @@ impl HeadShape {
     }
 }
 
+/// States and head of a model outside the graph, as their product takes them: Flex has kernels for f32 alone, and takes it fast and
+/// without rounding logits to 16 bits.
+pub(crate) fn as_multiplied(states_and_head: [Tensor<2>; 2]) -> [Tensor<2>; 2] {
+    states_and_head.map(|it| match crate::fused::is_flex(&it) {
+        true => it.cast(DType::F32),
+        false => it,
+    })
+}
+
 /// A row of logits under a cap.
 pub(crate) fn cap_row(logits: &mut [f32], cap: f32) {
     logits.iter_mut().for_each(|l| *l = cap * (*l / cap).tanh());

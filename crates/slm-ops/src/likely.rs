@@ -13,6 +13,7 @@ use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 use rayon::prelude::*;
 
 use self::row::LikelyRow;
+use crate::head::as_multiplied;
 use crate::loss::{LOGITS_AT_ONCE, LOGITS_AT_ONCE_ON_GPU, rows_of_at_most};
 use crate::{HeadShape, Rest, TopTokens};
 
@@ -60,7 +61,7 @@ pub fn likely_tokens(
         top_k: choice.top_k.clamp(1, vocab),
         ..*choice
     };
-    let head = head.narrow(0, 0, vocab);
+    let [states, head] = as_multiplied([states, head.narrow(0, 0, vocab)]);
     let is_gpu = crate::fused::is_gpu(&states.device());
     let at_once = if is_gpu {
         LOGITS_AT_ONCE_ON_GPU

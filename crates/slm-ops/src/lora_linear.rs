@@ -10,8 +10,8 @@ pub(crate) mod libtorch;
 use burn::backend::{Dispatch, tensor::FloatTensor};
 use burn::tensor::{DType, Tensor};
 
-use crate::Weight;
-use fused::{Bias, Frozen, Layer, LoraLinear};
+use crate::{Dropout, Weight};
+use fused::{AdapterForm, Bias, Frozen, Layer, LoraLinear};
 
 /// The low-rank pair of one linear layer, as one call needs it.
 #[derive(Clone, Debug)]
@@ -22,8 +22,8 @@ pub struct Adapter {
     pub b: Tensor<2>,
     /// `alpha / r`, or `alpha / √r` (rsLoRA).
     pub scale: f64,
-    /// What the adapter's input is multiplied by: 0 or `1 / (1 - p)` per element, `[rows, in]`; `None` without dropout.
-    pub dropout: Option<Tensor<2>>,
+    /// What of its input is dropped, `[rows, in]`.
+    pub dropout: Option<Dropout>,
     /// The norm that each row of the adapted weight is given (DoRA).
     pub magnitude: Option<Magnitude>,
 }
@@ -55,8 +55,8 @@ pub fn lora_linear(
     if let Some(parts) = Parts::of(weight, bias.as_ref(), adapter.as_ref())
         && crate::fused::applies(&x)
     {
-        let Parts { layer, a, b, scale } = parts;
-        let y = Dispatch::lora_linear(x.into_dispatch(), layer, a, b, scale);
+        let Parts { layer, a, b, form } = parts;
+        let y = Dispatch::lora_linear(x.into_dispatch(), layer, a, b, form);
         return Tensor::from_dispatch(y);
     }
     let bias_outside = adapter.as_ref().is_some_and(|it| it.magnitude.is_some());
@@ -109,17 +109,17 @@ pub(crate) struct Parts {
     pub(crate) layer: Layer<Dispatch>,
     pub(crate) a: FloatTensor<Dispatch>,
     pub(crate) b: FloatTensor<Dispatch>,
-    pub(crate) scale: f64,
+    pub(crate) form: AdapterForm,
 }
 
 impl Parts {
-    /// None where a layer is trained itself, or its adapter has dropout or a magnitude.
+    /// None where a layer is trained itself, or its adapter has a magnitude.
     pub(crate) fn of(
         weight: &Weight,
         bias: Option<&Tensor<2>>,
         adapter: Option<&Adapter>,
     ) -> Option<Self> {
-        let adapter = adapter.filter(|adapter| adapter.is_plain())?;
+        let adapter = adapter.filter(|adapter| adapter.magnitude.is_none())?;
         let weight = frozen(weight)?;
         let bias = match bias {
             Some(bias) if is_frozen(bias) => Bias::Present(bias.clone().into_dispatch()),
@@ -130,7 +130,10 @@ impl Parts {
             layer: Layer { weight, bias },
             a: adapter.a.clone().into_dispatch(),
             b: adapter.b.clone().into_dispatch(),
-            scale: adapter.scale,
+            form: AdapterForm {
+                scale: adapter.scale,
+                dropout: adapter.dropout,
+            },
         })
     }
 }
@@ -141,11 +144,6 @@ fn is_frozen(x: &Tensor<2>) -> bool {
 }
 
 impl Adapter {
-    /// Neither dropout nor DoRA.
-    fn is_plain(&self) -> bool {
-        self.dropout.is_none() && self.magnitude.is_none()
-    }
-
     /// `scale · (drop(x) Aᵀ) Bᵀ`, in the adapter's dtype.
     fn product(&self, x: Tensor<2>) -> Tensor<2> {
         let input = self.dropped(x.cast(self.a.dtype()));
@@ -156,8 +154,8 @@ impl Adapter {
     }
 
     fn dropped(&self, x: Tensor<2>) -> Tensor<2> {
-        match &self.dropout {
-            Some(mask) => x.mul(mask.clone()),
+        match self.dropout {
+            Some(dropout) => dropout.of(x),
             None => x,
         }
     }

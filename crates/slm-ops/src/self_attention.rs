@@ -50,7 +50,7 @@ pub fn self_attention(
         norm => (x.clone(), norm),
     };
     let form = Form {
-        scales: [q.scale, k.scale, v.scale, o.scale],
+        adapters: [q.form, k.form, v.form, o.form],
         sight: sight.clone(),
         scores,
         shape,

@@ -28,6 +28,13 @@ impl DeviceSums {
         }
     }
 
+    /// Both together.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.chunks.extend(other.chunks);
+        self
+    }
+
     /// Waits for the device, once, and adds up in f64.
     pub fn read(self) -> TokenSums {
         Self::read_each(vec![self]).pop().unwrap_or_default()

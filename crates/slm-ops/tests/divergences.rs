@@ -463,6 +463,50 @@ fn fused_equals_portable() {
     }
 }
 
+/// Its logits are not rounded, on a processor in Rust, and a student in f32 beside it is compared by loops.
+#[test]
+fn a_teacher_in_16_bits_is_multiplied_in_f32_on_flex() {
+    let device = Device::flex();
+    let (student, live) = pair(9, 40, (&device, DType::F32));
+    let Teacher::Live {
+        hidden,
+        head,
+        shape,
+    } = live
+    else {
+        panic!("the teacher is live");
+    };
+    let run = |dtypes: [DType; 2]| {
+        let rounded = |it: &Tensor<2>| {
+            let it = it.clone().cast(dtypes[0]);
+            it.cast(dtypes[1])
+        };
+        let teacher = Teacher::Live {
+            hidden: rounded(&hidden),
+            head: rounded(&head),
+            shape,
+        };
+        let (weights, own) = (weights(9, &device), HeadShape::default());
+        let before = taken();
+        let found = traced(
+            student.clone(),
+            &teacher,
+            &weights,
+            &own,
+            (Divergence::ForwardKl, 1.5),
+        );
+        assert_eq!(taken() - before, 2, "fused operations");
+        found
+    };
+    let (kept, exact) = (
+        run([DType::BF16, DType::BF16]),
+        run([DType::BF16, DType::F32]),
+    );
+    assert_eq!(kept.sums, exact.sums);
+    assert_eq!(kept.gradients, exact.gradients);
+    assert_ne!(kept.sums, run([DType::F32, DType::F32]).sums);
+}
+
 /// A cache of the whole vocabulary is the teacher.
 #[test]
 fn a_full_cache_equals_the_live_teacher() {

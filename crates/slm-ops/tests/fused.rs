@@ -11,9 +11,9 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use slm_ops::fused::{portable, taken};
 use slm_ops::{
-    Activation, Adapter, HeadsShape, Linear, NormBefore, QuantScheme, Quantizer, RmsWeight,
-    RotaryTable, Scores, Sight, Weight, attention, feed_forward, gated, gated_linear, lora_linear,
-    rms_norm, rotary, self_attention,
+    Activation, Adapter, Dropout, HeadsShape, Linear, NormBefore, QuantScheme, Quantizer,
+    RmsWeight, RotaryTable, Scores, Sight, Weight, attention, feed_forward, gated, gated_linear,
+    lora_linear, rms_norm, rotary, self_attention,
 };
 
 /// Values from -1 to 1, those of `seed`.
@@ -327,12 +327,19 @@ fn rotations() {
     }
 }
 
+const DROPOUT: Dropout = Dropout { p: 0.3, seed: 17 };
+
 #[test]
 fn adapted_layers() {
     let r = 4;
-    for [rows, columns, out] in [[1, 3, 5], [7, 16, 9], [130, 48, 80]] {
-        for (with_bias, in_integers) in [(false, false), (true, false), (false, true), (true, true)]
-        {
+    // The last is more than one task.
+    for [rows, columns, out] in [[1, 3, 5], [7, 16, 9], [130, 48, 80], [900, 48, 8]] {
+        for (with_bias, in_integers, drops) in [
+            (false, false, false),
+            (true, false, true),
+            (false, true, true),
+            (true, true, false),
+        ] {
             let inputs = [
                 tensor([rows * columns], 1),
                 tensor([r * columns], 2),
@@ -346,7 +353,7 @@ fn adapted_layers() {
                     a: inputs[1].clone().reshape([r, columns]).cast(DType::F32),
                     b: inputs[2].clone().reshape([out, r]).cast(DType::F32),
                     scale: 1.7,
-                    dropout: None,
+                    dropout: drops.then_some(DROPOUT),
                     magnitude: None,
                 };
                 let quantizer = Quantizer::new(QuantScheme::Int8Products, &device, dtype);
@@ -376,14 +383,23 @@ fn adapted_layers() {
     }
 }
 
-/// A layer of `shape`, `[out, in]`, whose adapter is `a` and `b`; frozen are its weight and, of some, a bias.
-fn layer<'a>(weight: &'a Weight, with_bias: bool, [a, b]: [&Tensor<1>; 2]) -> Linear<'a> {
+/// A layer of `shape`, `[out, in]`, whose adapter is `a` and `b`; frozen are its weight and, of some, a bias. With `drops`, layers of
+/// each width drop other values.
+fn layer<'a>(
+    weight: &'a Weight,
+    [with_bias, drops]: [bool; 2],
+    [a, b]: [&Tensor<1>; 2],
+) -> Linear<'a> {
     let ([out, columns], device) = (weight.dims(), weight.device());
     let r = a.dims()[0] / columns;
     let bias = || {
         tensor::<2>([1, out], 5)
             .to_device(&device)
             .cast(weight.dtype())
+    };
+    let dropout = || Dropout {
+        seed: out as u64,
+        ..DROPOUT
     };
     Linear {
         weight,
@@ -392,7 +408,7 @@ fn layer<'a>(weight: &'a Weight, with_bias: bool, [a, b]: [&Tensor<1>; 2]) -> Li
             a: a.clone().reshape([r, columns]).cast(DType::F32),
             b: b.clone().reshape([out, r]).cast(DType::F32),
             scale: 1.7,
-            dropout: None,
+            dropout: drops.then(dropout),
             magnitude: None,
         }),
     }
@@ -435,13 +451,13 @@ fn feed_forward_halves() {
     // The last has an adapter that a GPU takes as a part of its layers.
     for ([rows, d, inner], r) in [([3, 6, 10], 3), ([70, 16, 24], 4), ([100, 16, 64], 8)] {
         let shapes = [[inner, d], [inner, d], [d, inner]];
-        for with_bias in [false, true] {
+        for of_layers in [[false, false], [true, false], [true, true]] {
             let half = |inputs: &[Tensor<1>]| {
                 let weights = weights(&inputs[0], shapes);
                 let linears = [0, 1, 2].map(|i| {
                     layer(
                         &weights[i],
-                        with_bias,
+                        of_layers,
                         [&inputs[1 + 2 * i], &inputs[2 + 2 * i]],
                     )
                 });
@@ -465,20 +481,22 @@ fn attention_halves() {
         (Sight::new([2, 128, 128], |_, _| 0), [2, 128]),
         (Sight::of_segments(&packed, [2, 30]), [2, 30]),
     ] {
-        for place in &places_of_halves() {
+        let both = places_of_halves().into_iter();
+        for (place, drops) in both.flat_map(|place| [(place.clone(), false), (place, true)]) {
             // In f32 a GPU attends to triangles alone.
             let is_fused = !is_gpu(&place.0) || place.1 != DType::F32 || sight.is_causal();
             let (rows, sight) = (batch * time, sight.within(time));
             let operations = if is_fused { 1 } else { 7 };
             assert_same_at(
-                place,
+                &place,
                 &with_pairs(rows, &shapes, r),
                 operations,
                 &|inputs| {
                     let weights = weights(&inputs[0], shapes);
                     let linears = || {
                         [0, 1, 2, 3].map(|i| {
-                            layer(&weights[i], i < 3, [&inputs[1 + 2 * i], &inputs[2 + 2 * i]])
+                            let pair = [&inputs[1 + 2 * i], &inputs[2 + 2 * i]];
+                            layer(&weights[i], [i < 3, drops], pair)
                         })
                     };
                     let device = inputs[0].device().inner();

@@ -3,10 +3,12 @@
 mod endpoint;
 mod filters;
 mod generation;
+mod hidden;
 
 pub use endpoint::{Api, EndpointSection};
 pub use filters::FilterSection;
 pub use generation::GenerationSection;
+pub use hidden::{HiddenLoss, HiddenSection, LayerMap};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,6 +44,8 @@ pub struct DistillSection {
     pub seq_kd: bool,
     /// How these answers are generated.
     pub generation: GenerationSection,
+    /// What is learned from the teacher's layers.
+    pub hidden: HiddenSection,
     /// A folder for what the teacher says, so that it says it once; without it, the teacher is asked in every step.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("minLength" = 1))]
@@ -80,6 +84,7 @@ impl Default for DistillSection {
             lmbda: 0.0,
             seq_kd: false,
             generation: GenerationSection::default(),
+            hidden: HiddenSection::default(),
             cache_dir: None,
             top_k: 32,
             mass: 0.999,

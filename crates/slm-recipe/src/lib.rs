@@ -36,7 +36,7 @@ pub use data::{
 };
 pub use distill::{
     Api, DistillLoss, DistillMethod, DistillSection, DivergenceKind, EndpointSection,
-    FilterSection, GenerationSection, TeacherSection,
+    FilterSection, GenerationSection, HiddenLoss, HiddenSection, LayerMap, TeacherSection,
 };
 pub use eval::{
     AnswerConstraint, CalibrationSection, EvalSection, EvalTask, ExactMatch, FewshotSampler,

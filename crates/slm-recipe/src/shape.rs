@@ -153,11 +153,8 @@ impl Shape {
             };
             return self.wrong_type(path, node, &needed);
         };
-        if schema
-            .constraint("minItems")
-            .is_some_and(|least| (nodes.len() as f64) < least)
-        {
-            return self.out_of_range(path, node, "empty".into(), "at least one element");
+        if let Some((found, needed)) = wrong_length(nodes.len(), schema) {
+            return self.out_of_range(path, node, found, &needed);
         }
         let values = nodes.iter().enumerate().filter_map(|(index, child)| {
             self.value(&format!("{path}.{index}"), child, items, root)
@@ -278,6 +275,23 @@ impl Shape {
         self.errors.push((node.place.clone(), error));
         None
     }
+}
+
+/// How long a list is and has to be, where it is not.
+fn wrong_length(n: usize, schema: Schema<'_>) -> Option<(String, String)> {
+    let [least, most] = ["minItems", "maxItems"].map(|name| schema.constraint(name));
+    let fits =
+        least.is_none_or(|least| n as f64 >= least) && most.is_none_or(|most| n as f64 <= most);
+    let found = match n {
+        0 => "empty".to_owned(),
+        1 => "a list of one element".to_owned(),
+        n => format!("a list of {n} elements"),
+    };
+    let needed = match (least, most) {
+        (Some(least), Some(most)) if least == most => format!("{least} elements"),
+        _ => "at least one element".to_owned(),
+    };
+    (!fits).then_some((found, needed))
 }
 
 fn type_name(value: &Value) -> &'static str {

@@ -30,6 +30,14 @@ fn every_key_is_read_and_written() {
         ("generation.max_new_tokens", json!(7), "lmbda = 1"),
         ("generation.temperature", json!(0.0), "seq_kd = true"),
         ("generation.top_p", json!(0.9), "lmbda = 0.5"),
+        ("hidden.weight", json!(0.5), ""),
+        ("hidden.loss", json!("cosine"), "hidden.weight = 1"),
+        ("hidden.layers", json!("uniform"), "hidden.weight = 1"),
+        (
+            "hidden.layers",
+            json!([[0, 3], [1, 7]]),
+            "hidden.weight = 1",
+        ),
         ("cache_dir", json!("cache"), ""),
         ("top_k", json!(64), ""),
         ("mass", json!(1.0), ""),
@@ -76,6 +84,22 @@ fn figures_have_ranges() {
             "`distill.divergence` is `kl`, needs one of `forward_kl`, `reverse_kl`, `jsd`, `tvd`",
         ),
         (
+            "hidden.weight = -1",
+            "`distill.hidden.weight` is -1, needs at least 0",
+        ),
+        (
+            "hidden.weight = 1\nhidden.layers = [[0, 1, 2]]",
+            "`distill.hidden.layers.0` is a list of 3 elements, needs 2 elements",
+        ),
+        (
+            "hidden.weight = 1\nhidden.layers = []",
+            "`distill.hidden.layers` is empty, needs at least one element",
+        ),
+        (
+            "hidden.weight = 1\nhidden.layers = \"last\"",
+            "`distill.hidden.layers` is `last`, needs one of `uniform`",
+        ),
+        (
             "kd_ratio = 0.5",
             "unknown key `distill.kd_ratio`; did you mean `distill.alpha`?",
         ),
@@ -118,6 +142,38 @@ fn generated_answers_need_a_teacher_that_is_there() {
         ),
     ] {
         let told = load(lines).unwrap_err();
+        assert!(told.contains(needed), "{told}");
+    }
+}
+
+/// The teacher's layers are only there where the teacher is, and reads the student's tokens.
+#[test]
+fn layers_need_a_teacher_that_is_there() {
+    for (lines, needed) in [
+        (
+            "hidden.weight = 1\ncache_dir = \"cache\"",
+            "r.toml:6:8 `distill.hidden.weight` compares layers, of which a cache has nothing; needs a teacher that is asked in every step, without `distill.cache_dir`",
+        ),
+        (
+            "hidden.weight = 1\nloss = \"uld\"",
+            "r.toml:6:8 `distill.hidden.weight` compares the states of one token, and with `distill.loss = \"uld\"` the teacher has tokens of its own; needs `distill.loss = \"divergence\"`",
+        ),
+        (
+            "hidden.weight = 1\nmethod = \"sequence\"",
+            "`distill.hidden.weight` is about a teacher on this machine; needs `distill.method = \"logits\"`",
+        ),
+        (
+            "hidden.weight = 1\nhidden.layers = [[0, 1], [2, 3], [0, 2]]",
+            "r.toml:7:8 `distill.hidden.layers` has the student's layer 0 follow two layers; needs one",
+        ),
+        (
+            "hidden.loss = \"cosine\"",
+            "`distill.hidden` is read with `distill.hidden.weight` above 0",
+        ),
+    ] {
+        let told = load(lines).unwrap_err();
+        let told: Vec<_> = told.split_whitespace().collect();
+        let told = told.join(" ");
         assert!(told.contains(needed), "{told}");
     }
 }

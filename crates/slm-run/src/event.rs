@@ -169,16 +169,24 @@ pub struct Taught {
         skip_serializing_if = "Option::is_none"
     )]
     pub own_share: Option<f64>,
+    /// Distance of its layers from the teacher's, the mean over those that are mapped, where any are.
+    #[serde(
+        rename = "distill/hidden",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub hidden: Option<f64>,
 }
 
 impl Taught {
     /// Names and values.
-    pub fn named(self) -> [(&'static str, f64); 4] {
+    pub fn named(self) -> [(&'static str, f64); 5] {
         [
             ("distill/divergence", self.divergence),
             ("distill/agreement", self.agreement),
             ("distill/cross_entropy", self.cross_entropy),
             ("distill/own_share", self.own_share.unwrap_or(f64::NAN)),
+            ("distill/hidden", self.hidden.unwrap_or(f64::NAN)),
         ]
     }
 }

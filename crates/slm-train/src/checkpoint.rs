@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use slm_model::{Decoder, WeightFile, write_safetensors};
+use slm_model::{Decoder, Param, WeightFile, write_safetensors};
 use slm_run::{AtomicDir, write_file_atomic};
 
 use crate::state_file::{StateFile, write_states};
@@ -59,13 +59,13 @@ impl Checkpoint {
         checkpoints.join(format!("step-{step:06}"))
     }
 
-    /// Writes a checkpoint under a temporary name and renames it when it is whole.
+    /// Writes a checkpoint of what is `trained` under a temporary name and renames it when it is whole.
     ///
     /// # Errors
     /// The folder cannot be written.
     pub fn write(
         checkpoints: &Path,
-        decoder: &Decoder,
+        trained: Vec<&Param>,
         optimizer: &mut Optimizer,
         state: &State,
     ) -> Result<Self, TrainError> {
@@ -74,11 +74,7 @@ impl Checkpoint {
             fs_err::remove_dir_all(&path).map_err(|e| slm_run::RunError::io(&path, e))?;
         }
         let dir = AtomicDir::new(&path)?;
-        write_safetensors(
-            &dir.path().join("weights.safetensors"),
-            decoder.trainable(),
-            &[],
-        )?;
+        write_safetensors(&dir.path().join("weights.safetensors"), trained, &[])?;
         write_states(&dir.path().join("optimizer.safetensors"), optimizer.parts())?;
         let json = serde_json::to_vec_pretty(state).unwrap_or_default();
         write_file_atomic(dir.path().join("state.json"), &json)?;
@@ -112,38 +108,38 @@ impl Checkpoint {
     /// # Errors
     /// A weight is missing or has another shape.
     pub fn restore_weights(&self, decoder: &mut Decoder) -> Result<(), TrainError> {
+        self.restore_params(&mut decoder.trainable_mut())
+    }
+
+    fn restore_params(&self, trained: &mut [&mut Param]) -> Result<(), TrainError> {
         let file = WeightFile::open(&self.path.join("weights.safetensors"))?;
-        let device = decoder.device().clone();
-        for param in decoder.trainable_mut() {
+        for param in trained {
+            let device = param.value.device().inner();
             let value = file.read_matrix(&param.name, param.value.dims(), &device)?;
             param.set(value);
         }
         Ok(())
     }
 
-    /// Puts weights and the optimizer's states back.
+    /// Puts weights and the optimizer's states back into what is `trained`.
     ///
     /// # Errors
     /// A weight is missing, or something has another shape.
     pub fn restore(
         &self,
-        decoder: &mut Decoder,
+        mut trained: Vec<&mut Param>,
         optimizer: &mut Optimizer,
     ) -> Result<(), TrainError> {
-        self.restore_weights(decoder)?;
+        self.restore_params(&mut trained)?;
         let file = StateFile::open(&self.path.join("optimizer.safetensors"))?;
-        let device = decoder.device().clone();
+        let params: Vec<&Param> = trained.iter().map(|param| &**param).collect();
         let mut read = 0;
         let skipped = self.state.loss_scale.map_or(0, |scale| scale.skipped);
-        optimizer.restore(
-            self.state.step - skipped,
-            &decoder.trainable(),
-            |name, part| {
-                let found = file.fill(name, part, &device)?;
-                read += usize::from(found);
-                Ok(found)
-            },
-        )?;
+        optimizer.restore(self.state.step - skipped, &params, |name, part| {
+            let found = file.fill(name, part)?;
+            read += usize::from(found);
+            Ok(found)
+        })?;
         match file.len()? - read {
             0 => Ok(()),
             others => Err(TrainError::Checkpoint {

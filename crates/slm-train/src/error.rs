@@ -31,6 +31,16 @@ pub enum TrainError {
     NoReference { found: usize, needed: usize },
     #[error("full fine-tuning updates the weights themselves and needs `model.dtype = \"f32\"`")]
     NeedsF32,
+    #[error(
+        "`distill.hidden.layers` has the student's layer {} follow the teacher's {}, and they have {} and {} layers, counted from 0",
+        .pair[0], .pair[1], .layers[0], .layers[1]
+    )]
+    NoSuchLayers {
+        /// Of the student and the teacher.
+        pair: [usize; 2],
+        /// How many both have.
+        layers: [usize; 2],
+    },
     #[error("checkpoint `{path}`: {what}")]
     Checkpoint { path: PathBuf, what: String },
     #[error("step {step} was not taken: {source}")]
@@ -115,6 +125,11 @@ impl TrainError {
                 Some("`--overwrite` starts afresh, and computes the reference again".into())
             }
             Self::NeedsF32 => Some("train an adapter instead: `train.method = \"lora\"`".into()),
+            Self::NoSuchLayers { layers, .. } => Some(format!(
+                "name layers from 0 to {} and from 0 to {}, or leave them to `distill.hidden.layers = \"uniform\"`",
+                layers[0].saturating_sub(1),
+                layers[1].saturating_sub(1)
+            )),
             Self::Checkpoint { .. } => Some(
                 "the checkpoint may belong to another recipe; `--overwrite` starts afresh".into(),
             ),

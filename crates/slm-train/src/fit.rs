@@ -46,7 +46,9 @@ impl Fit {
             while rows >= fewest {
                 let tokens = rows * row_tokens;
                 let memory = Memory::of(config, &recipe, place, tokens);
-                needed_bytes = memory.taught_by(teacher, place, tokens).total_bytes();
+                needed_bytes = memory
+                    .taught_by(teacher, config, place, tokens)
+                    .total_bytes();
                 if needed_bytes <= room {
                     return Ok(Self {
                         rows,
@@ -76,7 +78,7 @@ impl Fit {
 mod tests {
     use std::path::Path;
 
-    use slm_recipe::Dtype;
+    use slm_recipe::{Dtype, HiddenSection};
 
     use super::*;
 
@@ -106,6 +108,7 @@ mod tests {
             config: config.clone(),
             dtype: Dtype::Bf16,
             scheme: None,
+            hidden: HiddenSection::default(),
         };
         let rows = |teacher| {
             let fit = Fit::of(&config, &recipe, teacher, Place::Gpu, 1024, 13 * GB);

@@ -10,6 +10,7 @@ use slm_ops::{
     linear_uld, token_scores,
 };
 
+use crate::alignment::Beside;
 use crate::neftune;
 use crate::preference::{JudgedSums, Judging};
 use crate::stopwatch::{Part, lap};
@@ -75,17 +76,23 @@ pub fn judged_loss_and_gradients(
     (sums, judged)
 }
 
-/// The same of a batch that a teacher has something to say of: the sums over its own tokens, and those of the divergence.
+/// The same of a batch that a teacher has something to say of: the sums over its own tokens, those of the divergence, and those
+/// of the distances from the teacher's layers, where any are mapped.
 pub fn taught_loss_and_gradients(
     decoder: &Decoder,
     batch: &Batch,
     lesson: &Lesson,
     options: &LossOptions,
     gradients: &mut Gradients,
-) -> [DeviceSums; 2] {
+) -> [DeviceSums; 3] {
     let aim = Aim::Taught(lesson);
-    let BatchLoss { sums, taught, .. } = pass(decoder, batch, options, aim, gradients);
-    [sums, taught]
+    let BatchLoss {
+        sums,
+        taught,
+        layers,
+        ..
+    } = pass(decoder, batch, options, aim, gradients);
+    [sums, taught, layers]
 }
 
 /// What a batch is learned for.
@@ -108,6 +115,8 @@ struct BatchLoss {
     judged: JudgedSums,
     /// The divergence from a teacher.
     taught: DeviceSums,
+    /// The distances from its layers.
+    layers: DeviceSums,
 }
 
 fn pass(
@@ -125,14 +134,36 @@ fn pass(
         return loss;
     }
     let seed = options.dropout_seed;
-    let x = neftune::embed(decoder, &tokens, options.neftune_noise_alpha, seed);
-    let states = decoder.hidden_from(x, &tokens, None, Some(seed));
+    let mut beside = beside(aim, &learned, options);
+    let mut x = neftune::embed(decoder, &tokens, options.neftune_noise_alpha, seed);
+    let pass = decoder.pass(&tokens, Some(seed));
+    let mut pulls = Vec::new();
+    for (i, layer) in decoder.layers().iter().enumerate() {
+        x = layer.forward(decoder.config(), x, &pass, None);
+        if let Some(beside) = &mut beside {
+            beside.see(i, &x, gradients);
+            pulls.extend(beside.pull(i, &x));
+        }
+    }
+    let states = decoder.finish(x);
     lap(Part::Forward);
-    let loss = head_loss(decoder, &learned, states, options, aim);
+    let mut loss = head_loss(decoder, &learned, states, options, aim);
+    loss.layers = beside.as_mut().map(Beside::take_sums).unwrap_or_default();
     lap(Part::Head);
-    collect(loss.surrogate.clone(), decoder.trainable(), gradients);
+    let start = pulls.into_iter().fold(loss.surrogate.clone(), Tensor::add);
+    collect(start, decoder.trainable(), gradients);
     lap(Part::Backward);
     loss
+}
+
+/// A student beside its teacher's layers, where any are mapped.
+fn beside<'a>(aim: Aim<'a>, learned: &'a Learned, options: &LossOptions) -> Option<Beside<'a>> {
+    let Aim::Taught(lesson) = aim else {
+        return None;
+    };
+    let weights = options.weights.clone().scaled(options.loss_scale);
+    let said = lesson.layers.as_ref()?;
+    Some(said.beside(learned, &weights))
 }
 
 fn checkpointed(
@@ -146,25 +177,31 @@ fn checkpointed(
     let plain = decoder.inference();
     let pass = plain.pass(tokens, Some(options.dropout_seed));
     let alpha = options.neftune_noise_alpha;
+    let mut beside = beside(aim, learned, options);
     let mut inputs = vec![neftune::embed(&plain, tokens, alpha, options.dropout_seed)];
-    for layer in plain.layers() {
-        let x = inputs[inputs.len() - 1].clone();
-        inputs.push(layer.forward(plain.config(), x, &pass, None));
+    for (i, layer) in plain.layers().iter().enumerate() {
+        let x = layer.forward(plain.config(), inputs[i].clone(), &pass, None);
+        if let Some(beside) = &mut beside {
+            beside.see(i, &x, gradients);
+        }
+        inputs.push(x);
     }
 
     let leaf = |x: Tensor<3>| x.autodiff().require_grad();
     let top = leaf(inputs.pop().unwrap_or_else(|| plain.embed(tokens)));
     let states = decoder.finish(top.clone());
     lap(Part::Forward);
-    let loss = head_loss(decoder, learned, states, options, aim);
+    let mut loss = head_loss(decoder, learned, states, options, aim);
     lap(Part::Head);
     let lowest = decoder.lowest_trained();
-    let mut flowing = collect_with(
-        loss.surrogate.clone(),
-        &top,
-        decoder.trainable_around_layers(),
-        gradients,
-    );
+    loss.layers = beside.as_mut().map(Beside::take_sums).unwrap_or_default();
+    let mut with_pull = |i, output: &Tensor<3>, start: Tensor<1>| {
+        let pull = beside.as_mut().and_then(|it| it.pull(i, output));
+        pull.into_iter().fold(start, Tensor::add)
+    };
+    let start = with_pull(inputs.len() - 1, &top, loss.surrogate.clone());
+    let around = decoder.trainable_around_layers();
+    let mut flowing = collect_with(start, &top, around, gradients);
     drop(top);
     for (i, layer) in decoder.layers().iter().enumerate().rev() {
         let Some(above) = flowing
@@ -180,7 +217,8 @@ fn checkpointed(
             .chain(layer.lora_params())
             .filter(|p| p.trainable)
             .collect();
-        flowing = collect_with(carried(output, above), &input, params, gradients);
+        let start = with_pull(i, &output, carried(output.clone(), above));
+        flowing = collect_with(start, &input, params, gradients);
     }
     if let (Some(above), true) = (flowing, decoder.embedding_is_trained()) {
         collect(
@@ -228,6 +266,7 @@ fn head_loss(
         surrogate: found.surrogate,
         judged,
         taught: DeviceSums::default(),
+        layers: DeviceSums::default(),
     }
 }
 
@@ -290,6 +329,7 @@ fn taught_loss(
         surrogate,
         judged: JudgedSums::default(),
         taught: taught.map(|it| it.sums).unwrap_or_default(),
+        layers: DeviceSums::default(),
     }
 }
 
@@ -323,6 +363,24 @@ pub(crate) fn learned_states(decoder: &Decoder, batch: &Batch) -> Tensor<2> {
     learned.of_states(decoder.hidden(&tokens_of(decoder, batch), None, None))
 }
 
+/// The same, and the states after each layer that `reads` wants, by its number.
+pub(crate) fn learned_states_by_layer(
+    decoder: &Decoder,
+    batch: &Batch,
+    reads: impl Fn(usize) -> bool,
+) -> (Tensor<2>, BTreeMap<usize, Tensor<2>>) {
+    let (learned, tokens) = (Learned::of(batch, decoder), tokens_of(decoder, batch));
+    let (pass, mut x) = (decoder.pass(&tokens, None), decoder.embed(&tokens));
+    let mut read = BTreeMap::new();
+    for (i, layer) in decoder.layers().iter().enumerate() {
+        x = layer.forward(decoder.config(), x, &pass, None);
+        if reads(i) {
+            read.insert(i, learned.of_states(x.clone()));
+        }
+    }
+    (learned.of_states(decoder.finish(x)), read)
+}
+
 /// What a batch of answers says without gradients: sums over its learned tokens, and the judgement.
 pub(crate) fn judged(
     decoder: &Decoder,
@@ -338,7 +396,7 @@ pub(crate) fn judged(
 }
 
 /// Where a batch learns, and what: brought to the device before anything is computed there, so that nothing waits for it.
-struct Learned {
+pub(crate) struct Learned {
     /// None where every place is learned.
     places: Option<Tensor<1, Int>>,
     targets: Tensor<1, Int>,
@@ -359,7 +417,7 @@ impl Learned {
     }
 
     /// The states of those places, `[n, hidden]`, of all, `[rows, cols, hidden]`.
-    fn of_states(&self, states: Tensor<3>) -> Tensor<2> {
+    pub(crate) fn of_states(&self, states: Tensor<3>) -> Tensor<2> {
         let [rows, cols, hidden] = states.dims();
         let states = states.reshape([rows * cols, hidden]);
         match &self.places {
@@ -406,7 +464,7 @@ fn take(found: &mut burn::tensor::Gradients, params: Vec<&Param>, gradients: &mu
     }
 }
 
-fn add(gradients: &mut Gradients, name: &str, gradient: Tensor<2>) {
+pub(crate) fn add(gradients: &mut Gradients, name: &str, gradient: Tensor<2>) {
     let sum = match gradients.remove(name) {
         Some(held) => held.add(gradient),
         None => gradient,

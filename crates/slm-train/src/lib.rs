@@ -1,5 +1,6 @@
 //! One training loop: steps, schedule, optimizer, evaluation, checkpoints.
 
+mod alignment;
 mod bench;
 mod checkpoint;
 mod clip;
@@ -27,6 +28,7 @@ mod teaching;
 mod trainer;
 mod watchdog;
 
+pub use alignment::Alignment;
 pub use bench::{MeasuredStep, measure_steps};
 pub use checkpoint::{Best, Checkpoint, State, latest_checkpoint};
 pub use clip::{clip_factor, grad_norm};

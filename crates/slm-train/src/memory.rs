@@ -10,7 +10,7 @@ use crate::TeacherShape;
 
 /// Bytes that training holds at its peak, the program itself apart.
 ///
-/// It counts what the fused operations keep: f32 on a processor, f32 and 16 bits on a GPU. Dropout, DoRA and 16 bits on a processor
+/// It counts what the fused operations keep: f32 on a processor, f32 and 16 bits on a GPU. DoRA and 16 bits on a processor
 /// take the portable versions, which keep more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Memory {
@@ -55,10 +55,16 @@ impl Memory {
         }
     }
 
-    /// The same with a teacher that reads the same micro-batch.
+    /// The same of a student of the shape `config` with a teacher that reads the same micro-batch.
     #[must_use]
-    pub fn taught_by(self, teacher: Option<&TeacherShape>, place: Place, tokens: usize) -> Self {
-        let added = teacher.map_or(0, |it| it.added_to(&self, place, tokens));
+    pub fn taught_by(
+        self,
+        teacher: Option<&TeacherShape>,
+        config: &DecoderConfig,
+        place: Place,
+        tokens: usize,
+    ) -> Self {
+        let added = teacher.map_or(0, |it| it.added_to(&self, config, place, tokens));
         Self {
             teacher_bytes: added,
             ..self

@@ -11,7 +11,7 @@ mod slot;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use slm_model::{Decoder, Param};
+use slm_model::Param;
 use slm_ops::adamw_each;
 use slm_recipe::{Optim, TrainSection};
 
@@ -73,18 +73,8 @@ impl Optimizer {
         }
     }
 
-    /// Updates every trained weight that has a gradient; gradients are multiplied by `clip` first ([`crate::clip_factor`]).
-    pub fn step(&mut self, decoder: &mut Decoder, gradients: Gradients, lr: f64, clip: f64) {
-        self.step_params(decoder.trainable_mut(), gradients, lr, clip);
-    }
-
-    fn step_params(
-        &mut self,
-        params: Vec<&mut Param>,
-        mut gradients: Gradients,
-        lr: f64,
-        clip: f64,
-    ) {
+    /// Updates every weight that has a gradient; gradients are multiplied by `clip` first ([`crate::clip_factor`]).
+    pub fn step(&mut self, params: Vec<&mut Param>, mut gradients: Gradients, lr: f64, clip: f64) {
         self.steps += 1;
         let codebooks = OnceCell::new();
         // Taken together: a GPU is asked once.
@@ -247,7 +237,7 @@ mod tests {
                         (name.to_owned(), part(0).add(part(1)))
                     };
                     let gradients = ["matrix", "vector", "large"].map(gradient).into();
-                    optimizer.step_params(params.iter_mut().collect(), gradients, lr, 1.0);
+                    optimizer.step(params.iter_mut().collect(), gradients, lr, 1.0);
                 }
                 if let Some(Slot::AdamW8bit(states)) = optimizer.slots.get("large") {
                     assert_states(&golden, states, device);
@@ -335,7 +325,7 @@ mod tests {
             };
             let gradients: Gradients = names.map(gradient).into();
             for _ in 0..3 {
-                optimizer.step_params(params.iter_mut().collect(), gradients.clone(), 0.01, 1.0);
+                optimizer.step(params.iter_mut().collect(), gradients.clone(), 0.01, 1.0);
             }
             for param in &params {
                 let want = golden.f32(&format!("{}.after", param.name));

@@ -9,7 +9,7 @@ mod buckets;
 use std::rc::Rc;
 
 use slm_dist::{DistError, Group, Launch};
-use slm_model::Decoder;
+use slm_model::Param;
 
 use crate::Gradients;
 
@@ -82,10 +82,10 @@ impl Ranks {
         Ok(self.sum(vec![f64::from(u8::from(it))])?[0] > 0.0)
     }
 
-    /// Refuses processes that do not stand at the same place, and gives all of them the weights of the first.
+    /// Refuses processes that do not stand at the same place, and gives what is `trained` in all of them the values of the first.
     pub(crate) fn start_alike(
         &self,
-        decoder: &mut Decoder,
+        trained: Vec<&mut Param>,
         step: usize,
         batches: usize,
     ) -> Result<(), DistError> {
@@ -100,12 +100,12 @@ impl Ranks {
             let what = format!("{batches} micro-batches an epoch, {step} steps taken");
             return Err(DistError::Apart { what });
         }
-        let params = decoder.trainable();
+        let params: Vec<&Param> = trained.iter().map(|param| &**param).collect();
         let own = params
             .iter()
             .map(|it| self.leads().then(|| it.tensor().inner()));
         let weights = buckets::sum(group, &params, own.collect())?;
-        for (param, weight) in decoder.trainable_mut().into_iter().zip(weights) {
+        for (param, weight) in trained.into_iter().zip(weights) {
             if let Some(weight) = weight {
                 param.set(weight);
             }
@@ -116,16 +116,15 @@ impl Ranks {
     /// The gradients of all processes, summed; a weight that has none in any process has none.
     pub(crate) fn sum_gradients(
         &self,
-        decoder: &Decoder,
+        trained: &[&Param],
         mut gradients: Gradients,
     ) -> Result<Gradients, DistError> {
         let Some(group) = &self.0 else {
             return Ok(gradients);
         };
-        let params = decoder.trainable();
-        let own = params.iter().map(|it| gradients.remove(&it.name)).collect();
-        let sums = buckets::sum(group, &params, own)?;
-        let named = params.iter().zip(sums);
+        let own = trained.iter().map(|it| gradients.remove(&it.name));
+        let sums = buckets::sum(group, trained, own.collect())?;
+        let named = trained.iter().zip(sums);
         Ok(named
             .filter_map(|(param, sum)| Some((param.name.clone(), sum?)))
             .collect())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{DType, Device, TensorData};
+use burn::tensor::{DType, TensorData};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use slm_run::RunError;
@@ -73,12 +73,7 @@ impl StateFile {
     ///
     /// # Errors
     /// It has another shape or type there.
-    pub(crate) fn fill(
-        &self,
-        name: &str,
-        part: Part<'_>,
-        device: &Device,
-    ) -> Result<bool, TrainError> {
+    pub(crate) fn fill(&self, name: &str, part: Part<'_>) -> Result<bool, TrainError> {
         let tensors = SafeTensors::deserialize(&self.bytes).map_err(|e| wrong(&self.path, &e))?;
         let Ok(view) = tensors.tensor(name) else {
             return Ok(false);
@@ -103,7 +98,7 @@ impl StateFile {
                     .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
                     .collect();
                 let data = TensorData::new(floats, needed);
-                *value = burn::tensor::Tensor::from_data(data, (device, DType::F32));
+                *value = burn::tensor::Tensor::from_data(data, (&value.device(), DType::F32));
             }
             Part::Codes(codes) => {
                 let (eights, _) = view.data().as_chunks::<8>();
@@ -112,7 +107,7 @@ impl StateFile {
                     .map(|eight| i64::from_le_bytes(*eight))
                     .collect();
                 let data = TensorData::new(packed, codes.dims());
-                *codes = burn::tensor::Tensor::from_data(data, (device, DType::I64));
+                *codes = burn::tensor::Tensor::from_data(data, (&codes.device(), DType::I64));
             }
         }
         Ok(true)

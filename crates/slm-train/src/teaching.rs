@@ -2,19 +2,22 @@
 //!
 //! With α the share of the teacher, T the temperature, D the divergence and c the cross entropy of the rows' own tokens, the loss of
 //! a step is the mean over its learned tokens of α f D + (1 − α) c. f is T², with total variation T: gradients of D fall like
-//! 1 / f (Hinton et al. 2015, section 2). Of answers that the student wrote itself, there is no c.
+//! 1 / f (Hinton et al. 2015, section 2). Of answers that the student wrote itself, there is no c. What its layers learn from the
+//! teacher's joins it, see `alignment.rs`.
 
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{DType, Int, Tensor, TensorData};
 use slm_data::{Batch, Sample, TeacherCache, Translated, Translator, collate};
-use slm_model::Decoder;
+use slm_model::device::Place;
+use slm_model::{Decoder, Param};
 use slm_ops::{Divergence, ForeignTeacher, Likely, Teacher};
 use slm_recipe::{DistillLoss, DistillSection, DivergenceKind};
 use slm_run::Taught;
 
-use crate::gradients::learned_states;
-use crate::{Author, Practice, TrainError};
+use crate::alignment::LayersSaid;
+use crate::gradients::{learned_states, learned_states_by_layer};
+use crate::{Alignment, Author, Practice, TrainError};
 
 /// How a student learns from a teacher.
 #[derive(Clone, Debug)]
@@ -34,6 +37,8 @@ pub struct Measure {
     pub divergence: Divergence,
     /// Ids that mean the same to both: where heads are of several sizes, those beyond are padding and are left out.
     pub vocab: usize,
+    /// What the mean distance from the teacher's layers counts in the loss.
+    pub hidden: f64,
 }
 
 /// Where the teacher's distributions come from.
@@ -56,12 +61,16 @@ pub struct LiveTeacher {
     practice: Option<Practice>,
     /// Writes rows in its tokens, where they are not the student's.
     translator: Option<Arc<Translator>>,
+    /// Layers that the student's follow.
+    alignment: Option<Alignment>,
 }
 
 /// What a teacher says of the learned tokens of a micro-batch.
 #[derive(Clone, Debug)]
 pub struct Lesson {
     pub(crate) said: Said,
+    /// What its layers hold there, where any are mapped.
+    pub(crate) layers: Option<LayersSaid>,
     pub(crate) measure: Measure,
     /// Who wrote the answers: what the student wrote itself is no token to learn.
     pub(crate) author: Author,
@@ -89,6 +98,7 @@ impl Measure {
                 (_, DivergenceKind::Jsd) => Divergence::JensenShannon { beta: section.beta },
             },
             vocab,
+            hidden: section.hidden.weight,
         }
     }
 
@@ -112,7 +122,7 @@ impl Measure {
             true => (1.0 - self.alpha) * given * taught.cross_entropy,
             false => 0.0,
         };
-        own + self.share() * taught.divergence
+        own + self.share() * taught.divergence + self.hidden * taught.hidden.unwrap_or(0.0)
     }
 }
 
@@ -126,24 +136,24 @@ impl LiveTeacher {
             true => head,
             false => head.narrow(0, 0, vocab),
         };
-        let device = student.device().clone().inner();
         Self {
             decoder,
-            head: head.to_device(&device),
+            head: beside(student, head),
             practice: None,
             translator: None,
+            alignment: None,
         }
     }
 
     /// One that has tokens of its own.
     pub fn foreign(decoder: &Decoder, student: &Decoder, translator: Arc<Translator>) -> Self {
         let decoder = decoder.inference();
-        let device = student.device().clone().inner();
         Self {
-            head: decoder.head().inner().to_device(&device),
+            head: beside(student, decoder.head().inner()),
             decoder,
             practice: None,
             translator: Some(translator),
+            alignment: None,
         }
     }
 
@@ -153,14 +163,39 @@ impl LiveTeacher {
         Self { practice, ..self }
     }
 
+    /// The same, with layers that the student's follow.
+    #[must_use]
+    pub fn aligned(self, alignment: Option<Alignment>) -> Self {
+        Self { alignment, ..self }
+    }
+
     /// What it says of the learned tokens of a batch.
     pub(crate) fn of_batch(&self, batch: &Batch) -> Teacher {
-        let states = learned_states(&self.decoder, batch);
+        self.of_states(learned_states(&self.decoder, batch))
+    }
+
+    /// The same, and what its layers hold there.
+    fn of_batch_by_layer(&self, batch: &Batch, alignment: &Alignment) -> (Teacher, LayersSaid) {
+        let reads = |layer| alignment.reads(layer);
+        let (states, read) = learned_states_by_layer(&self.decoder, batch, reads);
+        let device = self.head.device();
+        let read = read.into_iter();
+        let read = read.map(|(layer, states)| (layer, states.inner().to_device(&device)));
+        (self.of_states(states), alignment.wanted(&read.collect()))
+    }
+
+    fn of_states(&self, states: Tensor<2>) -> Teacher {
         Teacher::Live {
-            hidden: states.inner().to_device(&self.head.device()),
+            hidden: self.moved(states),
             head: self.head.clone(),
             shape: self.decoder.config().head,
         }
+    }
+
+    /// States where the head is, as it is multiplied with them.
+    fn moved(&self, states: Tensor<2>) -> Tensor<2> {
+        let states = states.inner().to_device(&self.head.device());
+        states.cast(self.head.dtype())
     }
 
     /// What one that has tokens of its own says of rows.
@@ -180,11 +215,11 @@ impl LiveTeacher {
             return Ok(None);
         }
         let batch = collate(&translated.iter().map(|it| &it.sample).collect::<Vec<_>>());
-        let states = learned_states(&self.decoder, &batch).inner();
+        let states = learned_states(&self.decoder, &batch);
         let device = self.head.device();
         let n = places.len();
         let teacher = ForeignTeacher {
-            hidden: states.to_device(&device),
+            hidden: self.moved(states),
             head: self.head.clone(),
             shape: self.decoder.config().head,
         };
@@ -202,6 +237,30 @@ impl Teaching {
         }
     }
 
+    /// Layers that follow the teacher's, where any do.
+    pub(crate) fn alignment(&self) -> Option<&Alignment> {
+        match &self.tutor {
+            Tutor::Live(live) => live.alignment.as_ref(),
+            Tutor::Cached(_) => None,
+        }
+    }
+
+    /// What is trained for the teacher's sake, beside the student.
+    pub(crate) fn trained(&self) -> impl Iterator<Item = &Param> {
+        self.alignment()
+            .into_iter()
+            .flat_map(Alignment::projections)
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn trained_mut(&mut self) -> impl Iterator<Item = &mut Param> {
+        let alignment = match &mut self.tutor {
+            Tutor::Live(live) => live.alignment.as_mut(),
+            Tutor::Cached(_) => None,
+        };
+        alignment.into_iter().flat_map(Alignment::projections_mut)
+    }
+
     /// What the teacher says of a batch of `rows`, in the batch's order.
     ///
     /// # Errors
@@ -213,10 +272,16 @@ impl Teaching {
         rows: &[Sample],
         author: Author,
     ) -> Result<Lesson, TrainError> {
+        let mut layers = None;
         let said = match &self.tutor {
-            Tutor::Live(live) => match &live.translator {
-                None => Said::Same(live.of_batch(batch)),
-                Some(translator) => Said::Foreign(live.of_rows(translator, rows)?),
+            Tutor::Live(live) => match (&live.translator, &live.alignment) {
+                (None, None) => Said::Same(live.of_batch(batch)),
+                (None, Some(alignment)) => {
+                    let (teacher, of_layers) = live.of_batch_by_layer(batch, alignment);
+                    layers = Some(of_layers);
+                    Said::Same(teacher)
+                }
+                (Some(translator), _) => Said::Foreign(live.of_rows(translator, rows)?),
             },
             Tutor::Cached(cache) => {
                 let likely = likely(cache, rows.iter().map(|row| row.row));
@@ -227,6 +292,7 @@ impl Teaching {
         };
         Ok(Lesson {
             said,
+            layers,
             measure: self.measure,
             author,
         })
@@ -240,6 +306,16 @@ impl Lesson {
             Author::Student => 0.0,
             Author::Rows | Author::Teacher => 1.0 - self.measure.alpha,
         }
+    }
+}
+
+/// A teacher's head on the student's device. In f32 on Flex, which has no kernels for 16 bits: once, and not in every step.
+fn beside(student: &Decoder, head: Tensor<2>) -> Tensor<2> {
+    let device = student.device().clone().inner();
+    let head = head.to_device(&device);
+    match Place::of(&device) {
+        Place::Flex => head.cast(DType::F32),
+        Place::LibtorchCpu | Place::Gpu => head,
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use slm_data::{BatchOptions, Sample, Share};
-use slm_model::Decoder;
+use slm_model::{Decoder, Param};
 use slm_recipe::{Method, Objective, PreferenceSection, TrainSection};
 use slm_run::Emit;
 
@@ -152,12 +152,12 @@ impl<'a> Trainer<'a> {
         ranks: Ranks,
         decoder: &mut Decoder,
         corpus: Corpus<'a>,
-        options: Options,
+        mut options: Options,
     ) -> Result<Self, TrainError> {
         if corpus.train.is_empty() {
             return Err(TrainError::NoRows);
         }
-        let section = &options.section;
+        let section = &options.section.clone();
         if section.per_device_train_batch_size.rows().is_none() {
             return Err(TrainError::Unsettled);
         }
@@ -184,13 +184,14 @@ impl<'a> Trainer<'a> {
         if options.resume
             && let Some(checkpoint) = latest_checkpoint(&options.checkpoints)?
         {
-            checkpoint.restore(decoder, &mut optimizer)?;
+            checkpoint.restore(options.trained_mut(decoder), &mut optimizer)?;
             state = checkpoint.state;
             if state.micro_batches == 0 {
                 state.micro_batches = section.gradient_accumulation_steps;
             }
         }
-        ranks.start_alike(decoder, state.step, batches_per_epoch)?;
+        let trained = options.trained_mut(decoder);
+        ranks.start_alike(trained, state.step, batches_per_epoch)?;
         let total_steps = total_steps(section, batches_per_epoch, state.micro_batches);
         Ok(Self {
             ranks,
@@ -279,6 +280,18 @@ impl<'a> Trainer<'a> {
 }
 
 impl Options {
+    /// What a step changes: the model's weights, and what the teacher's sake has beside them.
+    fn trained<'p>(&'p self, decoder: &'p Decoder) -> Vec<&'p Param> {
+        let beside = self.teaching.iter().flat_map(Teaching::trained);
+        decoder.trainable().into_iter().chain(beside).collect()
+    }
+
+    /// The same, to be changed.
+    fn trained_mut<'p>(&'p mut self, decoder: &'p mut Decoder) -> Vec<&'p mut Param> {
+        let beside = self.teaching.iter_mut().flat_map(Teaching::trained_mut);
+        decoder.trainable_mut().into_iter().chain(beside).collect()
+    }
+
     /// How the rows of an epoch become batches.
     fn batches(&self, epoch: usize) -> BatchOptions {
         BatchOptions {

@@ -211,7 +211,7 @@ fn compare_steps(
         let norm = f64::from(grad_norm(&gradients).unwrap().into_scalar::<f32>());
         let clip = clip_factor(norm, section.max_grad_norm);
         let lr = schedule.lr(step);
-        optimizer.step(decoder, gradients, lr, clip);
+        optimizer.step(decoder.trainable_mut(), gradients, lr, clip);
         for (name, got, want, tolerance) in [
             ("loss", loss, want_loss, 1e-4),
             ("norm", norm, want_norm, 1e-3),

@@ -104,13 +104,14 @@ fn check(golden: &Golden, models: &[Decoder; 2], rows: &[Sample], author: Author
             beta: beta.parse().unwrap(),
         },
         vocab: 80,
+        hidden: 0.0,
     };
     let tutor = Tutor::Live(LiveTeacher::new(&models[1], &models[0], 80));
     let teaching = Teaching { measure, tutor };
     let batch = collate(&rows.iter().collect::<Vec<_>>());
     let lesson = teaching.lesson(&models[0], &batch, rows, author).unwrap();
     let (options, mut gradients) = (LossOptions::mean_of(batch.learned), Gradients::new());
-    let [_, sums] =
+    let [_, sums, _] =
         taught_loss_and_gradients(&models[0], &batch, &lesson, &options, &mut gradients);
     let loss = sums.read().loss / batch.learned as f64;
     let want = golden.f64(&format!("{what}.loss"))[0];
@@ -144,6 +145,7 @@ fn the_students_own_tokens_are_not_learned() {
             temperature: 1.0,
             divergence: Divergence::ReverseKl,
             vocab: 80,
+            hidden: 0.0,
         };
         let tutor = Tutor::Live(LiveTeacher::new(&models[1], &models[0], 80));
         let lesson = Teaching { measure, tutor }

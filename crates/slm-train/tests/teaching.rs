@@ -67,6 +67,7 @@ fn measure(golden: &Golden, case: &str) -> Measure {
             beta => Divergence::JensenShannon { beta },
         },
         vocab: 80,
+        hidden: 0.0,
     }
 }
 
@@ -86,12 +87,13 @@ fn learned(student: &Decoder, teaching: &Teaching, checkpointing: bool) -> ([f64
     let lesson = teaching.lesson(student, &batch, &samples(), Author::Rows);
     let lesson = lesson.unwrap();
     let sums = taught_loss_and_gradients(student, &batch, &lesson, &options, &mut gradients);
-    let [own, divergence] = sums.map(|sums| sums.read().loss / batch.learned as f64);
+    let [own, divergence, _] = sums.map(|sums| sums.read().loss / batch.learned as f64);
     let taught = slm_run::Taught {
         divergence,
         agreement: 0.0,
         cross_entropy: own,
         own_share: None,
+        hidden: None,
     };
     ([teaching.measure.loss(&taught), divergence, own], gradients)
 }
@@ -228,6 +230,7 @@ fn what_a_larger_head_has_beyond_the_smaller_is_left_out() {
             temperature: 1.0,
             divergence: Divergence::ForwardKl,
             vocab: 32,
+            hidden: 0.0,
         };
         let teaching = live(&[student.clone(), teacher], measure);
         let lesson = teaching.lesson(
@@ -239,7 +242,7 @@ fn what_a_larger_head_has_beyond_the_smaller_is_left_out() {
         let lesson = lesson.unwrap();
         let options = LossOptions::mean_of(batch.learned);
         let mut gradients = Gradients::new();
-        let [_, sums] =
+        let [_, sums, _] =
             taught_loss_and_gradients(&student, &batch, &lesson, &options, &mut gradients);
         let sums = sums.read();
         assert!(sums.loss.is_finite() && sums.loss > 0.0, "{sums:?}");
@@ -287,6 +290,7 @@ fn a_foreign_teacher_is_asked_where_tokens_begin_together() {
         temperature: 1.0,
         divergence: Divergence::TotalVariation,
         vocab: 80,
+        hidden: 0.0,
     };
     let live = LiveTeacher::foreign(&teacher, &student, translator.into());
     let teaching = Teaching {
@@ -298,7 +302,8 @@ fn a_foreign_teacher_is_asked_where_tokens_begin_together() {
         .lesson(&student, &batch, &rows, Author::Rows)
         .unwrap();
     let (options, mut gradients) = (LossOptions::mean_of(batch.learned), Gradients::new());
-    let [_, sums] = taught_loss_and_gradients(&student, &batch, &lesson, &options, &mut gradients);
+    let [_, sums, _] =
+        taught_loss_and_gradients(&student, &batch, &lesson, &options, &mut gradients);
     assert_eq!(gradients.len(), 28);
     let want: f64 = rows
         .iter()

@@ -9,7 +9,7 @@ use burn::backend::{Autodiff, Backend, ExtensionType, Flex, backend_extension};
 use crate::Activation;
 use crate::fused::register;
 use crate::gated::fused::Passes as GatePasses;
-use crate::lora_linear::fused::{Frozen, Kept, Layer, LowRank, Passes};
+use crate::lora_linear::fused::{AdapterForm, Frozen, Kept, Layer, LowRank, Passes};
 use crate::rms_norm::Before;
 use crate::rms_norm::fused::Passes as NormPasses;
 
@@ -62,7 +62,7 @@ pub(crate) fn down_backward<B: GatePasses + Passes>(
 pub(crate) struct Form {
     pub(super) activation: Activation,
     /// Of gate, up and down.
-    pub(super) scales: [f64; 3],
+    pub(super) adapters: [AdapterForm; 3],
 }
 
 /// What the adapters sit on.
@@ -81,7 +81,7 @@ pub(crate) struct Layers<B: Backend> {
 /// A backend with the whole half.
 #[backend_extension(Autodiff, Flex, LibTorch: cfg(feature = "libtorch"))]
 pub(crate) trait FeedForward: Backend {
-    /// As [`crate::feed_forward()`], with frozen layers, without dropout and magnitudes.
+    /// As [`crate::feed_forward()`], with frozen layers, without magnitudes.
     fn feed_forward(
         x: FloatTensor<Self>,
         #[extension_type] layers: Layers<Self>,
@@ -167,12 +167,9 @@ fn low_ranks<B: Backend>(
     pairs: [(FloatTensor<B>, FloatTensor<B>); 3],
     form: Form,
 ) -> [LowRank<B>; 3] {
-    let mut scales = form.scales.into_iter();
-    pairs.map(|(a, b)| LowRank {
-        a,
-        b,
-        scale: scales.next().unwrap_or(1.0),
-    })
+    let [gate, up, down] = pairs;
+    let [of_gate, of_up, of_down] = form.adapters;
+    [(gate, of_gate), (up, of_up), (down, of_down)].map(|((a, b), form)| LowRank { a, b, form })
 }
 
 /// What the forward pass leaves.

@@ -17,7 +17,8 @@ impl Parts for LibTorch {
         up: FloatTensor<Self>,
         dy: FloatTensor<Self>,
     ) -> [[FloatTensor<Self>; 2]; 2] {
-        if !applies(&dy.tensor) || crate::cuda::gpu_of(&dy.tensor).is_none() {
+        let drops = down.low_rank.form.dropout.is_some();
+        if drops || !applies(&dy.tensor) || crate::cuda::gpu_of(&dy.tensor).is_none() {
             return down_backward(down, gate, up, dy);
         }
         let layers = [adapted(&down.weight, None, &down.low_rank)];

@@ -1,4 +1,4 @@
-//! The passes of the gate and of the layer, one after the other; gate, up and `scale · x Aᵀ` are kept.
+//! The passes of the gate and of the layer, one after the other; gate, up and `scale · drop(x) Aᵀ` are kept.
 
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -10,19 +10,19 @@ use crate::Activation;
 use crate::feed_forward::fused::{Down, down_backward};
 use crate::fused::register;
 use crate::gated::fused::Passes as GatePasses;
-use crate::lora_linear::fused::{Frozen, Layer, LowRank, Passes};
+use crate::lora_linear::fused::{AdapterForm, Frozen, Layer, LowRank, Passes};
 
 /// What is fixed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
     pub(super) activation: Activation,
-    pub(super) scale: f64,
+    pub(super) adapter: AdapterForm,
 }
 
 /// A backend with both.
 #[backend_extension(Autodiff, Flex, LibTorch: cfg(feature = "libtorch"))]
 pub(crate) trait GatedLinear: Backend {
-    /// As [`crate::gated_linear()`], with a frozen layer, without dropout and magnitude.
+    /// As [`crate::gated_linear()`], with a frozen layer, without a magnitude.
     fn gated_linear(
         gate: FloatTensor<Self>,
         up: FloatTensor<Self>,
@@ -98,7 +98,7 @@ fn low_rank<B: Backend>(a: FloatTensor<B>, b: FloatTensor<B>, form: Form) -> Low
     LowRank {
         a,
         b,
-        scale: form.scale,
+        form: form.adapter,
     }
 }
 
@@ -121,7 +121,7 @@ struct Gates<B: Backend> {
     activation: Activation,
     weight: Frozen<B>,
     low_rank: LowRank<B>,
-    /// `scale · x Aᵀ`
+    /// `scale · drop(x) Aᵀ`
     low: FloatTensor<B>,
 }
 

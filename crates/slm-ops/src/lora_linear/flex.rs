@@ -22,8 +22,11 @@ impl Passes for Flex {
                 Self::dense_product(x.clone(), Self::dense(codes.clone()), false)
             }
         };
+        let form = low_rank.form;
+        let dropped = form.dropout.map(|dropout| dropout.of_flex(x));
+        let x = dropped.as_ref().unwrap_or(x);
         let [x, a, b] = [x, &low_rank.a, &low_rank.b].map(Dense::of);
-        let low = fresh(low_rank.scale as f32, x.matrix(), a.matrix().transpose());
+        let low = fresh(form.scale as f32, x.matrix(), a.matrix().transpose());
         let mut y = with_product(y, Dense::of(&low).matrix(), b.matrix().transpose());
         if let Bias::Present(bias) = &layer.bias {
             let bias = bias.to_contiguous();
@@ -41,9 +44,11 @@ impl Passes for Flex {
         wants_x: bool,
     ) -> (Option<FloatTensor<Self>>, [FloatTensor<Self>; 2]) {
         let pull = Dense::of(&dy);
-        let [x, low] = [&kept.x, &kept.low].map(Dense::of);
-        let [a, b] = [&kept.low_rank.a, &kept.low_rank.b].map(Dense::of);
-        let d_low = fresh(kept.low_rank.scale as f32, pull.matrix(), b.matrix());
+        let LowRank { a, b, form } = &kept.low_rank;
+        let dropped = form.dropout.map(|dropout| dropout.of_flex(&kept.x));
+        let x = dropped.as_ref().unwrap_or(&kept.x);
+        let [x, low, a, b] = [x, &kept.low, a, b].map(Dense::of);
+        let d_low = fresh(form.scale as f32, pull.matrix(), b.matrix());
         let d_low = Dense::of(&d_low);
         let da = fresh(1.0, d_low.matrix().transpose(), x.matrix());
         let db = fresh(1.0, pull.matrix().transpose(), low.matrix());
@@ -55,7 +60,10 @@ impl Passes for Flex {
                     fresh(1.0, pull.matrix(), Dense::of(&Self::dense(codes)).matrix())
                 }
             };
-            with_product(dx, d_low.matrix(), a.matrix())
+            match form.dropout {
+                None => with_product(dx, d_low.matrix(), a.matrix()),
+                Some(dropout) => dropout.added(dx, &fresh(1.0, d_low.matrix(), a.matrix())),
+            }
         });
         (dx, [da, db])
     }

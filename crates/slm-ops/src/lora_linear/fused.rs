@@ -1,5 +1,6 @@
-//! Layer and adapter in one buffer, forward and backward; `x` and `scale · x Aᵀ` are kept.
+//! Layer and adapter in one buffer, forward and backward; `x` and `scale · drop(x) Aᵀ` are kept. What is dropped is found again.
 
+use crate::Dropout;
 use crate::fused::register;
 use crate::quantized::{Int8Matrix, Stored};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -11,13 +12,13 @@ use burn::backend::{Autodiff, Backend, ExtensionType, Flex, backend_extension};
 /// A backend with a fused layer.
 #[backend_extension(Autodiff, Flex, LibTorch: cfg(feature = "libtorch"))]
 pub(crate) trait LoraLinear: Backend {
-    /// As [`crate::lora_linear()`], with a frozen layer, without dropout and magnitude.
+    /// As [`crate::lora_linear()`], with a frozen layer, without a magnitude.
     fn lora_linear(
         x: FloatTensor<Self>,
         #[extension_type] layer: Layer<Self>,
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,
-        scale: f64,
+        form: AdapterForm,
     ) -> FloatTensor<Self>;
 }
 
@@ -65,17 +66,26 @@ pub(crate) enum Bias<B: Backend> {
     Present(FloatTensor<B>),
 }
 
-/// `[r, in]`, `[out, r]`, and what their product is multiplied by.
+/// `[r, in]`, `[out, r]`, and how they are applied.
 #[derive(Clone, Debug)]
 pub(crate) struct LowRank<B: Backend> {
     pub(crate) a: FloatTensor<B>,
     pub(crate) b: FloatTensor<B>,
+    pub(crate) form: AdapterForm,
+}
+
+/// How a pair is applied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AdapterForm {
+    /// What its product is multiplied by.
     pub(crate) scale: f64,
+    /// Of its input.
+    pub(crate) dropout: Option<Dropout>,
 }
 
 /// What the two passes are made of.
 pub(crate) trait Passes: Backend {
-    /// The result, and whatever form of `scale · x Aᵀ` the backward pass wants.
+    /// The result, and whatever form of `scale · drop(x) Aᵀ` the backward pass wants.
     fn forward(
         x: &FloatTensor<Self>,
         layer: &Layer<Self>,
@@ -135,7 +145,7 @@ pub(crate) struct Kept<B: Backend> {
     pub(crate) x: FloatTensor<B>,
     pub(crate) weight: Frozen<B>,
     pub(crate) low_rank: LowRank<B>,
-    /// `scale · x Aᵀ`
+    /// `scale · drop(x) Aᵀ`
     pub(crate) low: FloatTensor<B>,
 }
 
@@ -145,9 +155,9 @@ impl LoraLinear for Flex {
         layer: Layer<Self>,
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,
-        scale: f64,
+        form: AdapterForm,
     ) -> FloatTensor<Self> {
-        Self::forward(&x, &layer, &LowRank { a, b, scale }).0
+        Self::forward(&x, &layer, &LowRank { a, b, form }).0
     }
 }
 
@@ -158,9 +168,9 @@ impl LoraLinear for burn::backend::LibTorch {
         layer: Layer<Self>,
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,
-        scale: f64,
+        form: AdapterForm,
     ) -> FloatTensor<Self> {
-        Self::forward(&x, &layer, &LowRank { a, b, scale }).0
+        Self::forward(&x, &layer, &LowRank { a, b, form }).0
     }
 }
 
@@ -170,13 +180,13 @@ impl<B: Passes, C: CheckpointStrategy> LoraLinear for Autodiff<B, C> {
         layer: Layer<Self>,
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,
-        scale: f64,
+        form: AdapterForm,
     ) -> FloatTensor<Self> {
         let layer = layer.inner();
         let (x, x_node) = x.into_parts();
         let (a, a_node) = a.into_parts();
         let (b, b_node) = b.into_parts();
-        let low_rank = LowRank { a, b, scale };
+        let low_rank = LowRank { a, b, form };
         let (y, low) = B::forward(&x, &layer, &low_rank);
         let nodes = [x_node, a_node, b_node];
         match Linear.prepare::<C>(nodes).compute_bound().stateful() {

@@ -6,6 +6,7 @@ use tch::Tensor;
 
 use super::cuda::{self, Adapted};
 use super::fused::{Bias, Frozen, Kept, Layer, LowRank, Passes, one_by_one};
+use crate::Dropout;
 use crate::quantized::{Dense, Int8Matrix, IntegerProduct};
 use crate::torch::{handle, linear};
 
@@ -17,9 +18,9 @@ impl Passes for LibTorch {
         layer: &Layer<Self>,
         low_rank: &LowRank<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (x, LowRank { a, b, scale }) = (&x.tensor, low_rank);
+        let (x, LowRank { a, b, form }) = (&x.tensor, low_rank);
         let bias = layer.bias();
-        if cuda::applies(x) {
+        if cuda::applies(x) && form.dropout.is_none() {
             let found = cuda::forward(x, &[adapted(&layer.weight, bias, low_rank)]);
             let [(y, low)] = <[_; 1]>::try_from(found).expect("there is one layer");
             return (handle(y), handle(low));
@@ -35,7 +36,8 @@ impl Passes for LibTorch {
             }
         };
         let kind = a.tensor.kind();
-        let low = a.tensor.mm(&x.to_kind(kind).tr()).g_mul_scalar_(*scale); // [r, rows]
+        let read = dropped(form.dropout, x.to_kind(kind));
+        let low = a.tensor.mm(&read.tr()).g_mul_scalar_(form.scale); // [r, rows]
         let y = with_product(y, &low.tr(), &b.tensor.tr());
         (handle(y), handle(low))
     }
@@ -45,17 +47,17 @@ impl Passes for LibTorch {
         dy: FloatTensor<Self>,
         wants_x: bool,
     ) -> (Option<FloatTensor<Self>>, [FloatTensor<Self>; 2]) {
-        let LowRank { a, b, scale } = &kept.low_rank;
+        let LowRank { a, b, form } = &kept.low_rank;
         let (x, kind) = (&kept.x.tensor, a.tensor.kind());
-        if cuda::applies(x) {
+        if cuda::applies(x) && form.dropout.is_none() {
             let (dx, gradients) = Self::backward_all(vec![kept], vec![dy], wants_x);
             let [gradients] = <[_; 1]>::try_from(gradients).expect("there is one layer");
             return (dx, gradients);
         }
         let weight = wants_x.then(|| matrix(&kept.weight));
         let pull = dy.tensor.to_kind(kind);
-        let d_low = b.tensor.tr().mm(&pull.tr()).g_mul_scalar_(*scale); // [r, rows]
-        let da = d_low.mm(&x.to_kind(kind));
+        let d_low = b.tensor.tr().mm(&pull.tr()).g_mul_scalar_(form.scale); // [r, rows]
+        let da = d_low.mm(&dropped(form.dropout, x.to_kind(kind)));
         let db = kept.low.tensor.mm(&pull).tr().contiguous();
         drop(pull);
         let dx = weight.map(|weight| {
@@ -63,7 +65,15 @@ impl Passes for LibTorch {
                 Ok(weight) => linear(&dy.tensor, &weight.tr(), None),
                 Err(matrix) => Self::integer_gradient(dy, matrix).tensor,
             };
-            handle(with_product(dx, &d_low.tr(), &a.tensor))
+            handle(match form.dropout {
+                None => with_product(dx, &d_low.tr(), &a.tensor),
+                some => {
+                    let pull = dropped(some, d_low.tr().mm(&a.tensor));
+                    let kind = dx.kind();
+                    let mut dx = dx;
+                    dx.g_add_(&pull.to_kind(kind))
+                }
+            })
         });
         (dx, [handle(da), handle(db)])
     }
@@ -74,7 +84,8 @@ impl Passes for LibTorch {
         low_ranks: &[LowRank<Self>],
     ) -> Vec<(FloatTensor<Self>, FloatTensor<Self>)> {
         let each = layers.iter().zip(low_ranks);
-        if !cuda::applies(&x.tensor) {
+        let drops = low_ranks.iter().any(|it| it.form.dropout.is_some());
+        if drops || !cuda::applies(&x.tensor) {
             return each
                 .map(|(layer, it)| Self::forward(x, layer, it))
                 .collect();
@@ -95,7 +106,8 @@ impl Passes for LibTorch {
         wants_x: bool,
     ) -> (Option<FloatTensor<Self>>, Vec<[FloatTensor<Self>; 2]>) {
         let x = kept[0].x.tensor.shallow_clone();
-        if !cuda::applies(&x) {
+        let drops = kept.iter().any(|it| it.low_rank.form.dropout.is_some());
+        if drops || !cuda::applies(&x) {
             return one_by_one(kept, dys, wants_x);
         }
         // Without their `x`, which nobody holds then but the products that read it.
@@ -113,7 +125,16 @@ impl Passes for LibTorch {
     }
 }
 
-/// A layer as `cuda.rs` takes it, where nothing is multiplied in integers.
+/// `x`, `[rows, in]` in f32, with values dropped, where any are.
+fn dropped(dropout: Option<Dropout>, x: Tensor) -> Tensor {
+    let Some(dropout) = dropout else {
+        return x;
+    };
+    let factors = Tensor::from_slice(&dropout.factors(x.numel()));
+    x * factors.to_device(x.device()).view_as(&x)
+}
+
+/// A layer as `cuda.rs` takes it, where nothing is dropped or multiplied in integers.
 pub(crate) fn adapted<'a>(
     weight: &Frozen<LibTorch>,
     bias: Option<&'a Tensor>,
@@ -121,7 +142,7 @@ pub(crate) fn adapted<'a>(
 ) -> Adapted<'a> {
     let weight = matrix(weight).unwrap_or_else(|_| unreachable!("integers are a processor's"));
     let pair = [&low_rank.a.tensor, &low_rank.b.tensor];
-    Adapted::new(weight, bias, pair, low_rank.scale)
+    Adapted::new(weight, bias, pair, low_rank.form.scale)
 }
 
 /// The matrix, `[out, in]`, or what is multiplied with in integers.

@@ -10,7 +10,7 @@ use burn::tensor::Shape;
 use super::HeadsShape;
 use crate::attention::fused::{Kept as Attended, Passes as AttentionPasses};
 use crate::fused::register;
-use crate::lora_linear::fused::{Frozen, Kept, Layer, LowRank, Passes};
+use crate::lora_linear::fused::{AdapterForm, Frozen, Kept, Layer, LowRank, Passes};
 use crate::rms_norm::Before;
 use crate::rms_norm::fused::Passes as NormPasses;
 use crate::rotary::fused::Passes as RotaryPasses;
@@ -20,7 +20,7 @@ use crate::{Scores, Sight};
 #[derive(Clone, Debug)]
 pub(crate) struct Form {
     /// Of q, k, v and o.
-    pub(super) scales: [f64; 4],
+    pub(super) adapters: [AdapterForm; 4],
     pub(super) sight: Sight,
     pub(super) scores: Scores,
     pub(super) shape: HeadsShape,
@@ -156,17 +156,15 @@ fn forward<B: Parts>(
     form: Form,
 ) -> (FloatTensor<B>, Mixed<B>) {
     let Form {
-        scales,
+        adapters,
         sight,
         scores,
         shape,
     } = form;
-    let mut scales = scales.into_iter();
-    let low_ranks = pairs.map(|(a, b)| LowRank {
-        a,
-        b,
-        scale: scales.next().unwrap_or(1.0),
-    });
+    let [q, k, v, o] = pairs;
+    let [of_q, of_k, of_v, of_o] = adapters;
+    let low_ranks =
+        [(q, of_q), (k, of_k), (v, of_v), (o, of_o)].map(|((a, b), form)| LowRank { a, b, form });
     let reading = [layers.q, layers.k, layers.v];
     let found = <B as Passes>::forward_all(&layers.norm.read(&x).0, &reading, &low_ranks[..3]);
     let Ok([(q, q_low), (k, k_low), (v, v_low)]) = <[_; 3]>::try_from(found) else {

@@ -2,7 +2,8 @@
 
 use super::Combinations;
 use crate::{
-    DistillLoss, DistillMethod, DistillSection, DivergenceKind, GenerationSection, Objective,
+    DistillLoss, DistillMethod, DistillSection, DivergenceKind, GenerationSection, HiddenSection,
+    LayerMap, Objective,
 };
 
 impl Combinations<'_> {
@@ -41,6 +42,48 @@ impl Combinations<'_> {
         }
         self.generated_answers(section);
         self.other_vocabulary(section);
+        self.layers(section);
+    }
+
+    /// Layers that are held against the teacher's.
+    fn layers(&mut self, section: &DistillSection) {
+        let (hidden, key) = (&section.hidden, "distill.hidden.weight");
+        if !hidden.is_on() {
+            if *hidden != HiddenSection::default() {
+                let reason = "`distill.hidden` is read with `distill.hidden.weight` above 0";
+                self.conflict(&["distill.hidden"], reason);
+            }
+            return;
+        }
+        if section.cache_dir.is_some() {
+            let reason = format!(
+                "`{key}` compares layers, of which a cache has nothing; needs a teacher that is asked in every step, without `distill.cache_dir`"
+            );
+            self.conflict(&[key, "distill.cache_dir"], reason);
+        }
+        if section.method == DistillMethod::Sequence {
+            let reason = format!(
+                "`{key}` is about a teacher on this machine; needs `distill.method = \"logits\"`"
+            );
+            self.conflict(&[key, "distill.method"], reason);
+        }
+        if section.loss == DistillLoss::Uld {
+            let reason = format!(
+                "`{key}` compares the states of one token, and with `distill.loss = \"uld\"` the teacher has tokens of its own; needs `distill.loss = \"divergence\"`"
+            );
+            self.conflict(&[key, "distill.loss"], reason);
+        }
+        if let LayerMap::Pairs(_) = hidden.layers {
+            // By the student's layers, so that equal ones are neighbours; how many there are is not looked at.
+            let pairs = hidden.layers.pairs(0, 0);
+            let again = pairs.windows(2).find(|pair| pair[0][0] == pair[1][0]);
+            if let Some([[layer, _], _]) = again {
+                let reason = format!(
+                    "`distill.hidden.layers` has the student's layer {layer} follow two layers; needs one"
+                );
+                self.conflict(&["distill.hidden.layers"], reason);
+            }
+        }
     }
 
     /// A teacher with another vocabulary.

@@ -40,7 +40,8 @@ impl Trainer<'_> {
             return Ok(());
         }
         let folder = &self.options.checkpoints;
-        let checkpoint = Checkpoint::write(folder, decoder, &mut self.optimizer, &self.state)?;
+        let trained = self.options.trained(decoder);
+        let checkpoint = Checkpoint::write(folder, trained, &mut self.optimizer, &self.state)?;
         emit(Event::Checkpoint {
             step: self.state.step,
             path: checkpoint.path,

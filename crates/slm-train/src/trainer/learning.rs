@@ -42,7 +42,8 @@ impl Trainer<'_> {
     ) {
         let clip = clip_factor(grad_norm, self.options.section.max_grad_norm);
         let factor = clip / self.loss_scale();
-        self.optimizer.step(decoder, gradients, lr, factor);
+        let trained = self.options.trained_mut(decoder);
+        self.optimizer.step(trained, gradients, lr, factor);
         if let Some(scale) = &mut self.state.loss_scale {
             scale.keep();
         }

@@ -27,6 +27,8 @@ pub(super) struct OfTeacher {
     sums: TokenSums,
     /// Tokens that the student wrote itself, and the sum of their cross entropies; none where it never does.
     own: Option<[f64; 2]>,
+    /// Of the distances from the teacher's layers, the mean over the layers summed over the tokens; none where none is mapped.
+    layers: Option<f64>,
 }
 
 /// The same while its sums are on the device.
@@ -37,6 +39,10 @@ pub(super) struct Unread {
     pub(super) judged: Option<JudgedSums>,
     /// Of the divergence from a teacher.
     pub(super) taught: DeviceSums,
+    /// Of the distances from its layers.
+    pub(super) layers: DeviceSums,
+    /// How many of them are mapped; none where none is.
+    pub(super) n_pairs: Option<usize>,
     /// What is made of it, where there is one.
     pub(super) teaching: Option<Measure>,
     /// Whether the student wrote the tokens itself; none where it never does.
@@ -50,30 +56,26 @@ impl MicroLoss {
     /// Waits for the device.
     pub(super) fn each(unread: Vec<Unread>) -> Vec<Self> {
         let (mut sums, mut rest) = (Vec::new(), Vec::new());
-        for it in unread {
-            sums.extend([it.sums, it.taught]);
-            rest.push((it.n_tokens, it.judged, it.teaching, it.is_own));
+        for mut it in unread {
+            sums.extend([&mut it.sums, &mut it.taught, &mut it.layers].map(std::mem::take));
+            rest.push(it);
         }
         let sums = DeviceSums::read_each(sums);
-        let of = |(sums, (n_tokens, judged, teaching, is_own)): (&[TokenSums], _)| {
-            let own: Option<bool> = is_own;
-            let own = own.map(|is_own| match is_own {
-                true => [n_tokens as f64, sums[0].loss],
-                false => [0.0; 2],
-            });
-            let teaching: Option<Measure> = teaching;
-            Self {
-                tokens: sums[0],
-                n_tokens,
-                judged,
-                taught: teaching.map(|measure| OfTeacher {
-                    measure,
-                    sums: sums[1],
-                    own,
+        let of = |(sums, it): (&[TokenSums], Unread)| Self {
+            tokens: sums[0],
+            n_tokens: it.n_tokens,
+            judged: it.judged,
+            taught: it.teaching.map(|measure| OfTeacher {
+                measure,
+                sums: sums[1],
+                own: it.is_own.map(|is_own| match is_own {
+                    true => [it.n_tokens as f64, sums[0].loss],
+                    false => [0.0; 2],
                 }),
-            }
+                layers: it.n_pairs.map(|n| sums[2].loss / n as f64),
+            }),
         };
-        sums.chunks(2).zip(rest).map(of).collect()
+        sums.chunks(3).zip(rest).map(of).collect()
     }
 
     /// Each, summed over all processes: each of them has said what it knows, and zero of the rest.
@@ -150,6 +152,7 @@ impl MicroLoss {
             },
             cross_entropy: (self.tokens.loss - own_loss) / (n as f64 - own_tokens),
             own_share: it.own.map(|_| own_tokens / n as f64),
+            hidden: it.layers.map(|sum| sum / n as f64),
         })
     }
 
@@ -161,12 +164,13 @@ impl MicroLoss {
 }
 
 impl OfTeacher {
-    const FIGURES: usize = 5;
+    const FIGURES: usize = 6;
 
     fn figures(&self) -> [f64; Self::FIGURES] {
         let [loss, entropy, correct] = parts(self.sums);
         let [own_tokens, own_loss] = self.own.unwrap_or_default();
-        [loss, entropy, correct, own_tokens, own_loss]
+        let layers = self.layers.unwrap_or_default();
+        [loss, entropy, correct, own_tokens, own_loss, layers]
     }
 
     /// The same with other figures.
@@ -174,6 +178,7 @@ impl OfTeacher {
         Self {
             sums: sums_of(figures),
             own: self.own.map(|_| [figures[3], figures[4]]),
+            layers: self.layers.map(|_| figures[5]),
             ..self
         }
     }
@@ -183,6 +188,7 @@ impl OfTeacher {
         Self {
             sums: [self.sums, other.sums].into_iter().sum(),
             own: self.own.zip(other.own).map(sum),
+            layers: self.layers.zip(other.layers).map(|(a, b)| a + b),
             ..self
         }
     }
@@ -228,6 +234,7 @@ mod tests {
             temperature: 2.0,
             divergence: Divergence::ForwardKl,
             vocab: 9,
+            hidden: 0.5,
         };
         let sums = TokenSums {
             loss: 1.0,
@@ -239,12 +246,23 @@ mod tests {
                 measure,
                 sums,
                 own: None,
+                layers: None,
             }),
             ..unjudged
         };
         assert_eq!(taught.with(&taught.figures()), taught);
         // 3/4 of the cross entropy, and 1/4 of the divergence by the square of the temperature.
         assert_eq!(taught.means().loss, 0.75 * 3.0 + 0.25 * 4.0 * 0.5);
+        // And half of the mean distance of its layers, where they are mapped.
+        let mut aligned = taught;
+        aligned.taught.as_mut().unwrap().layers = Some(6.0);
+        assert_eq!(aligned.with(&aligned.figures()), aligned);
+        assert_eq!(aligned.means().loss, taught.means().loss + 0.5 * 3.0);
+        let both = MicroLoss::total(&[aligned, aligned]).taught().unwrap();
+        assert_eq!(
+            (both.hidden, taught.taught().unwrap().hidden),
+            (Some(3.0), None)
+        );
         let said = MicroLoss::total(&[taught, taught]).taught().unwrap();
         assert_eq!(
             (said.divergence, said.agreement, said.cross_entropy),
@@ -259,6 +277,7 @@ mod tests {
             temperature: 1.0,
             divergence: Divergence::ReverseKl,
             vocab: 9,
+            hidden: 0.0,
         };
         let of = |n_tokens: usize, own: [f64; 2]| MicroLoss {
             tokens: TokenSums {
@@ -274,6 +293,7 @@ mod tests {
                     ..TokenSums::default()
                 },
                 own: Some(own),
+                layers: None,
             }),
         };
         let (given, own) = (of(2, [0.0; 2]), of(6, [6.0, 6.0]));

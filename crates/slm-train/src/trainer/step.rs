@@ -10,7 +10,9 @@ use super::micro_loss::{MicroLoss, Unread};
 use super::plan::{Content, MicroBatch};
 use crate::gradients::{Gradients, LossOptions, loss_and_gradients, taught_loss_and_gradients};
 use crate::stopwatch::{Part, lap};
-use crate::{Author, Diverged, Fault, JudgedCounts, JudgedSums, TrainError, grad_norm, watchdog};
+use crate::{
+    Alignment, Author, Diverged, Fault, JudgedCounts, JudgedSums, TrainError, grad_norm, watchdog,
+};
 
 impl Trainer<'_> {
     /// One optimizer step; [`Trainer::advance`] takes them all, with everything that comes between.
@@ -28,7 +30,8 @@ impl Trainer<'_> {
 
         let mut gradients = Gradients::new();
         let losses = self.losses(decoder, &group, learned, &mut gradients)?;
-        let gradients = self.ranks.sum_gradients(decoder, gradients);
+        let trained = self.options.trained(decoder);
+        let gradients = self.ranks.sum_gradients(&trained, gradients);
         let gradients = self.unless_lost(gradients, decoder, emit)?;
         let norm = grad_norm(&gradients);
         // From here on the device has been asked for everything that the step is judged by: this waits for it, once.
@@ -110,6 +113,9 @@ impl Trainer<'_> {
             let mut said = Unread {
                 n_tokens: it.batch().learned,
                 teaching: teaching.map(|it| it.measure),
+                n_pairs: teaching
+                    .and_then(|it| it.alignment())
+                    .map(Alignment::n_pairs),
                 is_own: practises.then_some(it.author == Author::Student),
                 ..Unread::default()
             };
@@ -128,7 +134,7 @@ impl Trainer<'_> {
                     match lesson.transpose()? {
                         None => said.sums = loss_and_gradients(decoder, batch, &options, gradients),
                         Some(lesson) => {
-                            [said.sums, said.taught] = taught_loss_and_gradients(
+                            [said.sums, said.taught, said.layers] = taught_loss_and_gradients(
                                 decoder, batch, &lesson, &options, gradients,
                             );
                         }

@@ -5,6 +5,8 @@ mod tiny;
 
 // Rows are learned by heart; how they are cut into micro-batches does not matter.
 mod learning;
+// Layers follow a teacher's, and their projections are resumed with the rest.
+mod aligning;
 // Answers are generated on the way, and a resumed run generates the same.
 mod practising;
 // An interrupted run goes on as if nothing had happened.

@@ -30,6 +30,7 @@ fn teaching(student: &Decoder, lmbda: f64, seq_kd: bool) -> Teaching {
         temperature: 1.0,
         divergence: Divergence::ReverseKl,
         vocab: 32,
+        hidden: 0.0,
     };
     let live = LiveTeacher::new(&teacher, student, 32);
     let practice = Practice::new(&section, vec![5], 16, 32);

@@ -159,7 +159,7 @@ fn a_checkpoint_of_another_optimizer_is_refused() {
     };
     let mut optimizer = slm_train::Optimizer::new(&other, 1.0);
     let error = checkpoint
-        .restore(&mut tiny(true, 0.0), &mut optimizer)
+        .restore(tiny(true, 0.0).trainable_mut(), &mut optimizer)
         .unwrap_err();
     assert!(
         error.to_string().contains("of another optimizer"),
