@@ -131,7 +131,8 @@ fn dropped(dropout: Option<Dropout>, x: Tensor) -> Tensor {
         return x;
     };
     let factors = Tensor::from_slice(&dropout.factors(x.numel()));
-    x * factors.to_device(x.device()).view_as(&x)
+    let mask = factors.to_device(x.device()).view_as(&x);
+    x * mask
 }
 
 /// A layer as `cuda.rs` takes it, where nothing is dropped or multiplied in integers.
