@@ -21,6 +21,7 @@ pub(crate) const RECIPES: &[Shipped] = shipped![
     "base/slm-base-2m",
     "classifier",
     "distill/retail",
+    "distill/retail-hidden",
     "distill/retail-on-policy",
     "domains/finance",
     "domains/healthcare",
