@@ -146,6 +146,7 @@ fn pass(
         }
     }
     let states = decoder.finish(x);
+    drop(pass);
     lap(Part::Forward);
     let mut loss = head_loss(decoder, &learned, states, options, aim);
     loss.layers = beside.as_mut().map(Beside::take_sums).unwrap_or_default();
