@@ -168,7 +168,7 @@ fn samples_in(path: &Path) -> Result<usize, Failure> {
 }
 
 /// Gives the samples of a file, or one of them, with what the columns say and where it came from.
-fn each_sample(
+pub(crate) fn each_sample(
     path: &Path,
     only: Option<usize>,
     columns: &[&str],

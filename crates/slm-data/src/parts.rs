@@ -15,7 +15,7 @@ use crate::manifest::{
 };
 use crate::mask_proof::PROBES;
 use crate::prepare::Preparation;
-use crate::records::each_record;
+use crate::records::{Records, each_record};
 use crate::side_writer::file_name;
 use crate::warnings::warn;
 use crate::worker_share::WorkerShare;
@@ -200,12 +200,7 @@ fn sources(parts: &[(PathBuf, Manifest)], out: &Path) -> Result<Vec<SourceRecord
         first_row = rows.end;
         source.skipped = skipped.range(rows).count();
     }
-    let lines = skipped.values();
-    let lines: String = lines
-        .map(|row| serde_json::to_string(row).unwrap_or_default() + "\n")
-        .collect();
-    let written = write_file_atomic(out.join(SKIPPED), lines.as_bytes());
-    written.map_err(|source| DataError::Write { source })?;
+    Records::write_all(&out.join(SKIPPED), skipped.values())?;
     Ok(sources)
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) leaked_out: usize,
     /// Rows that stay.
     pub(crate) rows: usize,
+    /// Rows of files to hold out that stay.
+    given: usize,
     draft: Draft,
     /// What is usual, for rows that are not.
     lengths: Option<Lengths>,
@@ -83,6 +85,7 @@ impl<'a> Reader<'a> {
             leaks,
             leaked_out,
             rows,
+            given: survey.given,
             draft,
             lengths,
             per_label,
@@ -105,10 +108,8 @@ impl<'a> Reader<'a> {
         }
         match rows {
             Some(rows) => {
-                let train = rows.iter().filter(|(side, _)| *side == Side::Train);
-                train
-                    .clone()
-                    .try_for_each(|(_, rows)| candidates.look(rows, draft))?;
+                let mut train = rows.iter().filter(|(side, _)| *side == Side::Train);
+                train.try_for_each(|(_, rows)| candidates.look(rows, draft))?;
             }
             None => {
                 let look = &mut |side, rows: Vec<Cleaned>| match side {

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use serde::Serialize;
 use slm_recipe::{DataSection, OnBadRow};
-use slm_run::{AtomicDir, Emit, Event, RunError, write_file_atomic};
+use slm_run::{AtomicDir, Emit, Event, write_file_atomic};
 use slm_text::ChatTokenizer;
 
 use crate::clean::CLEANING;
@@ -74,14 +73,13 @@ impl Preparation<'_> {
     /// # Errors
     /// As for [`crate::input_digest`].
     pub fn digest(&self) -> Result<String, DataError> {
-        let Self {
-            section,
-            guarded,
-            tokenizer,
-            max_length,
-            seed,
-        } = *self;
-        input_digest(section, guarded, tokenizer, max_length, seed)
+        input_digest(
+            self.section,
+            self.guarded,
+            self.tokenizer,
+            self.max_length,
+            self.seed,
+        )
     }
 
     /// Reads the rows that a section names, splits and encodes them, and writes them into the folder `out`, which appears
@@ -126,14 +124,16 @@ impl Preparation<'_> {
             overlong: section.overlong,
             max_length,
         };
-        let n_rows = plan.rows;
+        let (n_rows, holds_out) = (plan.rows, plan.holds_out());
         let (mut done, mut said_twice) = (0, SaidTwice::default());
         let mut output = Output::open(out, &input_digest, &encoding, section)?;
         let mut records = Records::create(&folder.path().join(CLEANING))?;
         let all_rows = plan.sources.iter().map(|source| source.rows).sum();
         let own = share.range(all_rows);
         let summary = plan.each_kept(&mut |kept| {
-            said_twice.take(&kept.train, &kept.validation);
+            if holds_out {
+                said_twice.take(&kept.train, &kept.validation);
+            }
             records.write(&kept.records)?;
             for (side, rows) in [
                 (Side::Train, kept.train),
@@ -190,9 +190,9 @@ impl Preparation<'_> {
             write_targets(folder.path(), targets.hashes()).map_err(written)?;
         }
         let (targets, distinct_targets) = targets.into_counts();
-        write_lines(&folder.path().join(LEAKS), leaks.found()).map_err(written)?;
+        Records::write_all(&folder.path().join(LEAKS), leaks.found())?;
         if section.on_bad_row == OnBadRow::Skip {
-            write_lines(&folder.path().join(SKIPPED), &skipped).map_err(written)?;
+            Records::write_all(&folder.path().join(SKIPPED), &skipped)?;
         }
         let mask = MaskProof::of(&encoding, [train.proof(), validation.proof()], probes)?;
         journal.hand_over(&shards, folder.path())?;
@@ -250,11 +250,4 @@ fn skip_late(
     }
     skipped.append(&mut late);
     skipped.sort_by_key(|row| row.row);
-}
-
-/// One line for each record.
-fn write_lines<R: Serialize>(path: &Path, records: &[R]) -> Result<(), RunError> {
-    let line = |record| serde_json::to_string(record).unwrap_or_default() + "\n";
-    let lines: String = records.iter().map(line).collect();
-    write_file_atomic(path, lines.as_bytes())
 }

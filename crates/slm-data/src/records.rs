@@ -17,6 +17,16 @@ pub(crate) struct Records {
 }
 
 impl Records {
+    /// Writes a file of records that are all there.
+    pub(crate) fn write_all<R: Serialize>(
+        path: &Path,
+        records: impl IntoIterator<Item = R>,
+    ) -> Result<(), DataError> {
+        let mut file = Self::create(path)?;
+        file.write(records)?;
+        file.close()
+    }
+
     pub(crate) fn create(path: &Path) -> Result<Self, DataError> {
         let file = fs_err::File::create(path).map_err(|error| failed(path, error))?;
         Ok(Self {
@@ -25,9 +35,13 @@ impl Records {
         })
     }
 
-    pub(crate) fn write(&mut self, records: &[impl Serialize]) -> Result<(), DataError> {
-        let lines: Result<Vec<String>, _> = records.iter().map(serde_json::to_string).collect();
-        for line in lines.unwrap_or_default() {
+    pub(crate) fn write<R: Serialize>(
+        &mut self,
+        records: impl IntoIterator<Item = R>,
+    ) -> Result<(), DataError> {
+        for record in records {
+            // Strings, numbers, lists and maps with string keys: none of them can fail to serialize.
+            let line = serde_json::to_string(&record).unwrap_or_default();
             let written = writeln!(self.file, "{line}");
             written.map_err(|error| failed(&self.path, error))?;
         }

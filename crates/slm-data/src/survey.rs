@@ -115,7 +115,7 @@ impl Survey {
             met: (0..searches).map(|_| Vec::new()).collect(),
             unknown_labels: Vec::new(),
             personal: Vec::new(),
-            rows: (reader.budget.kept_bytes > 0).then(Vec::new),
+            rows: Some(Vec::new()),
             size_bytes: reader.budget.kept_bytes,
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, FixedSizeBinaryArray};
-use arrow::datatypes::{UInt32Type, UInt64Type};
+use arrow::datatypes::UInt64Type;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
@@ -16,7 +16,7 @@ use super::Wanted;
 use crate::encoded_rows::EncodedRow;
 use crate::error::DataError;
 use crate::manifest::{Manifest, ShardRecord, Side};
-use crate::sample::Sample;
+use crate::outline::each_sample;
 use crate::shard::column;
 
 /// Column with the SHA-256 of what a row said when it was encoded.
@@ -124,28 +124,10 @@ fn search(path: &Path, record: &ShardRecord, wanted: &Wanted) -> Result<Vec<Plac
 
 /// Counts the tokens of a row that was found.
 fn count(path: &Path, placed: &mut Placed) -> Result<(), Failure> {
-    let (file, _) = fs_err::File::open(path)?.into_parts();
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
-    let fields = builder.schema().fields().iter().enumerate();
-    let needed = fields.filter(|(_, field)| ["learn", "breaks"].contains(&field.name().as_str()));
-    let needed: Vec<usize> = needed.map(|(at, _)| at).collect();
-    let columns = ProjectionMask::roots(builder.parquet_schema(), needed);
-    let builder = builder.with_projection(columns);
-    for batch in builder.with_offset(placed.place).with_limit(1).build()? {
-        let batch = batch?;
-        let learn = column(&batch, "learn")?.as_list::<i32>().value(0);
-        let breaks = column(&batch, "breaks")?.as_list::<i32>().value(0);
-        let sample = Sample {
-            breaks: breaks.as_primitive::<UInt32Type>().values().to_vec(),
-            ..Sample::new(
-                placed.row,
-                vec![0; learn.len()],
-                learn.as_boolean().values().iter().collect(),
-            )
-        };
+    let columns = ["row", "learn", "breaks", "answer"];
+    each_sample(path, Some(placed.place), &columns, &mut |sample, _| {
         (placed.tokens, placed.learned) = (sample.ids.len(), sample.learned());
-    }
-    Ok(())
+    })
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -34,6 +34,12 @@ struct Carrying<'a> {
 }
 
 impl Plan<'_> {
+    /// Whether any row is held out.
+    pub(crate) fn holds_out(&self) -> bool {
+        let mut places = 0..self.draft.facts.len();
+        self.given > 0 || places.any(|at| self.draft.fate(at) == Fate::Validation)
+    }
+
     /// Gives the rows that stay, in their order, some thousands at a time.
     pub(crate) fn each_kept(
         &mut self,

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use sha2::{Digest, Sha256};
 use slm_recipe::{Conflicts, DataSection, Dedup, OutlierAction, Pii};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
@@ -18,6 +20,8 @@ pub(super) struct Asked<'a> {
     pub(super) split: Split,
     seed: u64,
     searches: &'a [Search],
+    /// Those that the recipe names; without any, all are known.
+    known_labels: HashSet<&'a str>,
     /// Words that are personal data, where such data stops the run.
     refused: Option<WordList>,
     pub(super) lengths: bool,
@@ -67,6 +71,7 @@ impl<'a> Asked<'a> {
             split,
             seed,
             searches,
+            known_labels: section.labels.iter().map(String::as_str).collect(),
             refused: refused.transpose()?,
             lengths: outliers || minhash,
             odd: outliers,
@@ -141,9 +146,8 @@ impl<'a> Asked<'a> {
 
     /// Whether a label is none of those that the recipe names.
     pub(super) fn is_unknown(&self, row: &Example) -> bool {
-        let labels = &self.section.labels;
-        let label = row.content.target().trim();
-        !labels.is_empty() && !labels.iter().any(|known| known == label)
+        let known = &self.known_labels;
+        !known.is_empty() && !known.contains(row.content.target().trim())
     }
 }
 
