@@ -374,6 +374,8 @@ pub(crate) enum Split {
     Train,
     /// The rows that are held out
     Validation,
+    /// The rows that are held out for the tasks
+    Test,
 }
 
 #[derive(Args, Debug)]

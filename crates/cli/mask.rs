@@ -53,16 +53,19 @@ pub(crate) fn kept(run: &Path) -> Result<PathBuf> {
 
 /// Whose tokens there are, and which of them are learned.
 pub(crate) fn write(proof: &MaskProof, out: &mut dyn Write) -> io::Result<()> {
-    let header = ["mask", "tokens", "learned", "held out", "learned"];
-    let mut table = Table::new(&header).right(&[1, 2, 3, 4]);
-    let sides = [&proof.train, &proof.validation];
+    let header = [
+        "mask", "tokens", "learned", "held out", "learned", "test", "learned",
+    ];
+    let sides: Vec<&SideProof> = proof.sides().map(|(_, side)| side).collect();
+    let header = &header[..1 + 2 * sides.len()];
+    let mut table = Table::new(header).right(&[1, 2, 3, 4, 5, 6]);
     let mut roles: Vec<_> = sides.iter().flat_map(|side| side.roles.keys()).collect();
     roles.sort();
     roles.dedup();
     for role in roles {
-        let of = |side: &SideProof| side.roles.get(role).copied().unwrap_or_default();
+        let of = |side: &&SideProof| side.roles.get(role).copied().unwrap_or_default();
         let mut cells = vec![role.name().to_owned()];
-        for RoleTokens { tokens, learned } in sides.map(of) {
+        for RoleTokens { tokens, learned } in sides.iter().map(of) {
             cells.extend([thousands(tokens), thousands(learned)]);
         }
         table.row(cells);
@@ -73,7 +76,10 @@ pub(crate) fn write(proof: &MaskProof, out: &mut dyn Write) -> io::Result<()> {
 
 /// What was proven, in one line.
 fn summary(proof: &MaskProof) -> String {
-    let sum = |of: fn(&SideProof) -> usize| thousands(of(&proof.train) + of(&proof.validation));
+    let sum = |of: fn(&SideProof) -> usize| {
+        let sides = proof.sides().map(|(_, side)| of(side));
+        thousands(sides.sum())
+    };
     let bos = match proof.adds_bos {
         true => "",
         false => " (the tokenizer adds none)",

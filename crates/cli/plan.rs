@@ -39,6 +39,9 @@ pub(crate) struct Plan {
     micro_batch_tokens: usize,
     train_rows: usize,
     held_out_rows: usize,
+    /// Held out for the tasks; none where none are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test_rows: Option<usize>,
     left_out_rows: usize,
     tokens: usize,
     learned_tokens: usize,
@@ -95,9 +98,8 @@ impl Plan {
             micro_batch_tokens,
             train_rows: train.rows,
             held_out_rows: held_out.rows,
-            left_out_rows: manifest.cleaned_out()
-                + train.dropped.total()
-                + held_out.dropped.total(),
+            test_rows: (!manifest.test.is_empty()).then_some(manifest.test.rows),
+            left_out_rows: manifest.cleaned_out() + manifest.left_out(),
             tokens: train.tokens,
             learned_tokens: train.learned_tokens,
             micro_batch_rows: micro_batch_rows(recipe),
@@ -136,12 +138,14 @@ impl Plan {
             table.row(["auto batch".into(), auto.clone()]);
         }
         table.row(["device".into(), self.device.clone()]);
+        let test = self.test_rows.map(thousands);
         table.row([
             "rows".into(),
             format!(
-                "{} to learn from, {} held out, {} left out",
+                "{} to learn from, {} held out{}, {} left out",
                 thousands(self.train_rows),
                 thousands(self.held_out_rows),
+                test.map_or_else(String::new, |rows| format!(", {rows} of the test")),
                 thousands(self.left_out_rows)
             ),
         ]);

@@ -103,8 +103,11 @@ impl Reporter {
         match self.style {
             Style::Quiet | Style::Warnings => {}
             Style::Json => {
-                let event =
-                    json!({"event": "mask", "train": proof.train, "validation": proof.validation});
+                let sides = proof
+                    .sides()
+                    .map(|(side, proof)| (side.name(), json!(proof)));
+                let sides = sides.chain([("event", json!("mask"))]);
+                let event: serde_json::Value = sides.collect();
                 let _ = writeln!(io::stdout(), "{event}");
             }
             Style::Bars | Style::Lines => {

@@ -23,12 +23,9 @@ pub(crate) fn write_manifest(outline: &Outline, out: &mut dyn Write) -> Result<(
     writeln!(out)?;
     let header = ["split", "rows", "left out", "cut", "tokens", "learned"];
     let mut table = Table::new(&header).right(&[1, 2, 3, 4, 5]);
-    for (name, side) in [
-        ("train", &manifest.train),
-        ("held out", &manifest.validation),
-    ] {
+    for (name, side) in manifest.sides() {
         table.row([
-            name.into(),
+            short(name).into(),
             thousands(side.rows),
             thousands(side.dropped.total()),
             thousands(side.truncated),
@@ -43,6 +40,14 @@ pub(crate) fn write_manifest(outline: &Outline, out: &mut dyn Write) -> Result<(
     write_personal(&manifest.personal, out)?;
     mask::write(&manifest.mask, out)?;
     Ok(())
+}
+
+/// A side in a column.
+fn short(side: Side) -> &'static str {
+    match side {
+        Side::Train => "train",
+        side => side.told(),
+    }
 }
 
 /// Bad rows that were left out, where there are any.
@@ -120,7 +125,7 @@ fn write_sources(manifest: &Manifest, shares: &[Share], out: &mut dyn Write) -> 
         if weighted {
             let share = match source.given_as {
                 Side::Train => shares.next(),
-                Side::Validation => None,
+                Side::Validation | Side::Test => None,
             };
             cells.push(share.map_or_else(String::new, |share| share.weight.to_string()));
             cells.push(share.map_or_else(String::new, |share| thousands(share.per_epoch())));
@@ -172,7 +177,8 @@ pub(crate) fn write_stats(
 /// The lengths of each side, and of both answers apart where there are two.
 fn lengths(stats: &Stats) -> Vec<(String, &Lengths)> {
     let mut lengths = Vec::new();
-    for (name, side) in [("train", &stats.train), ("held out", &stats.validation)] {
+    for (name, side) in stats.sides() {
+        let name = short(name);
         let of = |answer: &str| format!("{name}, {answer}");
         lengths.extend(side.chosen.iter().map(|it| (of("chosen"), it)));
         lengths.extend(side.rejected.iter().map(|it| (of("rejected"), it)));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use slm_data::{CacheFolder, CacheKey, Sample, TaughtRow, TeacherCache, held_out_rows};
+use slm_data::{CacheFolder, CacheKey, Sample, Side, TaughtRow, TeacherCache, held_out_rows};
 use slm_endpoint::{Alignment, Answer, Journal, Spelling, Taught, Terms, teach, write_held_out};
 use slm_model::Decoder;
 use slm_recipe::{
@@ -14,6 +14,11 @@ use slm_run::{Event, sha256_bytes, sha256_json};
 use slm_train::{Measure, Teaching, Tutor};
 
 use crate::{base::Base, failure::refuse, guarded::guarded, interrupt, reporter::Reporter};
+
+/// Rows that are held out while the student learns, beside the teacher's answers.
+const HELD_OUT: &str = "held_out.jsonl";
+/// Rows that are held out for the tasks.
+const TEST: &str = "test.jsonl";
 
 /// A served teacher of a recipe, and where its answers are.
 pub(crate) struct ServedTeacher {
@@ -67,7 +72,11 @@ impl ServedTeacher {
         let section = &self.section;
         let rubric = section.filters.rubric.as_deref().map(scoring).transpose()?;
         let rows = slm_data::training_rows(&recipe.data, &guarded(recipe)?, recipe.seed)?;
-        let held_out = held_out_rows(&recipe.data, recipe.seed)?;
+        let held_out = |side| held_out_rows(&recipe.data, side, recipe.seed);
+        let held_out = [
+            (HELD_OUT, held_out(Side::Validation)?),
+            (TEST, held_out(Side::Test)?),
+        ];
         fs_err::create_dir_all(&self.folder)?;
         let taught = interrupt::heeded(|stop| {
             let terms = Terms {
@@ -87,13 +96,15 @@ impl ServedTeacher {
                 &mut emit,
             )
         })??;
-        let left_out = write_held_out(&held_out, &self.folder)?;
-        if left_out > 0 {
-            let text = format!(
-                "{left_out} of {} rows that are held out have no answer, and nothing is measured on them",
-                held_out.len()
-            );
-            reporter.show(Event::Warning { text });
+        for (name, rows) in held_out {
+            let left_out = write_held_out(&rows, &self.folder.join(name))?;
+            if left_out > 0 {
+                let text = format!(
+                    "{left_out} of {} rows that are held out have no answer, and nothing is measured on them",
+                    rows.len()
+                );
+                reporter.show(Event::Warning { text });
+            }
         }
         Ok(taught)
     }
@@ -146,8 +157,10 @@ impl ServedTeacher {
         DataSection {
             format: Format::Auto,
             train: source("rows.jsonl").into_iter().collect(),
-            validation: source("held_out.jsonl").into_iter().collect(),
+            validation: source(HELD_OUT).into_iter().collect(),
+            test: source(TEST).into_iter().collect(),
             val_size: 0.0,
+            test_size: 0.0,
             val_every: 0,
             ..section.clone()
         }

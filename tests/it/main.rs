@@ -47,6 +47,7 @@ mod ranks;
 mod served;
 mod served_student;
 // train, resume, eval, export, generate, chat: from rows to an answer.
+mod test_rows;
 mod the_walk;
 // gate, baseline save: is a run good enough, and do so many items tell?
 mod gates;

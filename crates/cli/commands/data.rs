@@ -104,9 +104,10 @@ pub(crate) fn show(arguments: ShowArguments, terminal: &mut Terminal) -> Result<
 /// The row that is asked for, or the first ones of a side: of each its sample, or those of its two answers.
 fn shown(outline: &Outline, arguments: &ShowArguments) -> Result<Vec<Sample>> {
     let sides = match (arguments.row, arguments.split) {
-        (Some(_), _) => vec![Side::Train, Side::Validation],
+        (Some(_), _) => Side::ALL.to_vec(),
         (None, Split::Train) => vec![Side::Train],
         (None, Split::Validation) => vec![Side::Validation],
+        (None, Split::Test) => vec![Side::Test],
     };
     let mut shown = Vec::new();
     for side in sides {

@@ -64,6 +64,7 @@ impl Walk {
             }
             None => vec![
                 ("held out", Known::Unseen, shards.held_out().to_vec()),
+                ("test", Known::Unseen, shards.test().to_vec()),
                 (
                     "training",
                     Known::Learned,

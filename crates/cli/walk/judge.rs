@@ -1,18 +1,21 @@
 //! What tells the best weights from the others while a student is trained: the metric of a task.
 
 use anyhow::{Context, Result};
+use slm_data::{HeldOut, Shards};
 use slm_eval::{Evaluator, MetricName, Task};
 use slm_model::Decoder;
 use slm_recipe::EvalTask;
 use slm_run::Emit;
 
 use super::Walk;
-use crate::base::Base;
+use crate::{base::Base, failure::refuse};
 
 /// A task and its metric.
 pub(super) struct Judge<'a> {
     base: &'a Base,
     task: &'a Task,
+    /// Rows in the place of the task's.
+    instead: Option<&'a [HeldOut]>,
     metric: MetricName,
     eos: bool,
     seed: u64,
@@ -20,12 +23,30 @@ pub(super) struct Judge<'a> {
 
 impl Walk {
     /// The task that `metric_for_best_model` names; `None` when it is the loss.
-    pub(super) fn judge<'a>(&self, base: &'a Base, tasks: &'a [Task]) -> Result<Option<Judge<'a>>> {
+    /// A task on rows of the test is asked about the held-out ones instead: weights that are chosen by a test have learned from it.
+    pub(super) fn judge<'a>(
+        &self,
+        base: &'a Base,
+        shards: &'a Shards,
+        tasks: &'a [Task],
+    ) -> Result<Option<Judge<'a>>> {
         let Some((name, metric)) = self.recipe.train.task_metric() else {
             return Ok(None);
         };
         let task = tasks.iter().find(|task| task.name() == name);
+        let mut own = self.recipe.eval.task.iter().filter(|it| it.name == name);
+        let has_file = own.any(|it| it.path.is_some());
+        let instead = (!has_file && !shards.test().is_empty()).then(|| shards.held_out());
+        if instead.is_some_and(<[HeldOut]>::is_empty) {
+            return Err(refuse(
+                format!(
+                    "weights are to be chosen by the task `{name}`, and no row is held out for that"
+                ),
+                "rows of the test choose nothing: raise `data.val_size`",
+            ));
+        }
         Ok(Some(Judge {
+            instead,
             base,
             task: task.with_context(|| format!("there is no task `{name}`"))?,
             metric: serde_json::from_value(metric.into())?,
@@ -50,7 +71,7 @@ impl Judge<'_> {
                     metrics: vec![self.metric],
                     ..(**task).clone()
                 };
-                evaluator.evaluate(&task, items, emit)?
+                evaluator.evaluate(&task, self.instead.unwrap_or(items), emit)?
             }
             Task::Suite(_) => evaluator.answer(self.task, emit)?,
         };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::json;
-use slm_data::{HeldOut, Leak, Shards};
+use slm_data::{HeldOut, Leak, Shards, TEST};
 use slm_eval::{
     Evaluator, Split, Task, TaskReport, Unleaked, compare, constraint, holm_across,
     report::TaskResult, with_choices,
@@ -92,7 +92,12 @@ impl Walk {
         }
         let leaks = Leak::read(&self.run.path("data"))?;
         for result in results {
-            let of_task = leaks.iter().filter(|leak| leak.task == result.tuned.task);
+            let own = self.recipe.eval.task.iter();
+            let mut own = own.filter(|task| task.name == result.tuned.task);
+            let has_file = own.any(|task| task.path.is_some());
+            let of_task = leaks
+                .iter()
+                .filter(|leak| leak.task == result.tuned.task || !has_file && leak.task == TEST);
             let items = of_task.map(|leak| leak.item.as_str()).collect();
             result.unleaked = Unleaked::of(result, &items, self.recipe.seed);
         }
@@ -108,7 +113,7 @@ pub(crate) fn tasks(
     tokenizer: &ChatTokenizer,
 ) -> Result<Vec<Task>> {
     let mut tasks = recipe.eval.task.clone();
-    if tasks.is_empty() && recipe.eval.suite.is_empty() && !shards.held_out().is_empty() {
+    if tasks.is_empty() && recipe.eval.suite.is_empty() && !shards.measured().is_empty() {
         tasks.push(EvalTask {
             name: "held-out".into(),
             output_type: OutputType::Loglikelihood,
@@ -163,7 +168,7 @@ fn of_recipe(
         return Ok(Task::Suite(Box::new(task)));
     }
     let items = match &task.path {
-        None => shards.held_out().to_vec(),
+        None => shards.measured().to_vec(),
         Some(path) => read_rows(path, recipe, tokenizer)?,
     };
     of_rows(

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use chrono::DateTime;
-use slm_data::{Side, SplitRecord};
+use slm_data::SplitRecord;
 use slm_eval::report::{Curves, DataSide, Digest, Page, ShippedFile, TaskResult, html};
 use slm_export::Comparison;
 use slm_recipe::Method;
@@ -44,10 +44,10 @@ impl Walk {
             created: self.ended(),
             facts: self.facts(student),
             warnings: self.reporter.warnings_so_far().to_vec(),
-            data: vec![
-                side("training", manifest.side(Side::Train)),
-                side("held out", manifest.side(Side::Validation)),
-            ],
+            data: manifest
+                .sides()
+                .map(|(name, it)| side(name.told(), it))
+                .collect(),
             curves: Curves::from_events(&self.run.metrics()?),
             tasks: results.to_vec(),
             files: artifacts.iter().map(shipped).collect(),

@@ -65,7 +65,7 @@ impl Walk {
         };
         let options = self.options(shards, reference, teaching);
         let ranks = self.ranks.clone();
-        let judge = self.judge(base, tasks)?;
+        let judge = self.judge(base, shards, tasks)?;
         let mut outcome = None;
         self.stage("train", &digest, |run, reporter| {
             if !options.resume {

@@ -13,10 +13,11 @@ pub use self::croissant::croissant;
 pub use self::markdown::markdown;
 use crate::clean::{CLEANING, CleanRecord};
 use crate::error::DataError;
-use crate::manifest::{Manifest, Side};
+use crate::manifest::Manifest;
 use crate::outline::Outline;
 use crate::personal::PersonalKind;
 use crate::records::each_record;
+use crate::side::Side;
 use crate::stats::Stats;
 
 /// A prepared folder in figures, with what people state of it.
@@ -109,10 +110,23 @@ impl DataCard {
     /// How rows were held out.
     fn split(&self) -> Option<String> {
         let section = &self.stated.as_ref()?.section;
+        let held_out = self.side(section, Side::Validation, section.val_size);
+        let test = match section.holds_test() {
+            true => format!(
+                "; test: {}",
+                self.side(section, Side::Test, section.test_size)
+            ),
+            false => String::new(),
+        };
+        Some(format!("Held out: {held_out}{test}"))
+    }
+
+    /// How rows came to be on a side that is not learned from.
+    fn side(&self, section: &DataSection, side: Side, share: f64) -> String {
         let given = self.manifest.sources.iter();
-        let given = given.filter(|source| source.given_as == Side::Validation);
-        Some(match (given.count(), section.val_every, section.val_size) {
-            (0, 0, 0.0) => "nothing is held out".into(),
+        let given = given.filter(|source| source.given_as == side);
+        match (given.count(), section.val_every, share) {
+            (0, 0, 0.0) => "nothing".into(),
             (0, 0, share) => {
                 let by = match &section.group_by {
                     Some(column) => format!("the column `{column}`"),
@@ -131,15 +145,16 @@ impl DataCard {
             }
             (0, every, _) => format!("every row whose number {every} divides"),
             _ => "files of their own".into(),
-        })
+        }
     }
 }
 
 impl Statements {
     fn of(section: &DataSection) -> Self {
         let card = section.card.clone();
-        let sources = section.train.iter().chain(&section.validation);
-        let licenses = sources.map(|source| source.license.clone().or(card.license.clone()));
+        let licenses = section
+            .sources()
+            .map(|source| source.license.clone().or(card.license.clone()));
         Self {
             licenses: licenses.collect(),
             card,

@@ -11,7 +11,8 @@ use serde::Serialize;
 use self::rows::rows_of;
 pub use self::rows::{ComparedRow, RowPair};
 use crate::error::DataError;
-use crate::manifest::{Manifest, Side, SplitRecord};
+use crate::manifest::{Manifest, SplitRecord};
+use crate::side::Side;
 
 /// What is different between two prepared folders, A and B.
 ///
@@ -51,6 +52,9 @@ pub struct SetCounts {
     pub train: SplitRecord,
     /// Rows that are held out.
     pub validation: SplitRecord,
+    /// Rows that are held out for the tasks.
+    #[serde(skip_serializing_if = "SplitRecord::is_empty")]
+    pub test: SplitRecord,
 }
 
 impl DataDiff {
@@ -107,6 +111,16 @@ impl SetCounts {
         Self {
             train: manifest.train.clone(),
             validation: manifest.validation.clone(),
+            test: manifest.test.clone(),
+        }
+    }
+
+    /// The counts of one side.
+    pub fn side(&self, side: Side) -> &SplitRecord {
+        match side {
+            Side::Train => &self.train,
+            Side::Validation => &self.validation,
+            Side::Test => &self.test,
         }
     }
 }

@@ -3,6 +3,7 @@ use std::fmt::{self, Write};
 use serde_json::Value;
 use slm_recipe::{Finding, TrainOn};
 
+use crate::leak::whose;
 use crate::origin::Origin;
 use crate::source::ObjectError;
 
@@ -196,8 +197,8 @@ pub enum DataError {
         nearest: Option<(String, String)>,
     },
     #[error(
-        "{leaked} of {rows} rows of task `{task}` are among the rows to learn from, `data.max_leak_rate` {allowed} lets {} pass: {}",
-        (*rows as f64 * allowed).floor(), some(found)
+        "{leaked} of {rows} rows of {} are among the rows to learn from, `data.max_leak_rate` {allowed} lets {} pass: {}",
+        whose(task), (*rows as f64 * allowed).floor(), some(found)
     )]
     Leak {
         task: String,

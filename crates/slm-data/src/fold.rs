@@ -6,8 +6,8 @@ use slm_text::ChatTokenizer;
 
 use crate::error::DataError;
 use crate::example::HeldOut;
-use crate::manifest::Side;
 use crate::reading::Reader;
+use crate::side::Side;
 
 /// The rows to learn from, held-out ones left out, as a model is asked about them. Rows that are tokens already are none to be
 /// asked about with another answer, and are left out; so are those whose answers were judged.

@@ -200,7 +200,7 @@ fn texts(
 ) -> Result<BTreeMap<usize, RowText>, DataError> {
     let reader = Reader::of(section, Some(tokenizer), manifest.seed);
     let (mut texts, mut first_row) = (BTreeMap::new(), 0);
-    let sources = section.train.iter().chain(&section.validation);
+    let sources = section.sources();
     for (source, record) in sources.zip(&manifest.sources) {
         let rows = first_row..first_row + record.rows;
         first_row = rows.end;

@@ -48,8 +48,8 @@ pub fn input_digest(
         }
         Ok(sha256)
     };
-    let sources = section.train.iter().chain(&section.validation);
-    let sources = sources.map(digest).collect::<Result<_, DataError>>()?;
+    let sources = section.sources().map(digest);
+    let sources = sources.collect::<Result<_, DataError>>()?;
     let looked_at = guarded.iter().filter(|_| section.on_leak != OnLeak::Off);
     let guarded = looked_at.map(|guarded| match &guarded.rows {
         GuardedRows::File(source) => Ok((guarded, Some(digest(source)?))),

@@ -8,9 +8,10 @@ use slm_recipe::{Format, OnBadRow, Source};
 use crate::error::{DataError, NeededBy};
 use crate::example::Example;
 use crate::layout::{Head, Layout};
-use crate::manifest::{Side, SourceRecord};
+use crate::manifest::SourceRecord;
 use crate::mapping::Mapping;
 use crate::reading::Reader;
+use crate::side::Side;
 use crate::source::{RawRow, Row, RowFile, SourceFiles};
 use crate::split::sample;
 

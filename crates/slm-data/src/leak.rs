@@ -15,9 +15,21 @@ use crate::error::DataError;
 use crate::example::Example;
 use crate::origin::Origin;
 use crate::plan::{Draft, Fate};
+use crate::side::Side;
 
 /// Name of the file of a prepared folder that has a [`Leak`] a line.
 pub const LEAKS: &str = "leaks.jsonl";
+
+/// What rows of `[[data.test]]` are called where those of tasks go by the tasks' names.
+pub const TEST: &str = "data.test";
+
+/// Whose rows they are, for people.
+pub fn whose(task: &str) -> String {
+    match task {
+        TEST => format!("`{TEST}`"),
+        task => format!("task `{task}`"),
+    }
+}
 
 /// Rows that nothing should be learned from: those of a task.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,7 +62,8 @@ pub struct GuardedRow {
 }
 
 impl Guarded {
-    /// Those of the tasks of a recipe whose files are read as the rows to learn from are, and those that calibrate them.
+    /// Those of the tasks of a recipe whose files are read as the rows to learn from are, those that calibrate them, and those of
+    /// [`TEST`].
     pub fn of(recipe: &Recipe) -> Vec<Self> {
         let file = |task: String, path: &str| Self {
             task,
@@ -67,7 +80,11 @@ impl Guarded {
                 calibration.map(|path| file(format!("{} (calibration)", task.name), path));
             own.into_iter().chain(calibration)
         });
-        guarded.collect()
+        let test = recipe.data.test.iter().map(|source| Self {
+            task: TEST.into(),
+            rows: GuardedRows::File(source.clone()),
+        });
+        guarded.chain(test).collect()
     }
 }
 
@@ -200,7 +217,8 @@ impl LeakTotals {
             false => "are among the rows to learn from",
         };
         format!(
-            "{leaked} of {rows} rows of task `{task}` {what} ({exact} equal, {near} nearly equal, {passage} with 13 words in a row; `{LEAKS}` lists them)"
+            "{leaked} of {rows} rows of {} {what} ({exact} equal, {near} nearly equal, {passage} with 13 words in a row; `{LEAKS}` lists them)",
+            whose(task)
         )
     }
 }
@@ -217,7 +235,7 @@ impl Leaks {
     pub(crate) fn find(searches: Vec<Search>, met: Vec<Vec<(usize, Met)>>, draft: &Draft) -> Self {
         let mut leaks = Self::default();
         for (search, mut met) in searches.into_iter().zip(met) {
-            met.retain(|(at, _)| draft.fate(*at) == Fate::Train);
+            met.retain(|(at, _)| draft.fate(*at) == Fate::On(Side::Train));
             let found = search.leaks(met, draft);
             leaks
                 .totals

@@ -41,6 +41,7 @@ mod reading;
 mod records;
 mod sample;
 mod shard;
+mod side;
 mod side_writer;
 mod source;
 mod spill;
@@ -65,10 +66,10 @@ pub use fold::asked_rows;
 pub use groups::{GroupedRow, Groups, RowGroup, RowText};
 pub use input_digest::input_digest;
 pub use intake::{SKIPPED, SkippedRow};
-pub use leak::{Guarded, GuardedRow, GuardedRows, LEAKS, Leak, LeakKind, LeakTotals};
+pub use leak::{Guarded, GuardedRow, GuardedRows, LEAKS, Leak, LeakKind, LeakTotals, TEST, whose};
 pub use lineage::{Fate, Lineage, Placed, Wanted, lineages};
 pub use manifest::{
-    Dropped, FORMAT_VERSION, FileRecord, MANIFEST, MAX_TARGETS, Manifest, ShardRecord, Side,
+    Dropped, FORMAT_VERSION, FileRecord, MANIFEST, MAX_TARGETS, Manifest, ShardRecord,
     SourceRecord, SplitRecord,
 };
 pub use mask_probe::Probe;
@@ -83,6 +84,7 @@ pub use reading::{held_out_rows, load_examples, training_rows, training_texts};
 pub use records::leaks;
 pub use sample::{Answer, Answers, Sample};
 pub use shard::Shards;
+pub use side::Side;
 pub use source::{ObjectError, Row, Rows, read_rows};
 pub use stats::{Bin, Lengths, SideStats, Stats};
 pub use teacher_cache::{

@@ -8,6 +8,7 @@ use crate::clean::{CleanTotals, PersonalTotals};
 use crate::error::DataError;
 use crate::leak::LeakTotals;
 use crate::mask_proof::MaskProof;
+use crate::side::Side;
 
 /// Version of the folder that [`crate::prepare`] writes.
 pub const FORMAT_VERSION: u32 = 4;
@@ -38,6 +39,9 @@ pub struct Manifest {
     pub train: SplitRecord,
     /// Rows that are held out.
     pub validation: SplitRecord,
+    /// Rows that are held out for the tasks.
+    #[serde(default, skip_serializing_if = "SplitRecord::is_empty")]
+    pub test: SplitRecord,
     /// Held-out rows that say exactly what a training row says.
     pub leaked: usize,
     /// How many rows of tasks are among those to learn from; each is in `leaks.jsonl`.
@@ -60,16 +64,6 @@ pub struct Manifest {
 /// Distinct targets up to which they are taken for labels and counted one by one.
 pub const MAX_TARGETS: usize = 1000;
 
-/// The two sides of a split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Side {
-    /// Learned from.
-    Train,
-    /// Held out.
-    Validation,
-}
-
 /// A file that rows came from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SourceRecord {
@@ -79,7 +73,7 @@ pub struct SourceRecord {
     pub sha256: String,
     /// Of the file.
     pub size_bytes: u64,
-    /// Given under `data.train` or `data.validation`.
+    /// Given under `data.train`, `data.validation` or `data.test`.
     pub given_as: Side,
     /// What its rows were read as.
     pub format: Format,
@@ -132,6 +126,11 @@ pub struct SplitRecord {
 }
 
 impl SplitRecord {
+    /// Whether no row fell on this side.
+    pub fn is_empty(&self) -> bool {
+        self.read == 0
+    }
+
     /// Adds what became of other rows.
     pub(crate) fn add(&mut self, other: &Self) {
         self.read += other.read;
@@ -214,7 +213,34 @@ impl Manifest {
         match side {
             Side::Train => &self.train,
             Side::Validation => &self.validation,
+            Side::Test => &self.test,
         }
+    }
+
+    pub(crate) fn side_mut(&mut self, side: Side) -> &mut SplitRecord {
+        match side {
+            Side::Train => &mut self.train,
+            Side::Validation => &mut self.validation,
+            Side::Test => &mut self.test,
+        }
+    }
+
+    /// Training and held-out rows, and those of the test if there are any.
+    pub fn sides(&self) -> impl Iterator<Item = (Side, &SplitRecord)> {
+        let all = Side::ALL.map(|side| (side, self.side(side)));
+        let is_told =
+            |(side, record): &(Side, &SplitRecord)| *side != Side::Test || !record.is_empty();
+        all.into_iter().filter(is_told)
+    }
+
+    /// Rows in the shards of all sides.
+    pub fn rows(&self) -> usize {
+        self.sides().map(|(_, side)| side.rows).sum()
+    }
+
+    /// Rows of all sides that were left out when they were encoded.
+    pub fn left_out(&self) -> usize {
+        self.sides().map(|(_, side)| side.dropped.total()).sum()
     }
 }
 

@@ -12,6 +12,8 @@ use crate::error::DataError;
 use crate::example::Example;
 use crate::mask_probe::Probe;
 use crate::sample::Sample;
+use crate::side::{Side, Sides};
+use crate::side_writer::SideCounts;
 
 /// Rows that are kept to be rendered again; one of each file.
 pub(crate) const PROBES: usize = 4;
@@ -35,6 +37,9 @@ pub struct MaskProof {
     pub train: SideProof,
     /// Rows that are held out.
     pub validation: SideProof,
+    /// Rows that are held out for the tasks.
+    #[serde(default, skip_serializing_if = "SideProof::is_empty")]
+    pub test: SideProof,
     /// Some rows with the ids that they became.
     pub probes: Vec<Probe>,
 }
@@ -70,6 +75,11 @@ pub struct RoleTokens {
 }
 
 impl SideProof {
+    /// Whether there is no row on this side.
+    pub fn is_empty(&self) -> bool {
+        self.sequences + self.left_out == 0
+    }
+
     /// Tokens of all roles together.
     pub fn total(&self) -> RoleTokens {
         let add = |sum: RoleTokens, each: &RoleTokens| RoleTokens {
@@ -253,10 +263,11 @@ impl Findings {
 impl MaskProof {
     pub(crate) fn of(
         encoding: &Encoding,
-        [train, validation]: [SideProof; 2],
+        sides: &Sides<SideCounts>,
         probes: Vec<Probe>,
     ) -> Result<Self, DataError> {
         let tokenizer = encoding.tokenizer;
+        let [train, validation, test] = Side::ALL.map(|side| sides[side].proof());
         Ok(Self {
             train_on: encoding.train_on,
             train_on_eos: encoding.train_on_eos,
@@ -266,8 +277,33 @@ impl MaskProof {
             adds_bos: tokenizer.adds_bos(),
             train,
             validation,
+            test,
             probes,
         })
+    }
+
+    /// The proof of one side.
+    pub fn side(&self, side: Side) -> &SideProof {
+        match side {
+            Side::Train => &self.train,
+            Side::Validation => &self.validation,
+            Side::Test => &self.test,
+        }
+    }
+
+    pub(crate) fn side_mut(&mut self, side: Side) -> &mut SideProof {
+        match side {
+            Side::Train => &mut self.train,
+            Side::Validation => &mut self.validation,
+            Side::Test => &mut self.test,
+        }
+    }
+
+    /// Training and held-out rows, and those of the test if there are any.
+    pub fn sides(&self) -> impl Iterator<Item = (Side, &SideProof)> {
+        let all = Side::ALL.map(|side| (side, self.side(side)));
+        let is_told = |(side, proof): &(Side, &SideProof)| *side != Side::Test || !proof.is_empty();
+        all.into_iter().filter(is_told)
     }
 
     /// Checks that a tokenizer makes of a row what was trained on: the same vocabulary, the same chat template, and for the

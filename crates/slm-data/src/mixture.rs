@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::{Side, SourceRecord};
+use crate::manifest::SourceRecord;
 use crate::random::permutation;
+use crate::side::Side;
 
 /// The training rows of one source, and how often each comes up in an epoch.
 ///

@@ -9,18 +9,18 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use slm_run::sha256_file;
 
 use crate::error::DataError;
-use crate::manifest::{Manifest, ShardRecord, Side};
+use crate::manifest::{Manifest, ShardRecord};
 use crate::mixture::Share;
 use crate::sample::{Answer, Sample, answer_of};
 use crate::shard::column;
+use crate::side::{Side, Sides};
 
 /// What is in a prepared folder.
 #[derive(Clone, Debug)]
 pub struct Outline {
     folder: PathBuf,
     manifest: Manifest,
-    train: Vec<Outlined>,
-    validation: Vec<Outlined>,
+    sides: Sides<Vec<Outlined>>,
 }
 
 /// A sample without its tokens.
@@ -43,8 +43,7 @@ impl Outline {
         let mut outline = Self {
             folder: folder.to_owned(),
             manifest: Manifest::read(folder)?,
-            train: Vec::new(),
-            validation: Vec::new(),
+            sides: Sides::default(),
         };
         for record in outline.manifest.shards.clone() {
             let path = folder.join(&record.file);
@@ -58,10 +57,7 @@ impl Outline {
         if sha256_file(path)? != record.sha256 {
             return Err("its digest is not the one in `manifest.json`".into());
         }
-        let samples = match record.side {
-            Side::Train => &mut self.train,
-            Side::Validation => &mut self.validation,
-        };
+        let samples = &mut self.sides[record.side];
         each_sample(
             path,
             None,
@@ -79,15 +75,12 @@ impl Outline {
 
     /// The samples of one side, in order.
     pub fn side(&self, side: Side) -> &[Outlined] {
-        match side {
-            Side::Train => &self.train,
-            Side::Validation => &self.validation,
-        }
+        &self.sides[side]
     }
 
     /// How often the training rows of each source come up in an epoch.
     pub fn shares(&self) -> Vec<Share> {
-        let mut rows: Vec<usize> = self.train.iter().map(Outlined::row).collect();
+        let mut rows: Vec<usize> = self.sides[Side::Train].iter().map(Outlined::row).collect();
         rows.dedup();
         Share::all(&self.manifest.sources, &rows)
     }

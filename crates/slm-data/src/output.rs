@@ -1,4 +1,4 @@
-//! The shards of both sides while their rows come in.
+//! The shards of all sides while their rows come in.
 
 use std::path::Path;
 
@@ -10,10 +10,11 @@ use crate::error::DataError;
 use crate::example::Example;
 use crate::intake::SkippedRow;
 use crate::journal::{Done, Journal};
-use crate::manifest::{ShardRecord, Side};
+use crate::manifest::ShardRecord;
 use crate::mask_probe::Probe;
 use crate::mask_proof::{MaskChecks, PROBES};
 use crate::shard::rows_of;
+use crate::side::{Side, Sides};
 use crate::side_writer::{SideCounts, SideWriter};
 use crate::targets::Targets;
 
@@ -22,10 +23,9 @@ pub(crate) struct Output<'a> {
     checks: MaskChecks<'a>,
     refused: Refused,
     journal: Journal,
-    train: SideWriter,
-    validation: SideWriter,
+    writers: Sides<SideWriter>,
     /// What is in the shards that an earlier process wrote.
-    earlier: [Earlier; 2],
+    earlier: Sides<Earlier>,
     targets: Targets,
     probes: Vec<Probe>,
     /// Files that have a probe, or can have none.
@@ -42,8 +42,7 @@ struct Earlier {
 
 /// What all rows together are.
 pub(crate) struct Written {
-    pub(crate) train: SideCounts,
-    pub(crate) validation: SideCounts,
+    pub(crate) sides: Sides<SideCounts>,
     pub(crate) shards: Vec<ShardRecord>,
     pub(crate) targets: Targets,
     pub(crate) probes: Vec<Probe>,
@@ -63,13 +62,15 @@ impl<'a> Output<'a> {
         let (journal, done) = Journal::open(target, input_digest)?;
         let folder = journal.folder().to_owned();
         let writer = |side| SideWriter::new(&folder, side, section.shard_rows, &done);
-        let earlier = |side| Earlier::of(&folder, side, &done);
+        let mut earlier = Sides::default();
+        for side in Side::ALL {
+            earlier[side] = Earlier::of(&folder, side, &done)?;
+        }
         Ok(Self {
             checks: MaskChecks::new(encoding),
             refused: Refused::new(section),
-            train: writer(Side::Train),
-            validation: writer(Side::Validation),
-            earlier: [earlier(Side::Train)?, earlier(Side::Validation)?],
+            writers: Sides::new(writer),
+            earlier,
             journal,
             targets: Targets::default(),
             probes: Vec::new(),
@@ -79,7 +80,7 @@ impl<'a> Output<'a> {
 
     /// Takes the next rows of a side.
     pub(crate) fn take(&mut self, side: Side, rows: Vec<Example>) -> Result<(), DataError> {
-        let earlier = &self.earlier[usize::from(side == Side::Validation)];
+        let earlier = &self.earlier[side];
         let (written, rows): (Vec<_>, Vec<_>) =
             rows.into_iter().partition(|row| earlier.has_met(row.row));
         let kept = written.into_iter().filter(|row| earlier.has_kept(row.row));
@@ -97,10 +98,7 @@ impl<'a> Output<'a> {
             if side == Side::Train && outcome.is_kept() {
                 self.look_at(&row)?;
             }
-            let writer = match side {
-                Side::Train => &mut self.train,
-                Side::Validation => &mut self.validation,
-            };
+            let writer = &mut self.writers[side];
             let (refused, journal) = (&mut self.refused, &mut self.journal);
             writer.take(row, (outcome, proof), &self.checks, refused, journal)?;
         }
@@ -120,18 +118,22 @@ impl<'a> Output<'a> {
 
     /// Closes all shards. What is refused leaves nothing.
     pub(crate) fn finish(mut self) -> Result<Written, DataError> {
-        let (train, mut shards) = self.train.finish()?;
-        let (validation, held_out) = self.validation.finish()?;
-        shards.extend(held_out);
+        let (mut sides, mut shards) = (Sides::<SideCounts>::default(), Vec::new());
+        let mut rows = 0;
+        for (side, writer) in self.writers.into_each() {
+            let (counts, of_side) = writer.finish()?;
+            rows += counts.record.read;
+            shards.extend(of_side);
+            sides[side] = counts;
+        }
         let skipped = self.refused.skipped();
-        let rows = train.record.read + validation.record.read + skipped.len();
+        rows += skipped.len();
         if let Err(refused) = self.refused.check(rows, self.checks.encoding) {
             self.journal.discard()?;
             return Err(refused);
         }
         Ok(Written {
-            train,
-            validation,
+            sides,
             shards,
             targets: self.targets,
             probes: self.probes,

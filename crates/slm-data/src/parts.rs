@@ -10,12 +10,11 @@ use crate::clean::CLEANING;
 use crate::error::DataError;
 use crate::intake::{SKIPPED, SkippedRow};
 use crate::leak::LEAKS;
-use crate::manifest::{
-    MANIFEST, MAX_TARGETS, Manifest, ShardRecord, Side, SourceRecord, SplitRecord,
-};
-use crate::mask_proof::PROBES;
+use crate::manifest::{MANIFEST, MAX_TARGETS, Manifest, ShardRecord, SourceRecord, SplitRecord};
+use crate::mask_proof::{PROBES, SideProof};
 use crate::prepare::Preparation;
 use crate::records::{Records, each_record};
+use crate::side::Side;
 use crate::side_writer::file_name;
 use crate::warnings::warn;
 use crate::worker_share::WorkerShare;
@@ -139,17 +138,19 @@ fn merged(
         sources: sources(parts, out)?,
         train: SplitRecord::default(),
         validation: SplitRecord::default(),
+        test: SplitRecord::default(),
         shards: Vec::new(),
         ..first.clone()
     };
-    whole.mask.train = Default::default();
-    whole.mask.validation = Default::default();
+    for side in Side::ALL {
+        *whole.mask.side_mut(side) = SideProof::default();
+    }
     whole.mask.probes.clear();
     for (folder, part) in parts {
-        whole.train.add(&part.train);
-        whole.validation.add(&part.validation);
-        whole.mask.train.add(&part.mask.train);
-        whole.mask.validation.add(&part.mask.validation);
+        for side in Side::ALL {
+            whole.side_mut(side).add(part.side(side));
+            whole.mask.side_mut(side).add(part.mask.side(side));
+        }
         for probe in &part.mask.probes {
             let file = |origin: &str| origin.rsplit_once([':', ' ']).map(|it| it.0.to_owned());
             let mut known = whole.mask.probes.iter();
@@ -166,17 +167,13 @@ fn merged(
             whole.shards.push(ShardRecord { file, ..shard });
         }
     }
-    whole
-        .shards
-        .sort_by_key(|shard| shard.side == Side::Validation);
+    whole.shards.sort_by_key(|shard| shard.side);
     (whole.targets, whole.distinct_targets) = targets(parts)?;
     if whole.train.rows == 0 {
         return Err(DataError::NoTrainingRows {
-            rows: whole.train.read + whole.validation.read + whole.cleaned_out(),
-            held_out: whole.validation.read,
-            dropped: whole.cleaned_out()
-                + whole.train.dropped.total()
-                + whole.validation.dropped.total(),
+            rows: whole.sides().map(|(_, side)| side.read).sum::<usize>() + whole.cleaned_out(),
+            held_out: whole.validation.read + whole.test.read,
+            dropped: whole.cleaned_out() + whole.left_out(),
         });
     }
     Ok(whole)

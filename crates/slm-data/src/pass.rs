@@ -8,8 +8,8 @@ use crate::clean::{CleanRecord, Languages, misfit, texts};
 use crate::error::DataError;
 use crate::example::Example;
 use crate::intake::{Given, Intake};
-use crate::manifest::Side;
 use crate::reading::Reader;
+use crate::side::Side;
 
 /// A row behind the steps that look at it alone.
 #[derive(Clone, Debug)]
@@ -59,7 +59,9 @@ impl<'a> Reader<'a> {
 fn sources(section: &DataSection) -> impl Iterator<Item = (&Source, Side)> {
     let train = section.train.iter().map(|source| (source, Side::Train));
     let validation = section.validation.iter();
-    train.chain(validation.map(|source| (source, Side::Validation)))
+    let validation = validation.map(|source| (source, Side::Validation));
+    let test = section.test.iter().map(|source| (source, Side::Test));
+    train.chain(validation).chain(test)
 }
 
 impl Cleaned {

@@ -11,10 +11,11 @@ use crate::clean::{Lengths, PerLabel, balance, conflicts, equal_ones, near_ones,
 use crate::error::{DataError, nearest};
 use crate::intake::SkippedRow;
 use crate::leak::{Guarded, Leaks, Search};
-use crate::manifest::{Side, SourceRecord};
+use crate::manifest::SourceRecord;
 use crate::near::{Candidates, Nearness};
 use crate::pass::Cleaned;
 use crate::reading::Reader;
+use crate::side::Side;
 use crate::split::Split;
 use crate::survey::{Bands, Noted, Survey};
 
@@ -31,7 +32,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) leaked_out: usize,
     /// Rows that stay.
     pub(crate) rows: usize,
-    /// Rows of files to hold out that stay.
+    /// Rows of files that were given to be held out, which stay.
     given: usize,
     draft: Draft,
     /// What is usual, for rows that are not.
@@ -114,7 +115,7 @@ impl<'a> Reader<'a> {
             None => {
                 let look = &mut |side, rows: Vec<Cleaned>| match side {
                     Side::Train => candidates.look(&rows, draft),
-                    Side::Validation => Ok(()),
+                    Side::Validation | Side::Test => Ok(()),
                 };
                 self.each_row(section, look)?;
             }
@@ -173,6 +174,7 @@ mod tests {
     use crate::clean::CleanRecord;
     use crate::example::Example;
     use crate::reading::Budget;
+    use crate::side::Sides;
 
     impl Plan<'_> {
         /// Which rows are held out; rows that are left out are none of them.
@@ -182,7 +184,7 @@ mod tests {
             let plan = reader.decide(section, Vec::new(), survey).unwrap();
             let places = 0..plan.draft.facts.len();
             places
-                .map(|at| plan.draft.fate(at) == Fate::Validation)
+                .map(|at| plan.draft.fate(at) == Fate::On(Side::Validation))
                 .collect()
         }
     }
@@ -196,6 +198,7 @@ mod tests {
         let mut section = DataSection {
             train: vec![source],
             val_size: 0.3,
+            test_size: 0.2,
             keep_near_together: true,
             stratify: true,
             ..DataSection::default()
@@ -214,7 +217,7 @@ mod tests {
         section
     }
 
-    type Carried = (Vec<Example>, Vec<Example>, Vec<CleanRecord>);
+    type Carried = (Sides<Vec<Example>>, Vec<CleanRecord>);
 
     fn carried(section: &DataSection, budget: Budget) -> Result<Carried, String> {
         let folder = tempfile::tempdir().unwrap();
@@ -226,15 +229,16 @@ mod tests {
         let mut plan = reader
             .plan(section, &[], &mut |_| {})
             .map_err(|error| error.to_string())?;
-        let (mut train, mut validation, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut rows, mut records) = (Sides::<Vec<Example>>::default(), Vec::new());
         let carried = plan.each_kept(&mut |kept| {
-            train.extend(kept.train);
-            validation.extend(kept.validation);
+            for (side, kept) in kept.rows.into_each() {
+                rows[side].extend(kept);
+            }
             records.extend(kept.records);
             Ok(())
         });
         carried.map_err(|error| error.to_string())?;
-        Ok((train, validation, records))
+        Ok((rows, records))
     }
 
     /// Rows of few words, so that many are equal, near or contradict each other.
@@ -273,9 +277,10 @@ mod tests {
             let least = carried(&section, Budget { kept_bytes: 1, held_bytes: 30 });
             prop_assert_eq!(&all, &again);
             prop_assert_eq!(&all, &least);
-            if let Ok((train, validation, records)) = all {
+            if let Ok((sides, records)) = all {
                 let left_out = records.iter().filter(|it| it.effect == crate::clean::Effect::LeftOut);
-                prop_assert_eq!(train.len() + validation.len() + left_out.count(), rows.len());
+                let kept: usize = sides.into_each().map(|(_, rows)| rows.len()).sum();
+                prop_assert_eq!(kept + left_out.count(), rows.len());
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::error::DataError;
 use crate::input_digest::input_digest;
 use crate::intake::{SKIPPED, SkippedRow};
 use crate::leak::{Guarded, LEAKS};
-use crate::manifest::{FORMAT_VERSION, MANIFEST, Manifest, Side, SourceRecord};
+use crate::manifest::{FORMAT_VERSION, MANIFEST, Manifest, SourceRecord};
 use crate::mask_proof::MaskProof;
 use crate::output::{Output, Written};
 use crate::parts::{part_digest, write_targets};
@@ -132,13 +132,10 @@ impl Preparation<'_> {
         let own = share.range(all_rows);
         let summary = plan.each_kept(&mut |kept| {
             if holds_out {
-                said_twice.take(&kept.train, &kept.validation);
+                said_twice.take(&kept.rows);
             }
             records.write(&kept.records)?;
-            for (side, rows) in [
-                (Side::Train, kept.train),
-                (Side::Validation, kept.validation),
-            ] {
+            for (side, rows) in kept.rows.into_each() {
                 let all = rows.len();
                 let mut rows = rows.into_iter().filter(|row| own.contains(&row.row));
                 let mut encoded = 0;
@@ -157,8 +154,7 @@ impl Preparation<'_> {
         })?;
         records.close()?;
         let Written {
-            train,
-            validation,
+            sides,
             shards,
             targets,
             probes,
@@ -176,14 +172,15 @@ impl Preparation<'_> {
         let Summary { cleaning, personal } = summary;
         let cleaned_out: usize = cleaning.iter().map(|step| step.left_out).sum();
         let cleaned_out = cleaned_out + leaked_out;
-        if train.record.rows == 0 && share == WorkerShare::ALL {
-            let encoding = train.record.dropped.total() + validation.record.dropped.total();
-            let dropped = cleaned_out + encoding;
+        let mask = MaskProof::of(&encoding, &sides, probes)?;
+        let [train, validation, test] = sides.into_array().map(|counts| counts.record);
+        if train.rows == 0 && share == WorkerShare::ALL {
+            let encoding = [&train, &validation, &test].map(|side| side.dropped.total());
             journal.discard()?;
             return Err(DataError::NoTrainingRows {
                 rows: n_rows + cleaned_out,
-                held_out: validation.record.read,
-                dropped,
+                held_out: validation.read + test.read,
+                dropped: cleaned_out + encoding.iter().sum::<usize>(),
             });
         }
         if share != WorkerShare::ALL {
@@ -194,7 +191,6 @@ impl Preparation<'_> {
         if section.on_bad_row == OnBadRow::Skip {
             Records::write_all(&folder.path().join(SKIPPED), &skipped)?;
         }
-        let mask = MaskProof::of(&encoding, [train.proof(), validation.proof()], probes)?;
         journal.hand_over(&shards, folder.path())?;
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
@@ -204,8 +200,9 @@ impl Preparation<'_> {
             sources,
             cleaning,
             personal,
-            train: train.record,
-            validation: validation.record,
+            train,
+            validation,
+            test,
             leaked: said_twice.count(),
             leaks: leaks.into_totals(),
             leaked_out,

@@ -9,7 +9,8 @@ use crate::error::DataError;
 use crate::example::{Example, HeldOut};
 use crate::intake::{Given, Intake, SkippedRow};
 use crate::leak::Guarded;
-use crate::manifest::{Side, SourceRecord};
+use crate::manifest::SourceRecord;
+use crate::side::Side;
 use crate::spill::Scratch;
 
 /// How the rows of any source are read.
@@ -77,11 +78,8 @@ impl<'a> Reader<'a> {
     ) -> Result<Vec<Example>, DataError> {
         let mut rows = Vec::new();
         let mut plan = self.plan(section, guarded, &mut |_| {})?;
-        plan.each_kept(&mut |kept| {
-            rows.extend(match side {
-                Side::Train => kept.train,
-                Side::Validation => kept.validation,
-            });
+        plan.each_kept(&mut |mut kept| {
+            rows.append(&mut kept.rows[side]);
             Ok(())
         })?;
         Ok(rows)
@@ -160,12 +158,16 @@ pub fn training_rows(
     Ok(rows.into_iter().map(HeldOut::from).collect())
 }
 
-/// The rows that are held out of a recipe's, in the same form.
+/// The rows of a recipe that are on a side which is not learned from, in the same form.
 ///
 /// # Errors
 /// As for [`crate::prepare`], up to encoding.
-pub fn held_out_rows(section: &DataSection, seed: u64) -> Result<Vec<HeldOut>, DataError> {
-    let rows = Reader::of(section, None, seed).side(section, &[], Side::Validation)?;
+pub fn held_out_rows(
+    section: &DataSection,
+    side: Side,
+    seed: u64,
+) -> Result<Vec<HeldOut>, DataError> {
+    let rows = Reader::of(section, None, seed).side(section, &[], side)?;
     Ok(rows.into_iter().map(HeldOut::from).collect())
 }
 

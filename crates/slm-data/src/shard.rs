@@ -25,9 +25,10 @@ use crate::encoded_rows::EncodedRow;
 use crate::error::DataError;
 use crate::example::HeldOut;
 use crate::lineage::{CUT, DIGEST, digests};
-use crate::manifest::{Manifest, Side};
+use crate::manifest::Manifest;
 use crate::mixture::Share;
 use crate::sample::{Answer, Answers, Sample, answer_of, rows};
+use crate::side::Side;
 
 /// Rows that become columns together.
 const BATCH_ROWS: usize = 1024;
@@ -39,6 +40,7 @@ pub struct Shards {
     train: Vec<Sample>,
     validation: Vec<Sample>,
     held_out: Vec<HeldOut>,
+    test: Vec<HeldOut>,
     origins: BTreeMap<usize, String>,
 }
 
@@ -53,6 +55,7 @@ impl Shards {
             train: Vec::new(),
             validation: Vec::new(),
             held_out: Vec::new(),
+            test: Vec::new(),
             origins: BTreeMap::new(),
             manifest,
         };
@@ -105,6 +108,19 @@ impl Shards {
     /// Rows that are held out, as texts: to render the prompt and compare the answer.
     pub fn held_out(&self) -> &[HeldOut] {
         &self.held_out
+    }
+
+    /// Rows that are held out for the tasks, as texts.
+    pub fn test(&self) -> &[HeldOut] {
+        &self.test
+    }
+
+    /// What tasks are measured on: the rows of the test, or where there are none, those that are held out.
+    pub fn measured(&self) -> &[HeldOut] {
+        match self.test.is_empty() {
+            true => &self.held_out,
+            false => &self.test,
+        }
     }
 
     /// Where a row came from, as in `train.csv:12`.
@@ -254,7 +270,7 @@ fn batch_of(side: Side, rows: &[EncodedRow]) -> Result<RecordBatch, ParquetError
         ("learn", Arc::new(learn.finish())),
         ("breaks", Arc::new(breaks.finish())),
     ];
-    if side == Side::Validation {
+    if side != Side::Train {
         let prompts = all().map(|(_, example)| json(&example.content.prompt()));
         let prompts = prompts.collect::<Result<Vec<_>, _>>()?;
         let targets = all().map(|(_, example)| example.content.target());
@@ -278,62 +294,70 @@ impl Shards {
         let (file, _) = fs_err::File::open(path)?.into_parts();
         for batch in ParquetRecordBatchReaderBuilder::try_new(file)?.build()? {
             let batch = batch?;
-            self.take_samples(&batch, side)?;
-            if side == Side::Validation {
-                self.take_texts(&batch)?;
+            match side {
+                Side::Train => take_samples(&batch, &mut self.train)?,
+                Side::Validation => {
+                    take_samples(&batch, &mut self.validation)?;
+                    take_texts(&batch, &mut self.held_out)?;
+                }
+                Side::Test => take_texts(&batch, &mut self.test)?,
             }
+            self.take_origins(&batch)?;
         }
         Ok(())
     }
 
-    fn take_samples(&mut self, batch: &RecordBatch, side: Side) -> Result<(), Failure> {
+    fn take_origins(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
         let rows = column(batch, "row")?.as_primitive::<UInt64Type>();
         let origins = column(batch, "origin")?.as_string::<i32>();
-        let ids = column(batch, "ids")?.as_list::<i32>();
-        let learn = column(batch, "learn")?.as_list::<i32>();
-        let breaks = column(batch, "breaks")?.as_list::<i32>();
-        let answers = column(batch, "answer")?.as_string::<i32>();
-        let integers = |list: ArrayRef| list.as_primitive::<UInt32Type>().values().to_vec();
-        let samples = match side {
-            Side::Train => &mut self.train,
-            Side::Validation => &mut self.validation,
-        };
         for at in 0..batch.num_rows() {
             let row = rows.value(at) as usize;
             self.origins.insert(row, origins.value(at).to_owned());
-            samples.push(Sample {
-                row,
-                ids: integers(ids.value(at)),
-                learn: learn.value(at).as_boolean().values().iter().collect(),
-                breaks: integers(breaks.value(at)),
-                answer: answer_of(answers.value(at))?,
-            });
         }
         Ok(())
     }
+}
 
-    fn take_texts(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
-        let rows = column(batch, "row")?.as_primitive::<UInt64Type>();
-        let [origins, prompts, targets, slices] =
-            ["origin", "prompt", "target", "slices"].map(|name| column(batch, name));
-        let (origins, prompts) = (origins?.as_string::<i32>(), prompts?.as_string::<i32>());
-        let (targets, slices) = (targets?.as_string::<i32>(), slices?.as_string::<i32>());
-        let answers = column(batch, "answer")?.as_string::<i32>();
-        for at in 0..batch.num_rows() {
-            // A rejected answer is none to be held to.
-            if answer_of(answers.value(at))? == Answer::Rejected {
-                continue;
-            }
-            self.held_out.push(HeldOut {
-                row: rows.value(at) as usize,
-                origin: origins.value(at).to_owned(),
-                prompt: serde_json::from_str(prompts.value(at))?,
-                target: targets.value(at).to_owned(),
-                slices: serde_json::from_str(slices.value(at))?,
-            });
-        }
-        Ok(())
+fn take_samples(batch: &RecordBatch, samples: &mut Vec<Sample>) -> Result<(), Failure> {
+    let rows = column(batch, "row")?.as_primitive::<UInt64Type>();
+    let ids = column(batch, "ids")?.as_list::<i32>();
+    let learn = column(batch, "learn")?.as_list::<i32>();
+    let breaks = column(batch, "breaks")?.as_list::<i32>();
+    let answers = column(batch, "answer")?.as_string::<i32>();
+    let integers = |list: ArrayRef| list.as_primitive::<UInt32Type>().values().to_vec();
+    for at in 0..batch.num_rows() {
+        samples.push(Sample {
+            row: rows.value(at) as usize,
+            ids: integers(ids.value(at)),
+            learn: learn.value(at).as_boolean().values().iter().collect(),
+            breaks: integers(breaks.value(at)),
+            answer: answer_of(answers.value(at))?,
+        });
     }
+    Ok(())
+}
+
+fn take_texts(batch: &RecordBatch, texts: &mut Vec<HeldOut>) -> Result<(), Failure> {
+    let rows = column(batch, "row")?.as_primitive::<UInt64Type>();
+    let [origins, prompts, targets, slices] =
+        ["origin", "prompt", "target", "slices"].map(|name| column(batch, name));
+    let (origins, prompts) = (origins?.as_string::<i32>(), prompts?.as_string::<i32>());
+    let (targets, slices) = (targets?.as_string::<i32>(), slices?.as_string::<i32>());
+    let answers = column(batch, "answer")?.as_string::<i32>();
+    for at in 0..batch.num_rows() {
+        // A rejected answer is none to be held to.
+        if answer_of(answers.value(at))? == Answer::Rejected {
+            continue;
+        }
+        texts.push(HeldOut {
+            row: rows.value(at) as usize,
+            origin: origins.value(at).to_owned(),
+            prompt: serde_json::from_str(prompts.value(at))?,
+            target: targets.value(at).to_owned(),
+            slices: serde_json::from_str(slices.value(at))?,
+        });
+    }
+    Ok(())
 }
 
 pub(crate) fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, String> {

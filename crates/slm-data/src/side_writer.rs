@@ -9,9 +9,10 @@ use crate::encoded_rows::{EncodedRow, Refused};
 use crate::error::DataError;
 use crate::example::Example;
 use crate::journal::{Done, Journal};
-use crate::manifest::{ShardRecord, Side, SplitRecord};
+use crate::manifest::{ShardRecord, SplitRecord};
 use crate::mask_proof::{MaskChecks, RowProof, SideProof};
 use crate::shard::ShardWriter;
+use crate::side::Side;
 
 /// What became of rows.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -123,11 +124,7 @@ impl SideWriter {
 }
 
 pub(crate) fn file_name(side: Side, number: usize) -> String {
-    let name = match side {
-        Side::Train => "train",
-        Side::Validation => "validation",
-    };
-    format!("{name}-{number:05}.parquet")
+    format!("{}-{number:05}.parquet", side.name())
 }
 
 impl SideCounts {

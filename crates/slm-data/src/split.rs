@@ -1,7 +1,7 @@
 mod units;
 
 use rayon::prelude::*;
-use slm_recipe::DataSection;
+use slm_recipe::{DataSection, Source};
 
 use self::units::Units;
 use crate::error::DataError;
@@ -9,6 +9,7 @@ use crate::example::Example;
 use crate::near::{Candidates, Nearness};
 use crate::plan::Draft;
 use crate::random::{bits, fraction};
+use crate::side::{Side, Sides};
 use crate::survey::Equal;
 
 /// Least shingles by which the side of near-duplicates is decided. More of them change more often when a row is added, fewer
@@ -17,7 +18,8 @@ use crate::survey::Equal;
 /// either row as a whole would move 9 %.
 pub(crate) const LEAST: usize = 3;
 
-/// Which rows are held out, a function of what a row says and of the seed.
+/// Which rows are held out, a function of what a row says and of the seed: a number in `[0, 1)` made of both. The least are held out,
+/// the greatest are of the test, so that to ask for more or less of either moves no row between these two.
 ///
 /// - Alone, or with its group, a row is decided on by itself: adding rows moves none.
 /// - Where near-duplicates are kept together, adding a row moves none that it is not near to, directly or through others. Those it
@@ -28,6 +30,7 @@ pub(crate) const LEAST: usize = 3;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Split {
     val_size: f64,
+    test_size: f64,
     val_every: usize,
     /// Which rows are kept together for what they say.
     near: Option<Nearness>,
@@ -37,14 +40,11 @@ pub(crate) struct Split {
 
 impl Split {
     pub(crate) fn new(section: &DataSection, seed: u64) -> Self {
-        // Files to hold out were given: nothing else is.
-        let val_size = if section.validation.is_empty() {
-            section.val_size
-        } else {
-            0.0
-        };
+        // Where files are given for a side, nothing else is on it.
+        let share = |given: &[Source], share| if given.is_empty() { share } else { 0.0 };
         Self {
-            val_size,
+            val_size: share(&section.validation, section.val_size),
+            test_size: share(&section.test, section.test_size),
             val_every: section.val_every,
             near: section
                 .keep_near_together
@@ -61,27 +61,28 @@ impl Split {
         candidates: Option<&Candidates>,
         draft: &mut Draft,
     ) -> Result<(), DataError> {
-        let held_out: Vec<usize> = if self.is_by_unit() {
+        let sides: Vec<(usize, Side)> = if self.is_by_unit() {
             let near = candidates.filter(|_| self.near.is_some());
             let mut units = Units::all(equal, near, draft)?;
             match self.stratify {
-                true => units.stratified(self, self.val_size, draft)?,
+                true => units.stratified(self, draft)?,
                 false => {
-                    let held = |at: &usize| units.place(*at, self, draft) < self.val_size;
-                    draft.all().filter(held).collect()
+                    let side = |at| (at, self.side_at(units.place(at, self, draft)));
+                    draft.all().map(side).collect()
                 }
             }
         } else {
-            draft.all().filter(|at| draft.facts.held_out[*at]).collect()
+            draft.all().map(|at| (at, draft.facts.sides[at])).collect()
         };
-        held_out.into_iter().for_each(|at| draft.hold_out(at));
+        let held_out = sides.into_iter().filter(|(_, side)| *side != Side::Train);
+        held_out.for_each(|(at, side)| draft.put(at, side));
         Ok(())
     }
 
     /// Whether rows are decided on together with others.
     pub(crate) fn is_by_unit(&self) -> bool {
         let by_unit = self.near.is_some() || self.stratify;
-        self.val_every == 0 && self.val_size > 0.0 && by_unit
+        self.val_every == 0 && self.val_size + self.test_size > 0.0 && by_unit
     }
 
     pub(crate) fn keeps_near_together(&self) -> bool {
@@ -123,11 +124,28 @@ impl Split {
 
     /// By the row's number with `val_every`, else by the hash of its group, or of its content where it has none, so that
     /// equal rows are never on both sides, and nor are judged answers to the same prompt.
-    pub(crate) fn holds_out(&self, example: &Example) -> bool {
+    pub(crate) fn side(&self, example: &Example) -> Side {
         if self.val_every > 0 {
-            return example.row.is_multiple_of(self.val_every);
+            return match example.row.is_multiple_of(self.val_every) {
+                true => Side::Validation,
+                false => Side::Train,
+            };
         }
-        self.val_size > 0.0 && self.place(&Self::key(example)) < self.val_size
+        match self.val_size + self.test_size > 0.0 {
+            true => self.side_at(self.place(&Self::key(example))),
+            false => Side::Train,
+        }
+    }
+
+    /// The side of a place in `[0, 1)`.
+    fn side_at(&self, place: f64) -> Side {
+        if place < self.val_size {
+            Side::Validation
+        } else if place >= 1.0 - self.test_size {
+            Side::Test
+        } else {
+            Side::Train
+        }
     }
 }
 
@@ -140,10 +158,12 @@ pub(crate) struct SaidTwice {
 }
 
 impl SaidTwice {
-    pub(crate) fn take(&mut self, train: &[Example], held_out: &[Example]) {
+    pub(crate) fn take(&mut self, rows: &Sides<Vec<Example>>) {
         let key = |example: &Example| bits("leak", 0, &[&example.content.key()]);
-        self.train.par_extend(train.par_iter().map(key));
-        self.held_out.par_extend(held_out.par_iter().map(key));
+        self.train.par_extend(rows[Side::Train].par_iter().map(key));
+        let held_out = [&rows[Side::Validation], &rows[Side::Test]];
+        let held_out = held_out.into_par_iter().flatten();
+        self.held_out.par_extend(held_out.map(key));
     }
 
     pub(crate) fn count(mut self) -> usize {
@@ -195,6 +215,7 @@ mod tests {
     fn split(val_size: f64, val_every: usize, seed: u64) -> Split {
         Split {
             val_size,
+            test_size: 0.0,
             val_every,
             near: None,
             stratify: false,
@@ -202,10 +223,37 @@ mod tests {
         }
     }
 
+    fn holds_out(split: &Split, row: &Example) -> bool {
+        split.side(row) == Side::Validation
+    }
+
+    #[test]
+    fn a_test_takes_rows_from_those_to_learn_from_alone() {
+        let with = |test_size| Split {
+            test_size,
+            ..split(0.2, 0, 7)
+        };
+        let sides = |split: Split| -> Vec<Side> {
+            let row = |i: usize| example(i, &format!("row {i}"), None);
+            (0..5000).map(|i| split.side(&row(i))).collect()
+        };
+        let (none, some, more) = (sides(with(0.0)), sides(with(0.1)), sides(with(0.3)));
+        let count = |sides: &[Side]| sides.iter().filter(|side| **side == Side::Test).count();
+        assert_eq!(count(&none), 0);
+        assert!((430..570).contains(&count(&some)), "{}", count(&some));
+        assert!((1380..1620).contains(&count(&more)), "{}", count(&more));
+        for (less, more) in [(&none, &some), (&some, &more)] {
+            for (before, after) in less.iter().zip(more.iter()) {
+                let taken = *before == Side::Train && *after == Side::Test;
+                assert!(before == after || taken, "{before:?} became {after:?}");
+            }
+        }
+    }
+
     #[test]
     fn every_third_row_from_the_first() {
         let held_out: Vec<_> = (0..7)
-            .filter(|row| split(0.0, 3, 1).holds_out(&example(*row, "x", None)))
+            .filter(|row| holds_out(&split(0.0, 3, 1), &example(*row, "x", None)))
             .collect();
         assert_eq!(held_out, [0, 3, 6]);
     }
@@ -214,12 +262,12 @@ mod tests {
     fn the_share_is_about_right_and_the_place_does_not_matter() {
         let by_content = split(0.2, 0, 7);
         let held_out =
-            |row: usize, i: usize| by_content.holds_out(&example(row, &format!("row {i}"), None));
+            |row: usize, i: usize| holds_out(&by_content, &example(row, &format!("row {i}"), None));
         let count = (0..5000).filter(|i| held_out(*i, *i)).count();
         assert!((900..1100).contains(&count), "{count}");
         assert!((0..5000).all(|i| held_out(i, i) == held_out(i + 17, i)));
         let other_seed = (0..5000).filter(|i| {
-            split(0.2, 0, 8).holds_out(&example(0, &format!("row {i}"), None)) != held_out(0, *i)
+            holds_out(&split(0.2, 0, 8), &example(0, &format!("row {i}"), None)) != held_out(0, *i)
         });
         assert!(other_seed.count() > 1000);
     }
@@ -229,7 +277,7 @@ mod tests {
         let by_group = split(0.5, 0, 1);
         for group in ["a", "b", "c", "d", "e", "f"] {
             let sides: HashSet<bool> = (0..50)
-                .map(|i| by_group.holds_out(&example(i, &i.to_string(), Some(group))))
+                .map(|i| holds_out(&by_group, &example(i, &i.to_string(), Some(group))))
                 .collect();
             assert_eq!(sides.len(), 1, "{group}");
         }
@@ -332,8 +380,12 @@ mod tests {
             texts.iter().map(|text| example(0, text, None)).collect()
         };
         let mut said_twice = SaidTwice::default();
-        said_twice.take(&rows(&["a", "b"]), &rows(&["a"]));
-        said_twice.take(&rows(&["a"]), &rows(&["c", "a"]));
-        assert_eq!(said_twice.count(), 2);
+        let sides = |train: &[&str], validation: &[&str], test: &[&str]| {
+            let texts = [train, validation, test];
+            Sides::new(|side| rows(texts[side as usize]))
+        };
+        said_twice.take(&sides(&["a", "b"], &["a"], &["d"]));
+        said_twice.take(&sides(&["a"], &["c", "a"], &["b"]));
+        assert_eq!(said_twice.count(), 3);
     }
 }

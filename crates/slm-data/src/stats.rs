@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::manifest::Side;
 use crate::outline::{Outline, Outlined};
 use crate::sample::Answer;
+use crate::side::Side;
 
 /// Bins of a histogram.
 const BINS: usize = 16;
@@ -16,6 +16,9 @@ pub struct Stats {
     pub train: SideStats,
     /// Rows that are held out.
     pub validation: SideStats,
+    /// Rows that are held out for the tasks; none where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<SideStats>,
     /// How often each target occurs in the training rows; empty where there are too many to be labels.
     pub targets: BTreeMap<String, usize>,
     /// Distinct targets of the training rows.
@@ -80,9 +83,23 @@ impl Stats {
         Self {
             train: SideStats::of(outline.side(Side::Train)),
             validation: SideStats::of(outline.side(Side::Validation)),
+            test: match outline.side(Side::Test) {
+                [] => None,
+                rows => Some(SideStats::of(rows)),
+            },
             targets: manifest.targets.clone(),
             distinct_targets: manifest.distinct_targets,
         }
+    }
+
+    /// Training and held-out rows, and those of the test if there are any.
+    pub fn sides(&self) -> impl Iterator<Item = (Side, &SideStats)> {
+        let both = [
+            (Side::Train, &self.train),
+            (Side::Validation, &self.validation),
+        ];
+        both.into_iter()
+            .chain(self.test.iter().map(|test| (Side::Test, test)))
     }
 }
 

@@ -12,10 +12,11 @@ use crate::content::Content;
 use crate::error::DataError;
 use crate::intake::{Intake, SkippedRow};
 use crate::leak::{Met, Search};
-use crate::manifest::{Side, SourceRecord};
+use crate::manifest::SourceRecord;
 use crate::origin::Origin;
 use crate::pass::Cleaned;
 use crate::reading::Reader;
+use crate::side::Side;
 use crate::spill::Spill;
 
 /// What a row takes up beside its texts, about.
@@ -131,7 +132,7 @@ impl Survey {
                     }
                 }
             }
-            Side::Validation => {
+            Side::Validation | Side::Test => {
                 let personal = |row: &Cleaned| row.fits.then(|| asked.personal(&row.example));
                 let personal: Vec<Option<String>> =
                     rows.par_iter().map(|row| personal(row).flatten()).collect();
@@ -174,10 +175,10 @@ impl Survey {
         }
         match asked.split.is_by_unit() {
             true => {
-                self.facts.sides.push(its.place);
+                self.facts.decided_by.push(its.place);
                 self.units.push(joined(&its.unit, &place))?;
             }
-            false => self.facts.held_out.push(its.held_out),
+            false => self.facts.sides.push(its.side),
         }
         for band in its.bands {
             self.bands.push(joined(&band.to_be_bytes(), &place))?;

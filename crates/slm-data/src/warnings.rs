@@ -4,13 +4,12 @@ use slm_run::{Emit, Event};
 use crate::clean::{CLEANING, CleanStep};
 use crate::intake::SKIPPED;
 use crate::manifest::Manifest;
+use crate::side::Side;
 
 /// Tells what a user should look at before training on it.
 pub(crate) fn warn(section: &DataSection, manifest: &Manifest, emit: Emit<'_>) {
-    for (name, side) in [
-        ("training", &manifest.train),
-        ("held-out", &manifest.validation),
-    ] {
+    for (name, side) in manifest.sides() {
+        let name = named(name);
         for (count, why) in [
             (
                 side.dropped.overlong,
@@ -32,10 +31,8 @@ pub(crate) fn warn(section: &DataSection, manifest: &Manifest, emit: Emit<'_>) {
             }
         }
     }
-    for (name, side) in [
-        ("training", &manifest.mask.train),
-        ("held-out", &manifest.mask.validation),
-    ] {
+    for (name, side) in manifest.mask.sides() {
+        let name = named(name);
         for (finding, count) in &side.findings {
             let text = format!(
                 "{count} of {} {name} sequences have the finding `{}`, which `data.accept_findings` accepts",
@@ -69,7 +66,8 @@ pub(crate) fn warn(section: &DataSection, manifest: &Manifest, emit: Emit<'_>) {
     if manifest.leaked > 0 {
         let text = format!(
             "{} of {} held-out rows are equal to a training row",
-            manifest.leaked, manifest.validation.read
+            manifest.leaked,
+            manifest.validation.read + manifest.test.read
         );
         emit(Event::Warning { text });
     }
@@ -79,5 +77,20 @@ pub(crate) fn warn(section: &DataSection, manifest: &Manifest, emit: Emit<'_>) {
             section.val_size, manifest.train.read
         );
         emit(Event::Warning { text });
+    }
+    if section.holds_test() && manifest.test.rows == 0 {
+        let text = format!(
+            "no row is one of the test: `data.test_size` {} of {} rows gave none, and tasks are measured on what is held out",
+            section.test_size, manifest.train.read
+        );
+        emit(Event::Warning { text });
+    }
+}
+
+/// A side before `rows`.
+fn named(side: Side) -> &'static str {
+    match side {
+        Side::Validation => "held-out",
+        side => side.told(),
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn answered(asked: &HeldOut, text: &str) -> Map<String, Value> {
 ///
 /// # Errors
 /// A row of ids, or a folder that cannot be written.
-pub fn write_held_out(rows: &[HeldOut], folder: &Path) -> Result<usize, EndpointError> {
+pub fn write_held_out(rows: &[HeldOut], path: &Path) -> Result<usize, EndpointError> {
     let (mut lines, mut left_out) = (String::new(), 0);
     for row in rows {
         if let Prompt::Tokens { .. } = row.prompt {
@@ -57,11 +57,10 @@ pub fn write_held_out(rows: &[HeldOut], folder: &Path) -> Result<usize, Endpoint
         let row = Value::Object(answered(row, row.target.trim_start()));
         lines += &format!("{row}\n");
     }
-    let path = folder.join("held_out.jsonl");
     match lines.is_empty() {
-        false => write_file_atomic(&path, lines.as_bytes())?,
+        false => write_file_atomic(path, lines.as_bytes())?,
         true if path.exists() => {
-            fs_err::remove_file(&path).map_err(|error| RunError::io(&path, error))?;
+            fs_err::remove_file(path).map_err(|error| RunError::io(path, error))?;
         }
         true => {}
     }

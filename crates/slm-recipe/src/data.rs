@@ -23,6 +23,10 @@ pub struct DataSection {
     /// Share of the rows that is held out, 0 for none. Excluded by `val_every` and by `[[data.validation]]`.
     #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub val_size: f64,
+    /// Share of the rows that is held out for the tasks: nothing is learned from them, and nothing is chosen by them. 0 for none; then
+    /// tasks without a file are measured on the rows of `val_size`. Excluded by `[[data.test]]`.
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
+    pub test_size: f64,
     /// n > 0: row i is held out when i is divisible by n. 0 = off.
     pub val_every: usize,
     /// Column whose value keeps rows together: rows that share it never straddle the split.
@@ -30,7 +34,7 @@ pub struct DataSection {
     pub group_by: Option<String>,
     /// Whether rows that are near-duplicates by `data.clean.dedup_threshold` are kept on one side of the split as well.
     pub keep_near_together: bool,
-    /// Whether the share of `val_size` is held out of the rows of each label: of each text to be learned.
+    /// Whether the shares of `val_size` and `test_size` are held out of the rows of each label: of each text to be learned.
     pub stratify: bool,
     /// What happens to a row that cannot be read.
     pub on_bad_row: OnBadRow,
@@ -59,6 +63,8 @@ pub struct DataSection {
     pub train: Vec<Source>,
     /// Files to hold out, instead of a part of the training files.
     pub validation: Vec<Source>,
+    /// Files to hold out for the tasks, instead of a part of the training files.
+    pub test: Vec<Source>,
 }
 
 impl Default for DataSection {
@@ -69,6 +75,7 @@ impl Default for DataSection {
             train_on: TrainOn::Assistant,
             train_on_eos: true,
             val_size: 0.1,
+            test_size: 0.0,
             val_every: 0,
             group_by: None,
             keep_near_together: false,
@@ -85,22 +92,38 @@ impl Default for DataSection {
             card: CardSection::default(),
             train: Vec::new(),
             validation: Vec::new(),
+            test: Vec::new(),
         }
     }
 }
 
 impl DataSection {
-    /// Whether any row is held out for evaluation.
+    /// Whether any row is held out to be looked at while a model learns.
     pub fn holds_out(&self) -> bool {
         self.val_size > 0.0 || self.val_every > 0 || !self.validation.is_empty()
+    }
+
+    /// Whether any row is held out for the tasks.
+    pub fn holds_test(&self) -> bool {
+        self.test_size > 0.0 || !self.test.is_empty()
+    }
+
+    /// All files, in the order in which their rows are counted: those to learn from first.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.train.iter().chain(&self.validation).chain(&self.test)
     }
 
     /// The section without what is only stated of the rows and changes none of them.
     pub fn without_statements(&self) -> Self {
         let mut section = self.clone();
         section.card = CardSection::default();
-        let sources = section.train.iter_mut().chain(&mut section.validation);
-        sources.for_each(|source| source.license = None);
+        for sources in [
+            &mut section.train,
+            &mut section.validation,
+            &mut section.test,
+        ] {
+            sources.iter_mut().for_each(|source| source.license = None);
+        }
         section
     }
 }

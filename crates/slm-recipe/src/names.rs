@@ -4,7 +4,7 @@ use crate::schema::Schema;
 
 /// What axolotl, LLaMA-Factory, torchtune, ms-swift, mlx-lm and litgpt call our keys.
 /// Only names that mean the same: a value can be moved as it is.
-const ELSEWHERE: [(&str, &str); 49] = [
+const ELSEWHERE: [(&str, &str); 51] = [
     ("model_name_or_path", "model.base_model"),
     ("model_name", "model.base_model"),
     ("base", "model.base_model"),
@@ -55,6 +55,8 @@ const ELSEWHERE: [(&str, &str); 49] = [
     ("val_set_size", "data.val_size"),
     ("split_dataset_ratio", "data.val_size"),
     ("val_split", "data.val_size"),
+    ("test_split", "data.test_size"),
+    ("test_set_size", "data.test_size"),
     ("kd_alpha", "distill.alpha"),
     ("kd_ratio", "distill.alpha"),
     ("kd_temperature", "distill.temperature"),

@@ -43,11 +43,7 @@ pub(crate) fn diff(arguments: DiffArguments, terminal: &mut Terminal) -> Result<
 fn write_counts(diff: &DataDiff, out: &mut dyn Write) -> Result<()> {
     let mut table = Table::new(&["", "A", "B", "difference"]).right(&[1, 2, 3]);
     let mut row = |name: &str, of: fn(&SplitRecord) -> usize, side: Side| {
-        let of_side = |it: &slm_data::SetCounts| match side {
-            Side::Train => of(&it.train),
-            Side::Validation => of(&it.validation),
-        };
-        let (a, b) = (of_side(&diff.a), of_side(&diff.b));
+        let (a, b) = (of(diff.a.side(side)), of(diff.b.side(side)));
         table.row([name.into(), thousands(a), thousands(b), signed(a, b)]);
     };
     row("rows", |it| it.rows, Side::Train);
@@ -55,6 +51,11 @@ fn write_counts(diff: &DataDiff, out: &mut dyn Write) -> Result<()> {
     row("learned", |it| it.learned_tokens, Side::Train);
     row("rows held out", |it| it.rows, Side::Validation);
     row("tokens held out", |it| it.tokens, Side::Validation);
+    let tests = [&diff.a, &diff.b].iter().any(|it| !it.test.is_empty());
+    if tests {
+        row("rows of the test", |it| it.rows, Side::Test);
+        row("tokens of the test", |it| it.tokens, Side::Test);
+    }
     table.write(out)?;
     writeln!(out)?;
     let mut table = Table::new(&[]).right(&[1]);
@@ -63,11 +64,15 @@ fn write_counts(diff: &DataDiff, out: &mut dyn Write) -> Result<()> {
         ("  with other tokens", diff.encoded_anew),
         ("  now held out", diff.moved_to(Side::Validation)),
         ("  now learned from", diff.moved_to(Side::Train)),
+        ("  now of the test", diff.moved_to(Side::Test)),
         ("answered anew", diff.answered_anew.len()),
         ("changed", diff.changed.len()),
         ("only in A", diff.only_a.len()),
         ("only in B", diff.only_b.len()),
     ];
+    let counts = counts
+        .into_iter()
+        .filter(|(name, _)| tests || *name != "  now of the test");
     for (name, count) in counts {
         table.row([name.into(), thousands(count)]);
     }
@@ -163,6 +168,7 @@ fn place(row: &ComparedRow) -> String {
     let side = match row.side {
         Side::Train => "",
         Side::Validation => " (held out)",
+        Side::Test => " (test)",
     };
     format!("{}{side}", row.origin)
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
-use slm_data::{CleanRecord, Effect, Fate, Lineage, Placed, Side, lineages};
+use slm_data::{CleanRecord, Effect, Fate, Lineage, Placed, Side, lineages, whose};
 use slm_recipe::{DataSection, Source};
 use slm_run::sha256_file;
 
@@ -37,7 +37,7 @@ pub(crate) fn lineage(arguments: LineageArguments, terminal: &mut Terminal) -> R
 
 /// How the recipe reads the file of a row.
 fn source<'a>(section: &'a DataSection, row: &Lineage) -> Option<&'a Source> {
-    let mut all = section.train.iter().chain(&section.validation);
+    let mut all = section.sources();
     all.nth(row.source_index)
         .filter(|source| source.path == row.source.path)
 }
@@ -60,7 +60,7 @@ fn write(row: &Lineage, source: Option<&Source>, out: &mut dyn Write) -> Result<
         let kind = serde_json::to_value(leak.kind)?;
         let kind = kind.as_str().unwrap_or_default().to_owned();
         let (item, task) = (&leak.item, &leak.task);
-        fact("leak", format!("{kind} of `{item}` of task `{task}`"));
+        fact("leak", format!("{kind} of `{item}` of {}", whose(task)));
     }
     if let Some(digest) = row
         .encoded_digest
@@ -149,7 +149,7 @@ fn fate(row: &Lineage) -> Vec<String> {
 fn placed(side: Side, it: &Placed) -> String {
     let side = match side {
         Side::Train => "learned from",
-        Side::Validation => "held out",
+        side => side.told(),
     };
     let answer = match it.answer.as_str() {
         "only" => String::new(),

@@ -27,10 +27,10 @@ pub(crate) fn write(looked: &Looked, path: &Path) -> Result<()> {
     };
     let page = RowsPage {
         card: looked.card()?,
-        sides: vec![
-            side("training", &manifest.train),
-            side("held out", &manifest.validation),
-        ],
+        sides: manifest
+            .sides()
+            .map(|(name, it)| side(name.told(), it))
+            .collect(),
         shares: looked.outline.shares(),
         groups,
         leaks: leaks(&looked.folder)?,
@@ -71,7 +71,7 @@ fn shown(looked: &Looked, side: Side, at: usize, tokenizer: &ChatTokenizer) -> R
     };
     let side = match side {
         Side::Train => "to learn from",
-        Side::Validation => "held out",
+        side => side.told(),
     };
     let tokens = tokens::of(&sample, tokenizer).into_iter();
     let tokens = tokens.map(|token| ShownToken {

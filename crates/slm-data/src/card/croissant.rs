@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::DataCard;
-use crate::manifest::{Side, SourceRecord};
+use crate::manifest::SourceRecord;
+use crate::side::Side;
 
 /// The fields of a row in the shards: name, type, whether it is a list, and what it is.
 const FIELDS: [(&str, &str, bool, &str); 6] = [
@@ -70,16 +71,16 @@ const WORDS: [&str; 26] = [
 /// `shards`: the folder of the shards as seen from the file that the metadata is written into, with a slash at its end.
 pub fn croissant(card: &DataCard, shards: Option<&str>) -> Value {
     let stated = card.card();
-    let rows = card.manifest.train.rows + card.manifest.validation.rows;
+    let rows = card.manifest.rows();
     let described = format!("{rows} rows, prepared by slm-tune {}", card.tool_version);
     let creator = stated.creator.as_ref();
     let creator = creator.map(|name| json!({"@type": "sc:Organization", "name": name}));
     let languages = Some(&stated.languages).filter(|languages| !languages.is_empty());
-    let sides: Vec<&str> = sides(card).filter(|_| shards.is_some()).collect();
+    let sides: Vec<Side> = sides(card).filter(|_| shards.is_some()).collect();
     let folder = shards.unwrap_or_default();
-    let shards = sides.iter().map(|side| shard_set(side, folder));
+    let shards = sides.iter().map(|side| shard_set(side.name(), folder));
     let files: Vec<Value> = sources(card).chain(shards).collect();
-    let records: Vec<Value> = sides.iter().map(|side| record_set(side)).collect();
+    let records: Vec<Value> = sides.iter().map(|side| record_set(*side)).collect();
     let records = Some(records).filter(|records| !records.is_empty());
     let all = [
         ("@context", context()),
@@ -105,11 +106,9 @@ pub fn croissant(card: &DataCard, shards: Option<&str>) -> Value {
 }
 
 /// The sides that have rows.
-fn sides(card: &DataCard) -> impl Iterator<Item = &'static str> + '_ {
-    let sides = [(Side::Train, "train"), (Side::Validation, "validation")];
-    let has_rows = |side| card.manifest.side(side).rows > 0;
-    let there = sides.into_iter().filter(move |(side, _)| has_rows(*side));
-    there.map(|(_, name)| name)
+fn sides(card: &DataCard) -> impl Iterator<Item = Side> + '_ {
+    let there = card.manifest.sides().filter(|(_, record)| record.rows > 0);
+    there.map(|(side, _)| side)
 }
 
 fn sources(card: &DataCard) -> impl Iterator<Item = Value> + '_ {
@@ -155,7 +154,13 @@ fn shard_set(side: &str, folder: &str) -> Value {
     })
 }
 
-fn record_set(side: &str) -> Value {
+fn record_set(side: Side) -> Value {
+    let what = match side {
+        Side::Train => "The rows that are learned from, encoded",
+        Side::Validation => "The rows that are held out, encoded",
+        Side::Test => "The rows that are held out for the tasks, encoded",
+    };
+    let side = side.name();
     let field = |(name, kind, repeated, what): &(&str, &str, bool, &str)| {
         json!({
             "@type": "cr:Field",
@@ -171,10 +176,7 @@ fn record_set(side: &str) -> Value {
         "@type": "cr:RecordSet",
         "@id": side,
         "name": side,
-        "description": match side {
-            "train" => "The rows that are learned from, encoded",
-            _ => "The rows that are held out, encoded",
-        },
+        "description": what,
         "field": FIELDS.iter().map(field).collect::<Vec<_>>(),
     })
 }

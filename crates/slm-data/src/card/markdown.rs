@@ -42,7 +42,7 @@ fn head(card: &DataCard) -> String {
         false => stated.languages.join(", "),
     };
     let or_not = |value: Option<&str>| value.unwrap_or(NOT_STATED).to_owned();
-    let rows = card.manifest.train.rows + card.manifest.validation.rows;
+    let rows = card.manifest.rows();
     let facts = [
         ("licence", or_not(card.whole_license())),
         ("languages", languages),
@@ -100,10 +100,7 @@ fn splits(card: &DataCard) -> String {
         )
     };
     let manifest = &card.manifest;
-    let rows = [
-        side("training", &manifest.train),
-        side("held out", &manifest.validation),
-    ];
+    let rows = manifest.sides().map(|(name, it)| side(name.told(), it));
     let header = [
         "split",
         "read",
@@ -113,7 +110,7 @@ fn splits(card: &DataCard) -> String {
         "tokens",
         "learned tokens",
     ];
-    let how = card.split().map(|how| format!("Held out: {how}.\n\n"));
+    let how = card.split().map(|how| format!("{how}.\n\n"));
     let equal = match manifest.leaked {
         0 => String::new(),
         n => format!("\n{n} held-out rows say exactly what a training row says.\n"),
@@ -123,13 +120,9 @@ fn splits(card: &DataCard) -> String {
 }
 
 fn lengths(card: &DataCard) -> String {
-    let sides = [
-        ("training", &card.stats.train),
-        ("held out", &card.stats.validation),
-    ];
-    let rows = sides.into_iter().filter_map(|(name, side)| {
+    let rows = card.stats.sides().filter_map(|(name, side)| {
         let it = side.lengths.as_ref()?;
-        let mut cells = counted(name, [it.min, it.p50, it.p90, it.p99, it.max]);
+        let mut cells = counted(name.told(), [it.min, it.p50, it.p90, it.p99, it.max]);
         cells.insert(2, format!("{:.1}", it.mean));
         Some(cells)
     });

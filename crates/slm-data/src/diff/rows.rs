@@ -8,8 +8,9 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use crate::error::DataError;
 use crate::lineage::{DIGEST, hex};
-use crate::manifest::{Manifest, Side};
+use crate::manifest::Manifest;
 use crate::shard::column;
+use crate::side::Side;
 
 /// Tokens of an answer that are kept to be shown.
 const SHOWN_TOKENS: usize = 32;

@@ -3,7 +3,8 @@ use serde::Serialize;
 use super::Placed;
 use crate::clean::{CleanRecord, CleanStep, Effect};
 use crate::leak::Leak;
-use crate::manifest::{Manifest, Side, SourceRecord};
+use crate::manifest::{Manifest, SourceRecord};
+use crate::side::Side;
 
 /// What became of a row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,7 +44,7 @@ impl Fate {
         }
         Self::Missing {
             not_sampled: source.not_sampled,
-            too_long: manifest.train.dropped.total() + manifest.validation.dropped.total(),
+            too_long: manifest.left_out(),
         }
     }
 }

@@ -15,9 +15,10 @@ use sha2::{Digest, Sha256};
 use super::Wanted;
 use crate::encoded_rows::EncodedRow;
 use crate::error::DataError;
-use crate::manifest::{Manifest, ShardRecord, Side};
+use crate::manifest::{Manifest, ShardRecord};
 use crate::outline::each_sample;
 use crate::shard::column;
+use crate::side::Side;
 
 /// Column with the SHA-256 of what a row said when it was encoded.
 pub(crate) const DIGEST: &str = "digest";

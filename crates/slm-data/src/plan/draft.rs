@@ -1,11 +1,11 @@
 use crate::clean::{CleanStep, Effect};
+use crate::side::Side;
 use crate::survey::{Facts, Noted};
 
 /// What becomes of a row that was given to learn from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    Train,
-    Validation,
+    On(Side),
     LeftOut,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Draft {
 impl Draft {
     pub(crate) fn new(facts: Facts) -> Self {
         Self {
-            fates: vec![Fate::Train; facts.len()],
+            fates: vec![Fate::On(Side::Train); facts.len()],
             facts,
             notes: Vec::new(),
         }
@@ -54,7 +54,7 @@ impl Draft {
     /// The places of the rows that are left and not held out, in order.
     pub(crate) fn train(&self) -> impl Iterator<Item = usize> + '_ {
         let places = 0..self.fates.len();
-        places.filter(|at| self.fates[*at] == Fate::Train)
+        places.filter(|at| self.fates[*at] == Fate::On(Side::Train))
     }
 
     /// The places of the rows that are left, in order.
@@ -85,8 +85,8 @@ impl Draft {
         });
     }
 
-    pub(crate) fn hold_out(&mut self, at: usize) {
-        self.fates[at] = Fate::Validation;
+    pub(crate) fn put(&mut self, at: usize, side: Side) {
+        self.fates[at] = Fate::On(side);
     }
 
     /// Leaves a row out that no step of cleaning does.

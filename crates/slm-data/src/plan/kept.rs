@@ -5,14 +5,13 @@ use crate::clean::{
 };
 use crate::error::DataError;
 use crate::example::Example;
-use crate::manifest::Side;
 use crate::pass::Cleaned;
+use crate::side::{Side, Sides};
 
 /// The next rows that stay.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
-    pub(crate) train: Vec<Example>,
-    pub(crate) validation: Vec<Example>,
+    pub(crate) rows: Sides<Vec<Example>>,
     /// What was done to these rows and to those between them that were left out, by row.
     pub(crate) records: Vec<CleanRecord>,
 }
@@ -37,7 +36,9 @@ impl Plan<'_> {
     /// Whether any row is held out.
     pub(crate) fn holds_out(&self) -> bool {
         let mut places = 0..self.draft.facts.len();
-        self.given > 0 || places.any(|at| self.draft.fate(at) == Fate::Validation)
+        let is_held_out =
+            |at| matches!(self.draft.fate(at), Fate::On(Side::Validation | Side::Test));
+        self.given > 0 || places.any(is_held_out)
     }
 
     /// Gives the rows that stay, in their order, some thousands at a time.
@@ -98,7 +99,7 @@ impl Plan<'_> {
 
 impl Carrying<'_> {
     fn kept(&mut self, side: Side, rows: Vec<Cleaned>) -> Result<Kept, DataError> {
-        let (mut kept, mut fates) = (Kept::default(), Vec::new());
+        let (mut kept, mut sides) = (Kept::default(), Vec::new());
         let mut stay = Vec::with_capacity(rows.len());
         for row in rows {
             let Cleaned {
@@ -112,10 +113,10 @@ impl Carrying<'_> {
             }
             let fate = match side {
                 Side::Train => self.fate(&example, &mut kept.records)?,
-                Side::Validation => Fate::Validation,
+                given => Fate::On(given),
             };
-            if fate != Fate::LeftOut {
-                fates.push(fate);
+            if let Fate::On(side) = fate {
+                sides.push(side);
                 stay.push(example);
             }
         }
@@ -123,11 +124,8 @@ impl Carrying<'_> {
         // By row, and of one row in the order of the steps, of which this is the last.
         kept.records.sort_by_key(|record| record.row);
         self.counts.take(&kept.records);
-        for (row, fate) in stay.into_iter().zip(fates) {
-            match fate {
-                Fate::Train => kept.train.push(row),
-                _ => kept.validation.push(row),
-            }
+        for (row, side) in stay.into_iter().zip(sides) {
+            kept.rows[side].push(row);
         }
         Ok(kept)
     }

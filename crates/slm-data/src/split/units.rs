@@ -1,11 +1,12 @@
 //! Rows that are on the same side of a split.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{LEAST, Split};
 use crate::error::DataError;
 use crate::near::{Candidates, Clusters};
 use crate::plan::Draft;
+use crate::side::Side;
 use crate::survey::{Equal, place_in};
 
 /// Bytes of a key of [`Equal`].
@@ -93,18 +94,18 @@ impl Units {
         let first = self.first(at);
         match self.near.get(&first) {
             Some(deciding) => split.place(&deciding.key()),
-            None => draft.facts.sides[first],
+            None => draft.facts.decided_by[first],
         }
     }
 
-    /// The units to hold out so that every label has its share of rows on either side: of each, those whose place comes first. A
-    /// label with two units or more has at least one on each side.
+    /// The rows to hold out so that every label has its share of them on each side: of its units, those whose place comes first are
+    /// held out, those whose place comes last are of the test. A label with two units has at least one to learn from and one that
+    /// is held out; with three, also one of the test.
     pub(super) fn stratified(
         mut self,
         split: &Split,
-        share: f64,
         draft: &Draft,
-    ) -> Result<Vec<usize>, DataError> {
+    ) -> Result<Vec<(usize, Side)>, DataError> {
         let mut units: BTreeMap<usize, Unit> = BTreeMap::new();
         for at in draft.all() {
             let place = self.place(at, split, draft);
@@ -126,16 +127,27 @@ impl Units {
         let mut held_out = Vec::new();
         for mut units in by_label.into_values() {
             let rows: usize = units.iter().map(|unit| unit.rows.len()).sum();
-            let wanted = (share * rows as f64).round().max(1.0) as usize;
             units.sort_by(|one, other| one.place.total_cmp(&other.place));
-            units.pop();
-            let mut held = 0;
-            for unit in units {
-                if held >= wanted {
-                    break;
+            let mut units: VecDeque<Unit> = units.into();
+            for (side, share) in [
+                (Side::Validation, split.val_size),
+                (Side::Test, split.test_size),
+            ] {
+                let mut wanted = match share > 0.0 {
+                    true => (share * rows as f64).round().max(1.0) as usize,
+                    false => 0,
+                };
+                // The last unit is learned from.
+                while wanted > 0 && units.len() > 1 {
+                    let unit = match side {
+                        Side::Test => units.pop_back(),
+                        _ => units.pop_front(),
+                    };
+                    let rows = unit.into_iter().flat_map(|unit| unit.rows);
+                    let before = held_out.len();
+                    held_out.extend(rows.map(|at| (at as usize, side)));
+                    wanted = wanted.saturating_sub(held_out.len() - before);
                 }
-                held += unit.rows.len();
-                held_out.extend(unit.rows.into_iter().map(|at| at as usize));
             }
         }
         Ok(held_out)

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::origin::{Origin, Place};
+use crate::side::Side;
 
 /// What is kept of every row to learn from: some tens of bytes. Rows have places here, from 0, in the order of their numbers; a list
 /// that no step of the recipe asks for stays empty.
@@ -24,10 +25,10 @@ pub(crate) struct Facts {
     pub(crate) labels: Vec<u32>,
     label_names: Vec<String>,
     label_places: HashMap<String, u32>,
-    /// Whether it is held out, where rows are decided on by themselves.
-    pub(crate) held_out: Vec<bool>,
+    /// Its side, where rows are decided on by themselves.
+    pub(crate) sides: Vec<Side>,
     /// The number in `[0, 1)` that decides on its side, where it is no near-duplicate.
-    pub(crate) sides: Vec<f64>,
+    pub(crate) decided_by: Vec<f64>,
 }
 
 /// The rows of a file.

@@ -11,6 +11,7 @@ use crate::leak::{Met, Search};
 use crate::near::Nearness;
 use crate::personal::WordList;
 use crate::random::bits;
+use crate::side::Side;
 use crate::split::Split;
 
 /// What the steps of a recipe have to know of every row.
@@ -44,7 +45,7 @@ pub(super) struct RowFacts {
     pub(super) bands: Vec<u64>,
     pub(super) tie: u64,
     pub(super) order: u64,
-    pub(super) held_out: bool,
+    pub(super) side: Side,
     pub(super) place: f64,
     /// A digest of what is the same for rows that are kept together.
     pub(super) unit: [u8; 16],
@@ -123,7 +124,10 @@ impl<'a> Asked<'a> {
                 true => bits("balance", self.seed, &[&key]),
                 false => 0,
             },
-            held_out: !by_unit && self.split.holds_out(row),
+            side: match by_unit {
+                true => Side::Train,
+                false => self.split.side(row),
+            },
             place: if by_unit {
                 self.split.place_of(row)
             } else {

@@ -110,6 +110,7 @@ impl Asked {
         DataSection {
             clean: self.clean.clone(),
             val_size: self.val_size,
+            test_size: 0.2,
             keep_near_together: self.keep_near_together,
             group_by: self.by_group.then(|| "who".into()),
             ..bench.section("a.jsonl")
@@ -123,8 +124,8 @@ fn records(bench: &Bench) -> Vec<CleanRecord> {
     records.collect()
 }
 
-/// The rows of either side and those that are told to be left out; none where nothing is left to learn from.
-fn accounted(lines: &[String], asked: &Asked) -> Option<[BTreeSet<usize>; 3]> {
+/// The rows of each side and those that are told to be left out; none where nothing is left to learn from.
+fn accounted(lines: &[String], asked: &Asked) -> Option<[BTreeSet<usize>; 4]> {
     let mut bench = Bench::with("a.jsonl", lines.concat());
     let section = asked.section(&bench);
     bench.prepare(&section).ok()?;
@@ -138,12 +139,13 @@ fn accounted(lines: &[String], asked: &Asked) -> Option<[BTreeSet<usize>; 3]> {
             .iter()
             .map(|sample| sample.row)
             .collect(),
+        shards.test().iter().map(|row| row.row).collect(),
         gone.map(|record| record.row).collect(),
     ])
 }
 
 /// The lines of each, counted: equal lines are told apart by nothing.
-fn said(lines: &[String], rows: &[BTreeSet<usize>; 3]) -> [BTreeMap<String, usize>; 3] {
+fn said(lines: &[String], rows: &[BTreeSet<usize>; 4]) -> [BTreeMap<String, usize>; 4] {
     rows.each_ref().map(|rows| {
         let mut said = BTreeMap::new();
         for row in rows {
@@ -159,10 +161,10 @@ proptest! {
     #[test]
     fn every_row_is_on_one_side_or_told_to_be_left_out(rows in rows(), asked in asked()) {
         let lines = lines(&rows);
-        let Some([train, held_out, gone]) = accounted(&lines, &asked) else {
+        let Some(parts) = accounted(&lines, &asked) else {
             return Ok(());
         };
-        let all: Vec<usize> = train.iter().chain(&held_out).chain(&gone).copied().collect();
+        let all: Vec<usize> = parts.iter().flatten().copied().collect();
         let distinct: BTreeSet<usize> = all.iter().copied().collect();
         prop_assert_eq!(all.len(), distinct.len(), "a row is counted twice");
         prop_assert_eq!(distinct, (0..rows.len()).collect::<BTreeSet<usize>>());

@@ -179,7 +179,8 @@ fn the_tasks_of_a_recipe_are_what_is_guarded() {
     let text = "model.base_model = \"b\"\n[[data.train]]\npath = \"a.jsonl\"\nprompt = \"{q}\"\ncompletion = \"{a}\"\nmax_samples = 3\n\
                 [[eval.task]]\nname = \"own\"\npath = \"t.jsonl\"\noutput_type = \"multiple_choice\"\ncalibration = { path = \"c.jsonl\" }\n\
                 [[eval.task]]\nname = \"worded\"\npath = \"w.jsonl\"\nprompt = \"{{q}}\"\ntarget = \"{{a}}\"\noutput_type = \"loglikelihood\"\n\
-                [[eval.task]]\nname = \"held out\"\noutput_type = \"loglikelihood\"\n";
+                [[eval.task]]\nname = \"held out\"\noutput_type = \"loglikelihood\"\n\
+                [[data.test]]\npath = \"test.jsonl\"\nprompt = \"{q}\"\ncompletion = \"{a}\"\n";
     fs_err::write(&path, text).unwrap();
     let recipe = slm_recipe::Recipe::load(&path, &[]).unwrap();
     let guarded = Guarded::of(&recipe);
@@ -195,7 +196,11 @@ fn the_tasks_of_a_recipe_are_what_is_guarded() {
     // How a task with templates of its own is worded, its suite knows.
     assert_eq!(
         named,
-        [("own", "t.jsonl"), ("own (calibration)", "c.jsonl")]
+        [
+            ("own", "t.jsonl"),
+            ("own (calibration)", "c.jsonl"),
+            ("data.test", "test.jsonl")
+        ]
     );
     for (_, source) in files {
         assert_eq!(source.prompt.as_deref(), Some("{q}"));

@@ -12,6 +12,7 @@ const WORKERS: usize = 3;
 fn section(bench: &Bench) -> DataSection {
     let mut section = DataSection {
         val_size: 0.3,
+        test_size: 0.2,
         shard_rows: 20,
         on_bad_row: OnBadRow::Skip,
         overlong: Overlong::Drop,
@@ -72,11 +73,12 @@ fn by_workers(
     preparation.merge(&parts, &out, &mut |_| {})
 }
 
-type Rows = (Vec<Sample>, Vec<Sample>, Vec<HeldOut>);
+type Rows = ([Vec<Sample>; 2], [Vec<HeldOut>; 2]);
 
 fn rows(shards: &Shards) -> Rows {
-    let (train, validation) = (shards.train().to_vec(), shards.validation().to_vec());
-    (train, validation, shards.held_out().to_vec())
+    let samples = [shards.train(), shards.validation()].map(<[Sample]>::to_vec);
+    let texts = [shards.held_out(), shards.test()].map(<[HeldOut]>::to_vec);
+    (samples, texts)
 }
 
 #[test]
@@ -88,6 +90,7 @@ fn parts_put_together_are_the_whole() {
         let merged = by_workers(&bench, &section, &[]).unwrap();
         let folder = bench.dir.path().join("merged");
         assert_eq!(rows(&whole), rows(&Shards::open(&folder).unwrap()));
+        assert!(whole.test().len() > WORKERS);
         assert!(merged.shards.len() > WORKERS);
         // Shards end elsewhere; all else is the same.
         let like_whole = Manifest {

@@ -17,6 +17,7 @@ const KILLS: u64 = 20;
 fn section(dir: &Path) -> DataSection {
     DataSection {
         val_size: 0.2,
+        test_size: 0.2,
         shard_rows: 1000,
         train: vec![Source {
             path: dir.join("rows.jsonl").display().to_string(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use slm_data::Prompt;
+use slm_data::{HeldOut, Prompt};
 use slm_recipe::{DataSection, Overlong, Source};
 
 use crate::bench::Bench;
@@ -240,21 +240,33 @@ fn family(family: usize, members: usize) -> Vec<String> {
     (0..members).map(row).collect()
 }
 
-fn sides(lines: &[String], section: impl Fn(&Bench) -> DataSection) -> [BTreeSet<String>; 2] {
+/// The lines that are learned from, held out, and of the test.
+fn sides(lines: &[String], section: impl Fn(&Bench) -> DataSection) -> [BTreeSet<String>; 3] {
+    sides_by(42, lines, section)
+}
+
+fn sides_by(
+    seed: u64,
+    lines: &[String],
+    section: impl Fn(&Bench) -> DataSection,
+) -> [BTreeSet<String>; 3] {
     let mut bench = Bench::with("a.jsonl", lines.concat());
+    bench.seed = seed;
     let section = section(&bench);
     let shards = bench.shards(&section);
-    let held_out: BTreeSet<usize> = shards.held_out().iter().map(|row| row.row).collect();
-    let mut sides = [BTreeSet::new(), BTreeSet::new()];
-    for (row, line) in lines.iter().enumerate() {
-        sides[usize::from(held_out.contains(&row))].insert(line.clone());
-    }
-    sides
+    let texts = |rows: &[HeldOut]| rows.iter().map(|row| lines[row.row].clone()).collect();
+    let train = shards.train().iter();
+    [
+        train.map(|sample| lines[sample.row].clone()).collect(),
+        texts(shards.held_out()),
+        texts(shards.test()),
+    ]
 }
 
 fn together(bench: &Bench) -> DataSection {
     DataSection {
-        val_size: 0.4,
+        val_size: 0.3,
+        test_size: 0.3,
         keep_near_together: true,
         ..bench.section("a.jsonl")
     }
@@ -271,17 +283,97 @@ proptest! {
     ) {
         let families: Vec<_> = members.iter().enumerate().map(|(at, n)| family(at, *n)).collect();
         let mut lines = families.concat();
-        let [train, held_out] = sides(&lines, together);
-        for family in &families {
-            let out = family.iter().filter(|line| held_out.contains(*line)).count();
-            prop_assert!(out == 0 || out == family.len(), "{out} of {}", family.len());
+        let before = sides(&lines, together);
+        for (family, side) in families.iter().flat_map(|it| before.iter().map(move |side| (it, side))) {
+            let on_it = family.iter().filter(|line| side.contains(*line)).count();
+            prop_assert!(on_it == 0 || on_it == family.len(), "{on_it} of {}", family.len());
         }
         let turn = turn % lines.len();
         lines.rotate_left(turn);
         lines.extend(family(99, 1));
-        let [more_train, more_held_out] = sides(&lines, together);
-        prop_assert!(train.is_subset(&more_train) && held_out.is_subset(&more_held_out));
+        let after = sides(&lines, together);
+        prop_assert!(before.iter().zip(&after).all(|(less, more)| less.is_subset(more)));
     }
+}
+
+/// Equal rows and groups are on one of three sides, whatever is added, and the held-out ones are those that they are without a test.
+#[test]
+fn a_test_is_a_side_of_its_own() {
+    let twice: Vec<String> = lines((0..90).chain(0..90))
+        .lines()
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let by_group = Some("who".to_owned());
+    // Of seven groups, some seeds put none into the test.
+    for (seed, group_by) in [(42, None), (1, by_group.clone()), (3, by_group)] {
+        let section = |test_size| {
+            let group_by = group_by.clone();
+            move |bench: &Bench| DataSection {
+                val_size: 0.25,
+                test_size,
+                group_by: group_by.clone(),
+                ..bench.section("a.jsonl")
+            }
+        };
+        let [train, held_out, test] = sides_by(seed, &twice, section(0.4));
+        assert!(train.is_disjoint(&held_out) && train.is_disjoint(&test));
+        assert!(held_out.is_disjoint(&test));
+        assert_eq!(train.len() + held_out.len() + test.len(), 90);
+        assert!((10..65).contains(&test.len()), "{seed}: {}", test.len());
+        let [all_else, same, none] = sides_by(seed, &twice, section(0.0));
+        assert_eq!((same, none.len()), (held_out.clone(), 0));
+        assert_eq!(all_else, train.union(&test).cloned().collect());
+        let more: Vec<String> = lines(90..120)
+            .lines()
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let after = sides_by(seed, &[more, twice.clone()].concat(), section(0.4));
+        for (before, after) in [train, held_out, test].iter().zip(&after) {
+            assert!(before.is_subset(after));
+        }
+        let groups = |side: &BTreeSet<String>| -> BTreeSet<String> {
+            side.iter()
+                .map(|line| line[line.len() - 4..].into())
+                .collect()
+        };
+        if group_by.is_some() {
+            let all: usize = after.iter().map(|side| groups(side).len()).sum();
+            assert_eq!(all, 7, "a group straddles");
+        }
+    }
+}
+
+#[test]
+fn files_of_the_test_are_measured_and_counted() {
+    let mut bench = Bench::with("a.jsonl", lines(0..20));
+    bench.write("b.jsonl", lines(18..25));
+    let section = DataSection {
+        val_size: 0.3,
+        test: vec![bench.source("b.jsonl")],
+        ..bench.section("a.jsonl")
+    };
+    let shards = bench.shards(&section);
+    let manifest = shards.manifest();
+    let test: Vec<usize> = shards.test().iter().map(|row| row.row).collect();
+    assert_eq!(test, (20..27).collect::<Vec<_>>());
+    assert_eq!(manifest.train.rows + manifest.validation.rows, 20);
+    assert_eq!(
+        shards.origin(26),
+        Some(&*format!("{}:7", section.test[0].path))
+    );
+    assert_eq!(shards.measured(), shards.test());
+    // Rows 18 and 19 are in both files; those of the first are on either side.
+    let held_out = shards.held_out().iter().filter(|row| row.row >= 18).count();
+    assert_eq!(manifest.leaked, 2 - held_out);
+    let names: Vec<&str> = manifest.shards.iter().map(|it| it.file.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "train-00000.parquet",
+            "validation-00000.parquet",
+            "test-00000.parquet"
+        ]
+    );
 }
 
 #[test]
@@ -301,15 +393,17 @@ fn each_label_has_its_share_on_either_side() {
     let mut bench = Bench::with("a.jsonl", lines);
     let section = DataSection {
         val_size: 0.1,
+        test_size: 0.2,
         stratify: true,
         ..bench.section("a.jsonl")
     };
     let shards = bench.shards(&section);
-    let count = |label: &str| {
-        let rows = shards.held_out().iter();
-        rows.filter(|row| row.target == label).count()
+    let count = |rows: &[HeldOut]| {
+        let of = |label| rows.iter().filter(|row| row.target == label).count();
+        [" 0", " 1", " 2"].map(of)
     };
-    assert_eq!([" 0", " 1", " 2"].map(count), [4, 2, 1]);
+    assert_eq!(count(shards.held_out()), [4, 2, 1]);
+    assert_eq!(count(shards.test()), [8, 4, 1]);
     assert!(matches!(shards.held_out()[0].prompt, Prompt::Text(_)));
     let texts: String = (0..9)
         .map(|i| format!("{{\"prompt\": \"row {i}\", \"completion\": \"answer {i}\"}}\n"))

@@ -69,9 +69,13 @@ fn headline(card: &DataCard) -> String {
     let percent = |part: usize, of: usize| 100.0 * part as f64 / of.max(1) as f64;
     let share = percent(train.learned_tokens, train.tokens);
     let cleaned = manifest.cleaned_out();
+    let held_out_of = match manifest.test.rows {
+        0 => "rows".into(),
+        test => format!("rows, and {} of the test", count(test)),
+    };
     let tiles = [
         tile("to learn from", count(train.rows), "rows".into()),
-        tile("held out", count(held_out.rows), "rows".into()),
+        tile("held out", count(held_out.rows), held_out_of),
         tile(
             "tokens to learn from",
             count(train.tokens),
@@ -100,10 +104,12 @@ fn lengths(card: &DataCard) -> String {
     };
     let train = chart("to learn from", "train", &card.stats.train);
     let held_out = chart("held out", "eval", &card.stats.validation);
+    let test = card.stats.test.as_ref();
+    let test = test.map_or_else(String::new, |side| chart("test", "eval", side));
     let most = count(card.manifest.max_length);
     format!(
         "<section><h2>Lengths</h2>\n<p class=\"sub\">rows by tokens · a row may have {most}</p>\n\
-         <div class=\"pair\">{train}{held_out}</div></section>\n"
+         <div class=\"pair\">{train}{held_out}{test}</div></section>\n"
     )
 }
 
@@ -139,7 +145,7 @@ fn sources(page: &RowsPage) -> String {
     let rows = page.card.manifest.sources.iter().map(|source| {
         let share = match source.given_as {
             Side::Train => shares.next(),
-            Side::Validation => None,
+            Side::Validation | Side::Test => None,
         };
         let bytes = size(source.size_bytes);
         let note = match share.filter(|share| share.weight != 1.0) {

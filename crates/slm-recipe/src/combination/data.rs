@@ -23,6 +23,10 @@ impl Combinations<'_> {
             (by_row && by_share, ["data.val_every", "data.val_size"]),
             (by_row && by_file, ["data.val_every", "data.validation"]),
             (by_share && by_file, ["data.val_size", "data.validation"]),
+            (
+                data.test_size > 0.0 && !data.test.is_empty(),
+                ["data.test_size", "data.test"],
+            ),
         ] {
             if both {
                 let [one, other] = keys;
@@ -32,6 +36,8 @@ impl Combinations<'_> {
                 );
             }
         }
+        self.test_share();
+        let by_share = by_share || data.test_size > 0.0;
         if data.group_by.is_some() && !by_share {
             let reason = "`data.group_by` keeps rows together in a split by `data.val_size`, and there is none";
             self.conflict(&["data.group_by", "data.val_size"], reason);
@@ -56,6 +62,22 @@ impl Combinations<'_> {
                 &["data.labels"],
                 format!("`data.labels` has `{}` twice", twice.trim()),
             );
+        }
+    }
+
+    /// A share for the test beside what is held out.
+    fn test_share(&mut self) {
+        let data = &self.recipe.data;
+        let (held_out, test) = (data.val_size, data.test_size);
+        if test > 0.0 && data.val_every > 0 {
+            let reason = "`data.test_size` goes by what a row says and `data.val_every` by its number, so that equal rows would be on two sides; needs `data.val_size`";
+            self.conflict(&["data.test_size", "data.val_every"], reason);
+        }
+        if test > 0.0 && held_out + test >= 1.0 {
+            let reason = format!(
+                "`data.val_size` is {held_out} and `data.test_size` is {test}: nothing is left to learn from"
+            );
+            self.conflict(&["data.test_size", "data.val_size"], reason);
         }
     }
 
@@ -128,13 +150,16 @@ impl Combinations<'_> {
 
     pub(super) fn sources(&mut self) {
         let data = &self.recipe.data;
-        let (train, validation) = (&data.train, &data.validation);
-        for (key, sources) in [("data.train", train), ("data.validation", validation)] {
+        let held_out = [
+            ("data.validation", &data.validation),
+            ("data.test", &data.test),
+        ];
+        for (key, sources) in [("data.train", &data.train)].into_iter().chain(held_out) {
             for (index, source) in sources.iter().enumerate() {
                 self.source(&format!("{key}.{index}"), source);
             }
         }
-        for (index, source) in train.iter().enumerate() {
+        for (index, source) in data.train.iter().enumerate() {
             if data.packing && source.weight.fract() != 0.0 {
                 let key = format!("data.train.{index}.weight");
                 let reason = format!(
@@ -144,13 +169,15 @@ impl Combinations<'_> {
                 self.conflict(&[&key, "data.packing"], reason);
             }
         }
-        for (index, source) in validation.iter().enumerate() {
-            if source.weight != 1.0 {
-                let key = format!("data.validation.{index}.weight");
-                let reason = format!(
-                    "`{key}` has no meaning: held-out rows are read once in each evaluation"
-                );
-                self.conflict(&[&key], reason);
+        for (key, sources) in held_out {
+            for (index, source) in sources.iter().enumerate() {
+                if source.weight != 1.0 {
+                    let key = format!("{key}.{index}.weight");
+                    let reason = format!(
+                        "`{key}` has no meaning: held-out rows are read once in each evaluation"
+                    );
+                    self.conflict(&[&key], reason);
+                }
             }
         }
     }

@@ -35,7 +35,7 @@ impl Combinations<'_> {
     }
 
     fn task(&mut self, key: &str, task: &EvalTask) {
-        if task.path.is_none() && !self.recipe.data.holds_out() {
+        if task.path.is_none() && !self.recipe.data.holds_out() && !self.recipe.data.holds_test() {
             let reason = format!(
                 "task `{}` needs a `path`, because no rows are held out",
                 task.name

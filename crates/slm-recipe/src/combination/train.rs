@@ -169,6 +169,13 @@ impl Combinations<'_> {
             let reason = no_metric(found, metric);
             self.conflict(&[key, "eval.task"], reason);
         }
+        let data = &self.recipe.data;
+        if found.path.is_none() && data.holds_test() && !data.holds_out() {
+            let reason = format!(
+                "`{key}` chooses weights by the task `{task}`, whose rows are those of the test, by which nothing may be chosen; needs rows of `data.val_size`"
+            );
+            self.conflict(&[key, "data.val_size"], reason);
+        }
     }
 
     pub(super) fn watchdog(&mut self) {
