@@ -125,9 +125,13 @@ fn at_the_head(
         let pulls = rows * d * (2 * width + size_of::<f32>());
         (width * rows * vocab + pulls, 2 * width * tokens * d)
     } else {
-        // Beside the logits, on libtorch, lie their probabilities.
-        let buffers = if place == Place::Flex { 1 } else { 2 };
-        let rows = rows_of_at_most(LOGITS_AT_ONCE, tokens, vocab);
+        // Beside the logits, on a GPU, lie their probabilities. libtorch on a processor has twice as many logits instead.
+        let (buffers, chunks) = match place {
+            Place::Flex => (1, 1),
+            Place::Gpu => (2, 1),
+            Place::LibtorchCpu => (1, 2),
+        };
+        let rows = rows_of_at_most(chunks * LOGITS_AT_ONCE, tokens, vocab);
         (f32s(buffers * rows * vocab), width * tokens * d)
     };
     logits + states + width * of_head

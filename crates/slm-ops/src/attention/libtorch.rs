@@ -8,7 +8,7 @@ use burn::tensor::{DType, Device};
 use tch::{Kind, Tensor};
 
 use super::fused::{Kept, Passes};
-use super::{Scores, Sight, flash};
+use super::{Scores, Sight, flash, processor};
 use crate::torch::handle;
 
 /// Of a GPU, flash attention is taken in 16 bits, and ATen's memory-efficient kernels in f32, which read heads of eights of
@@ -37,6 +37,9 @@ impl Passes for LibTorch {
         scores: Scores,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let (y, log_sums) = match q.tensor.device() {
+            tch::Device::Cpu if processor::reads(&q.tensor) && is_partial(sight) => {
+                processor::forward([q, k, v].map(|x| &x.tensor), sight, scores)
+            }
             tch::Device::Cpu => {
                 let (is_causal, mask) = mask(sight);
                 Tensor::internal_scaled_dot_product_flash_attention_for_cpu(
@@ -74,6 +77,9 @@ impl Passes for LibTorch {
 
     fn backward(kept: Kept<Self>, dy: FloatTensor<Self>) -> [FloatTensor<Self>; 3] {
         let (dq, dk, dv) = match dy.tensor.device() {
+            tch::Device::Cpu if processor::reads(&dy.tensor) => {
+                processor::backward(&kept, &dy.tensor).into()
+            }
             tch::Device::Cpu => {
                 let (is_causal, mask) = mask(&kept.sight);
                 Tensor::internal_scaled_dot_product_flash_attention_for_cpu_backward(
@@ -152,6 +158,13 @@ fn repeated(x: &Tensor, n_heads: i64) -> Tensor {
 fn is_triangle(sight: &Sight) -> bool {
     let [_, time, seen] = sight.dims();
     time == seen && sight.is_causal()
+}
+
+/// Whether many queries see parts of a triangle. Few, as they are read one by one, are not worth copies of all keys.
+fn is_partial(sight: &Sight) -> bool {
+    const FEW: usize = 16;
+    let [_, time, _] = sight.dims();
+    time > FEW && !is_triangle(sight)
 }
 
 /// Whether the kernel's own triangle does, and what is added to the scores if not.

@@ -5,7 +5,7 @@ use burn::backend::tensor::FloatTensor;
 use tch::{Kind, Tensor};
 
 use crate::HeadShape;
-use crate::loss::{Wants, rows_at_once};
+use crate::loss::{LOGITS_AT_ONCE, Wants, rows_of_at_most};
 use crate::torch::{handle, linear, linear_into};
 
 /// Scores, `[n, 3]`, and the gradients of states and head that are wanted.
@@ -28,7 +28,7 @@ pub(crate) fn in_chunks<const N: usize>(
 ) -> Found {
     let weights = weights.unsqueeze(1) * factor; // [n, 1]
     let [n, d, vocab] = [hidden.size()[0], hidden.size()[1], head.size()[0]];
-    let step = rows_at_once(n as usize, vocab as usize) as i64;
+    let step = rows_of_at_most(logits_at_once(N), n as usize, vocab as usize) as i64;
     let (kind, device) = (head.kind(), head.device());
     let buffers = [(); N].map(|()| Tensor::empty([step, vocab], (Kind::Float, device)));
     let scores = Tensor::empty([n, 3], (Kind::Float, device));
@@ -59,6 +59,15 @@ pub(crate) fn in_chunks<const N: usize>(
         }
     }
     (handle(scores), handle(d_states), handle(d_head))
+}
+
+/// The logits of a chunk that has so many buffers: where there is only one, it may be as large as two, for products of more rows are
+/// faster.
+pub(crate) const fn logits_at_once(buffers: usize) -> usize {
+    match buffers {
+        1 => 2 * LOGITS_AT_ONCE,
+        _ => LOGITS_AT_ONCE,
+    }
 }
 
 impl HeadShape {
