@@ -5,7 +5,7 @@ use slm_recipe::{Finding, TrainOn};
 
 use crate::leak::whose;
 use crate::origin::Origin;
-use crate::source::ObjectError;
+use crate::source::{ObjectError, lists};
 
 /// How many rows an error names before it only counts.
 const NAMED_ROWS: usize = 5;
@@ -406,6 +406,9 @@ impl DataError {
             Self::OtherPart { .. } => "remove it and prepare it again".into(),
             Self::ChangedWhileRead { .. } => "let what writes it finish, and prepare the rows again".into(),
             Self::Folder { .. } => "give one `[[data.train]]` with its `path` for each file".into(),
+            Self::UnknownKind { path, extension } if extension.is_empty() && lists(path) => {
+                format!("`{path}/` names all objects that are below it")
+            }
             Self::UnknownKind { .. } => {
                 "known are `.jsonl`, `.ndjson`, `.json`, `.csv`, `.tsv`, `.parquet`, `.arrow` and `.txt`, and each with `.gz` or `.zst` behind it; rename or convert it".into()
             }
@@ -414,6 +417,7 @@ impl DataError {
             Self::Bomb { path, .. } => format!("unpack it yourself if it is what it should be, and name the plain file instead of `{path}`"),
             Self::Pattern { .. } => "`*` and `?` stand for characters of a name, `**` for folders, `[a-z]` for one of several".into(),
             Self::Object { source } => source.hint(),
+            Self::NoFiles { path } if lists(path) => "objects with `.` in front of a name are left out, and of a folder those with `_` as well; `*` stays in its folder, `**` leads into those below".into(),
             Self::NoFiles { .. } => "paths in a recipe are relative to the working directory; hidden files are left out".into(),
             Self::LinkLoop { link, .. } => format!("remove the link `{link}`, or name the files by a pattern"),
             Self::MixedFormats { .. } => "give each kind of rows a `[[data.train]]` of its own".into(),

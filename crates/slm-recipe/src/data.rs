@@ -247,7 +247,8 @@ impl Finding {
 #[schemars(extend("required" = ["path"]))]
 pub struct Source {
     /// The file, relative to the working directory; or a folder, or a pattern such as `rows/*.jsonl`, whose files are read in
-    /// the order of their names; or, in a build with the feature `cloud`, an object under `s3://`, `gs://` or `https://`.
+    /// the order of their names; or, in a build with the feature `cloud`, an object under `s3://`, `gs://` or `https://`, and
+    /// under `s3://` and `gs://` also a folder (`s3://bucket/rows/`) or a pattern.
     #[schemars(extend("minLength" = 1))]
     pub path: String,
     /// Take at most this many rows, 0 for all.

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use glob::{MatchOptions, Pattern};
 use slm_run::{sha256_bytes, sha256_file};
 use walkdir::WalkDir;
 
+use super::names::{Names, SIGNS};
 use super::object::{self, local};
 use super::{Kind, check_readable, size_bytes};
 use crate::error::DataError;
@@ -15,66 +15,42 @@ use crate::manifest::FileRecord;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SourceFiles(pub(crate) Vec<String>);
 
-/// Names in a pattern: `*` stays in its folder, and finds no hidden file.
-const OPTIONS: MatchOptions = MatchOptions {
-    case_sensitive: true,
-    require_literal_separator: true,
-    require_literal_leading_dot: true,
-};
-
 impl SourceFiles {
     /// Those that a path names. A file that is there is meant even if its name looks like a pattern.
     pub(crate) fn of(path: &str) -> Result<Self, DataError> {
         if object::is_object(path) {
-            object::check_address(path)?;
-            Kind::of(path)?;
-            object::fetch(path)?;
-            return Ok(Self(vec![path.to_owned()]));
+            return object::files(path).map(Self);
         }
         let place = Path::new(path);
         if place.is_dir() {
-            return Self::below(path, place, None);
+            return Self::below(&Names::all(path), place);
         }
-        if place.exists() || !path.contains(['*', '?', '[']) {
+        if place.exists() || !path.contains(SIGNS) {
             check_readable(path)?;
             return Ok(Self(vec![path.to_owned()]));
         }
-        let pattern = Pattern::new(path).map_err(|error| DataError::Pattern {
-            path: path.into(),
-            reason: error.msg.into(),
-        })?;
-        let fixed = path.find(['*', '?', '[']).unwrap_or(path.len());
-        let folder = path[..fixed].rfind('/').map_or("", |end| &path[..=end]);
-        let folder = Path::new(if folder.is_empty() { "." } else { folder });
+        let names = Names::like(path)?;
+        let folder = match names.folder() {
+            "" => Path::new("."),
+            folder => Path::new(folder),
+        };
         if !folder.is_dir() {
             check_readable(&folder.display().to_string())?;
         }
-        Self::below(path, folder, Some(&pattern))
+        Self::below(&names, folder)
     }
 
-    /// The files of a folder and of those in it, but for hidden ones (`.` or `_` in front, as Spark and Hive have it).
-    fn below(path: &str, folder: &Path, pattern: Option<&Pattern>) -> Result<Self, DataError> {
+    /// Those of a folder and of the ones in it.
+    fn below(names: &Names<'_>, folder: &Path) -> Result<Self, DataError> {
         let visible = |entry: &walkdir::DirEntry| {
-            let name = entry.file_name().to_string_lossy();
-            let is_hidden = name.starts_with('.') || (pattern.is_none() && name.starts_with('_'));
-            entry.depth() == 0 || !is_hidden
+            entry.depth() == 0 || names.sees(&entry.file_name().to_string_lossy())
         };
-        let deepest = match pattern {
-            Some(pattern) if !pattern.as_str().contains("**") => {
-                let below = Path::new(path).components().count();
-                let here = folder.components().count();
-                if folder == Path::new(".") {
-                    below
-                } else {
-                    below - here
-                }
-            }
-            _ => usize::MAX,
-        };
-        let walk = WalkDir::new(folder).follow_links(true).max_depth(deepest);
+        let walk = WalkDir::new(folder)
+            .follow_links(true)
+            .max_depth(names.depth().unwrap_or(usize::MAX));
         let mut files = Vec::new();
         for entry in walk.into_iter().filter_entry(visible) {
-            let entry = entry.map_err(|error| unreadable(path, error))?;
+            let entry = entry.map_err(|error| unreadable(names.path(), error))?;
             if !entry.file_type().is_file() {
                 continue;
             }
@@ -82,19 +58,15 @@ impl SourceFiles {
             let file = file
                 .strip_prefix(".")
                 .ok()
-                .filter(|_| !path.starts_with('.'))
+                .filter(|_| !names.path().starts_with('.'))
                 .unwrap_or(file);
             let file = file.display().to_string();
-            if pattern.is_none_or(|pattern| pattern.matches_with(&file, OPTIONS)) {
+            if names.means(&file) {
                 Kind::of(&file)?;
                 files.push(file);
             }
         }
-        files.sort();
-        match files.is_empty() {
-            true => Err(DataError::NoFiles { path: path.into() }),
-            false => Ok(Self(files)),
-        }
+        names.sorted(files).map(Self)
     }
 
     /// Digest of all of them, and their size. That of one file is its own; that of several is of what `sha256sum` prints for

@@ -1,5 +1,7 @@
 //! Objects of a store, by their addresses. Their bytes are fetched into a folder, and read from there as any file.
 
+#[cfg(feature = "cloud")]
+mod asked;
 mod error;
 #[cfg(feature = "cloud")]
 mod store;
@@ -10,20 +12,73 @@ use std::path::{Path, PathBuf};
 use slm_run::sha256_bytes;
 
 pub use self::error::ObjectError;
+use super::kind::Kind;
+use super::names::{Names, SIGNS};
 use crate::error::DataError;
 
 /// What the address of an object begins with.
 const SCHEMES: [&str; 4] = ["s3://", "gs://", "https://", "http://"];
 
-/// Whether a path is the address of an object.
+/// Whether a path is the address of an object, of a folder of them or of several.
 pub(super) fn is_object(path: &str) -> bool {
     SCHEMES.iter().any(|scheme| path.starts_with(scheme))
 }
 
+/// Whether an address is of a store that tells what it has.
+pub(crate) fn lists(path: &str) -> bool {
+    path.starts_with("s3://") || path.starts_with("gs://")
+}
+
+/// Fetches the objects that a path names: one, a folder's (`/` at its end) or those of a pattern, in the order of their names.
+pub(super) fn files(path: &str) -> Result<Vec<String>, DataError> {
+    check_address(path)?;
+    let names = match path.contains(SIGNS) {
+        true => Names::like(path)?,
+        false if path.ends_with('/') => Names::all(path),
+        false => {
+            Kind::of(path)?;
+            fetch(&[path.to_owned()])?;
+            return Ok(vec![path.to_owned()]);
+        }
+    };
+    if !lists(path) {
+        let source = ObjectError::NoList { path: path.into() };
+        return Err(DataError::Object { source });
+    }
+    let folder = names.folder();
+    if folder.ends_with("://") {
+        let source = ObjectError::NoBucket { path: path.into() };
+        return Err(DataError::Object { source });
+    }
+    let found = list(&names)?;
+    let objects = match found.iter().any(|object| object == path) {
+        // Meant even if its name looks like a pattern.
+        true => vec![path.to_owned()],
+        false => {
+            let seen = |object: &String| {
+                object[folder.len()..]
+                    .split('/')
+                    .all(|name| names.sees(name))
+            };
+            let meant = |object: &String| seen(object) && names.means(object);
+            names.sorted(found.into_iter().filter(meant).collect())?
+        }
+    };
+    for object in &objects {
+        Kind::of(object)?;
+    }
+    fetch(&objects)?;
+    Ok(objects)
+}
+
 /// Refuses an address with more than a host and a path, as those that are signed have it: it is written into manifests.
-pub(super) fn check_address(path: &str) -> Result<(), DataError> {
+fn check_address(path: &str) -> Result<(), DataError> {
     let (scheme, rest) = path.split_once("://").unwrap_or_default();
-    let plain = rest.split(['?', '#']).next().unwrap_or_default();
+    let begins = |(at, sign): &(usize, &str)| {
+        *sign == "#" || !lists(path) || begins_query(&rest[at + sign.len()..])
+    };
+    let end = rest.match_indices(['?', '#']).find(begins);
+    let plain = &rest[..end.map_or(rest.len(), |(at, _)| at)];
     let host = plain.split('/').next().unwrap_or_default();
     let without_user = host.rfind('@').map_or(plain, |at| &plain[at + 1..]);
     if without_user == rest {
@@ -34,6 +89,12 @@ pub(super) fn check_address(path: &str) -> Result<(), DataError> {
     Err(DataError::Object { source })
 }
 
+/// Whether what is behind a `?` is a query (`name=..`), and it does not stand for a sign of a name.
+fn begins_query(rest: &str) -> bool {
+    let end = rest.find(['=', '/', '?', '*', '[']);
+    end.is_some_and(|end| rest[end..].starts_with('='))
+}
+
 /// Where the bytes of a path are: there, or of an object where it was fetched to.
 pub(crate) fn local(path: &str) -> Cow<'_, Path> {
     match is_object(path) {
@@ -42,24 +103,22 @@ pub(crate) fn local(path: &str) -> Cow<'_, Path> {
     }
 }
 
-/// Fetches an object, once for all times that it is asked for in a process: what is hashed and what is read are the same bytes.
 #[cfg(feature = "cloud")]
-pub(super) fn fetch(path: &str) -> Result<(), DataError> {
-    use std::collections::BTreeSet;
-    use std::sync::{Mutex, PoisonError};
-
-    static FETCHED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut fetched = FETCHED.lock().unwrap_or_else(PoisonError::into_inner);
-    if !fetched.contains(path) {
-        store::fetch(path, &folder())?;
-        fetched.insert(path.to_owned());
-    }
-    Ok(())
-}
+use self::asked::{fetch, list};
 
 /// This build has no way to objects.
 #[cfg(not(feature = "cloud"))]
-pub(super) fn fetch(path: &str) -> Result<(), DataError> {
+fn fetch(paths: &[String]) -> Result<(), DataError> {
+    not_built(paths.first().map_or("", String::as_str))
+}
+
+#[cfg(not(feature = "cloud"))]
+fn list(names: &Names<'_>) -> Result<Vec<String>, DataError> {
+    not_built(names.path())
+}
+
+#[cfg(not(feature = "cloud"))]
+fn not_built<T>(path: &str) -> Result<T, DataError> {
     let source = ObjectError::NotBuilt { path: path.into() };
     Err(DataError::Object { source })
 }
@@ -95,16 +154,25 @@ mod tests {
 
     #[test]
     fn an_address_that_may_hold_a_key_is_not_even_told() {
-        for plain in ["s3://rows/a@b.jsonl", "https://example.org:8080/a b.jsonl"] {
+        for plain in [
+            "s3://rows/a@b.jsonl",
+            "s3://rows/day=2026-0?/part=1-?.jsonl",
+            "https://example.org:8080/a b.jsonl",
+        ] {
             assert!(check_address(plain).is_ok(), "{plain}");
         }
         for secret in [
             "https://me:word@example.org/a.jsonl",
             "https://example.org/a.jsonl?sig=word",
             "https://example.org/a.jsonl#word@x/",
+            "s3://example.org/a.jsonl?sig=word",
+            "gs://word@example.org/a.jsonl#*",
         ] {
+            let (scheme, _) = secret.split_once("://").unwrap();
             let error = check_address(secret).unwrap_err().to_string();
-            let told = "the address of `https://example.org/a.jsonl` has a user, a query or a fragment, which may hold a key and would be kept";
+            let told = format!(
+                "the address of `{scheme}://example.org/a.jsonl` has a user, a query or a fragment, which may hold a key and would be kept"
+            );
             assert_eq!(error, told);
         }
     }

@@ -5,7 +5,7 @@
 //! - `bad_rows`: every refusal with its message and its hint
 //! - `formats`: what rows of each format and file type become
 //! - `sources`: packed files, folders, patterns, and bad rows that are skipped
-//! - `objects`: rows of stores, by their addresses
+//! - `objects`: rows of stores, by their addresses, folders and patterns
 //! - `preference`: rows with judged answers
 //! - `clean`: what cleaning changes, leaves out and lists
 //! - `leaks`: rows of tasks among the rows to learn from

@@ -1,18 +1,38 @@
-//! Fetching an object as a stream, unless it is what was fetched before.
+//! Asking a store for lists of objects, and for objects that are not what was fetched before.
 
 use std::error::Error as _;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
-use futures_util::StreamExt;
-use object_store::{Error, GetOptions, ObjectStore, parse_url_opts};
+use futures_util::{StreamExt, TryStreamExt};
+use object_store::{
+    Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreScheme, parse_url_opts, path,
+};
 use serde::{Deserialize, Serialize};
 use slm_run::write_file_atomic;
 use tempfile::NamedTempFile;
+use tokio::runtime::Runtime;
 use url::Url;
 
+use super::super::kind::Kind;
 use super::{ObjectError, fetched_to};
 use crate::error::DataError;
+
+/// Objects that are fetched at the same time.
+const AT_ONCE: usize = 8;
+
+/// A store, and the thread that waits for it.
+pub(super) struct Store {
+    runtime: Runtime,
+    store: Box<dyn ObjectStore>,
+}
+
+/// An object of a store.
+pub(super) struct Object {
+    pub(super) address: String,
+    /// Names its version, where a list tells it.
+    pub(super) e_tag: Option<String>,
+}
 
 /// What the store said of an object that was fetched.
 #[derive(Serialize, Deserialize)]
@@ -22,29 +42,114 @@ struct Stamp {
     e_tag: String,
 }
 
-/// Fetches an object into a folder.
-pub(super) fn fetch(path: &str, folder: &Path) -> Result<(), DataError> {
-    let failed = |reason: String| DataError::Object {
-        source: ObjectError::Failed {
-            path: path.into(),
-            reason,
-        },
-    };
-    let url = Url::parse(path).map_err(|error| failed(error.to_string()))?;
-    // The same one as everything else here; another that was chosen before is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| DataError::Io { source })?;
-    fs_err::create_dir_all(folder).map_err(|source| DataError::Io { source })?;
-    let to = fetched_to(path, folder);
-    runtime
-        .block_on(get(&url, &to))
-        .map_err(|error| match error {
-            Failure::Store(error) => failed(told(&error)),
+impl Store {
+    /// The store that an address is in.
+    pub(super) fn of(address: &str) -> Result<Self, DataError> {
+        let url = url(address)?;
+        // The same one as everything else here; another that was chosen before is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|source| DataError::Io { source })?;
+        let store = parse_url_opts(&url, options(&url));
+        let (store, _) = store.map_err(|error| failed(address, told(&error)))?;
+        Ok(Self { runtime, store })
+    }
+
+    /// What is in a folder, and with `deep` in those in it.
+    pub(super) fn list(&self, folder: &str, deep: bool) -> Result<Vec<Object>, DataError> {
+        let place = location(folder)?;
+        let objects = self.runtime.block_on(async {
+            match deep {
+                true => self.store.list(Some(&place)).try_collect().await,
+                false => {
+                    let listed = self.store.list_with_delimiter(Some(&place)).await;
+                    listed.map(|listed| listed.objects)
+                }
+            }
+        });
+        let objects: Vec<ObjectMeta> = objects.map_err(|error| {
+            let (path, reason) = (folder.into(), told(&error));
+            let source = ObjectError::NotListed { path, reason };
+            DataError::Object { source }
+        })?;
+        let object = |object: ObjectMeta| {
+            let below = object.location.prefix_match(&place)?;
+            let names: Vec<_> = below.map(|name| name.as_ref().to_owned()).collect();
+            let address = format!("{folder}{}", encoded(&names.join("/")));
+            // Consoles of stores make folders of such.
+            let is_mark = object.size == 0 && Kind::of(&address).is_err();
+            let e_tag = object.e_tag;
+            (!is_mark).then_some(Object { address, e_tag })
+        };
+        Ok(objects.into_iter().filter_map(object).collect())
+    }
+
+    /// Fetches objects into a folder.
+    pub(super) fn fetch(&self, objects: &[Object], folder: &Path) -> Result<(), DataError> {
+        fs_err::create_dir_all(folder).map_err(|source| DataError::Io { source })?;
+        let get = |object| self.get(object, folder);
+        let all = futures_util::stream::iter(objects).map(get);
+        let all = all.buffered(AT_ONCE).try_collect::<Vec<()>>();
+        self.runtime.block_on(all)?;
+        Ok(())
+    }
+
+    async fn get(&self, object: &Object, folder: &Path) -> Result<(), DataError> {
+        let location = location(&object.address)?;
+        let to = fetched_to(&object.address, folder);
+        let got = self.get_to(&location, object, &to).await;
+        got.map_err(|error| match error {
+            Failure::Store(error) => failed(&object.address, told(&error)),
             Failure::File(source) => DataError::Io { source },
         })
+    }
+
+    /// The bytes go into a temporary file that takes the place of the last one when all are there.
+    async fn get_to(
+        &self,
+        location: &path::Path,
+        object: &Object,
+        to: &Path,
+    ) -> Result<(), Failure> {
+        let stamp = to.with_extension("json");
+        let known = fs_err::read(&stamp).ok().filter(|_| to.exists());
+        let known = known.and_then(|text| serde_json::from_slice::<Stamp>(&text).ok());
+        let known = known.map(|known| known.e_tag);
+        if known.is_some() && known == object.e_tag {
+            return Ok(());
+        }
+        let options = GetOptions {
+            if_none_match: known,
+            ..GetOptions::default()
+        };
+        let got = match self.store.get_opts(location, options).await {
+            Err(Error::NotModified { .. }) => return Ok(()),
+            got => got?,
+        };
+        let meta = got.meta.clone();
+        let folder = to.parent().unwrap_or(Path::new("."));
+        let mut file = NamedTempFile::new_in(folder)?;
+        let mut bytes = got.into_stream();
+        while let Some(part) = bytes.next().await {
+            file.write_all(&part?)?;
+        }
+        if stamp.exists() {
+            fs_err::remove_file(&stamp)?;
+        }
+        // Another process may be reading it.
+        if !is_equal(file.path(), to)? {
+            file.persist(to).map_err(|error| error.error)?;
+        }
+        if let Some(e_tag) = meta.e_tag {
+            let address = object.address.clone();
+            let text = serde_json::to_vec(&Stamp { address, e_tag }).unwrap_or_default();
+            // Without it, the object is fetched again the next time.
+            let _ = write_file_atomic(&stamp, &text);
+        }
+        Ok(())
+    }
 }
 
 /// Why an object was not fetched.
@@ -65,38 +170,52 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// The bytes go into a temporary file that takes the place of the last one when all are there.
-async fn get(url: &Url, to: &Path) -> Result<(), Failure> {
-    let (store, location) = parse_url_opts(url, options(url))?;
-    let stamp = to.with_extension("json");
-    let known = fs_err::read(&stamp).ok().filter(|_| to.exists());
-    let known = known.and_then(|text| serde_json::from_slice::<Stamp>(&text).ok());
-    let options = GetOptions {
-        if_none_match: known.map(|known| known.e_tag),
-        ..GetOptions::default()
-    };
-    let got = match store.get_opts(&location, options).await {
-        Err(Error::NotModified { .. }) => return Ok(()),
-        got => got?,
-    };
-    let meta = got.meta.clone();
-    let folder = to.parent().unwrap_or(Path::new("."));
-    let mut file = NamedTempFile::new_in(folder)?;
-    let mut bytes = got.into_stream();
-    while let Some(part) = bytes.next().await {
-        file.write_all(&part?)?;
+fn failed(path: &str, reason: String) -> DataError {
+    let path = path.into();
+    let source = ObjectError::Failed { path, reason };
+    DataError::Object { source }
+}
+
+fn url(address: &str) -> Result<Url, DataError> {
+    Url::parse(address).map_err(|error| failed(address, error.to_string()))
+}
+
+/// Where in its store an address leads.
+fn location(address: &str) -> Result<path::Path, DataError> {
+    let parsed = ObjectStoreScheme::parse(&url(address)?);
+    let (_, location) = parsed.map_err(|error| failed(address, error.to_string()))?;
+    Ok(location)
+}
+
+/// A name as it stands in an address.
+fn encoded(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len());
+    for sign in name.chars() {
+        match sign {
+            '%' | '?' | '#' | '\0'..='\x1f' => encoded += &format!("%{:02X}", u32::from(sign)),
+            sign => encoded.push(sign),
+        }
     }
-    if stamp.exists() {
-        fs_err::remove_file(&stamp)?;
+    encoded
+}
+
+/// Whether a file has the bytes of another that may not be there.
+fn is_equal(file: &Path, other: &Path) -> Result<bool, std::io::Error> {
+    let size_bytes = |path: &Path| fs_err::metadata(path).map(|metadata| metadata.len());
+    if !other.exists() || size_bytes(file)? != size_bytes(other)? {
+        return Ok(false);
     }
-    file.persist(to).map_err(|error| error.error)?;
-    if let Some(e_tag) = meta.e_tag {
-        let address = url.to_string();
-        let text = serde_json::to_vec(&Stamp { address, e_tag }).unwrap_or_default();
-        // Without it, the object is fetched again the next time.
-        let _ = write_file_atomic(&stamp, &text);
+    let mut file = BufReader::new(fs_err::File::open(file)?);
+    let mut other = BufReader::new(fs_err::File::open(other)?);
+    loop {
+        let (one, two) = (file.fill_buf()?, other.fill_buf()?);
+        let count = one.len().min(two.len());
+        if count == 0 || one[..count] != two[..count] {
+            return Ok(one.is_empty() && two.is_empty());
+        }
+        file.consume(count);
+        other.consume(count);
     }
-    Ok(())
 }
 
 /// Credentials, region and endpoint as the environment has them (`AWS_..`, `GOOGLE_..`).
