@@ -9,8 +9,8 @@ use crate::sandbox::Sandbox;
 
 /// Megabytes of rows; `SLM_TUNE_LARGE_ROWS_MB=5000` tries more. They are more than a preparation keeps in memory.
 const ROWS_MB: usize = 160;
-/// The same of short rows, about 110 bytes each: what is known of them, not what they say, fills the memory.
-const SHORT_ROWS_MB: usize = 110;
+/// The same of short rows, about 200 bytes each: what is known of them, not what they say, fills the memory.
+const SHORT_ROWS_MB: usize = 280;
 /// What the process may map, in MiB: program, threads and all.
 const LIMIT_MIB: usize = 450;
 /// How often each row comes: most of the time goes into tokens, and these are made of the first of them only.
@@ -74,7 +74,7 @@ fn more_rows_than_memory() {
 
 #[test]
 fn a_million_short_rows() {
-    prepares(SHORT_ROWS_MB, 6);
+    prepares(SHORT_ROWS_MB, 12);
 }
 
 fn prepares(size_mb: usize, words: usize) {
