@@ -43,8 +43,11 @@ use clap::Parser;
 use terminal::Terminal;
 
 fn main() -> ExitCode {
-    pages::keep();
     let arguments = Arguments::parse();
+    // Lists of rows grow to any length: what one leaves behind is too short for the next, and is given back.
+    if !matches!(arguments.verb, Verb::Data(DataVerb::Prepare(_))) {
+        pages::keep();
+    }
     #[cfg(all(feature = "libtorch", target_os = "linux"))]
     threads::sleep_soon(&arguments.verb);
     let mut terminal = Terminal::new(arguments.quiet, arguments.offline);

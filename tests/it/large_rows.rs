@@ -9,13 +9,15 @@ use crate::sandbox::Sandbox;
 
 /// Megabytes of rows; `SLM_TUNE_LARGE_ROWS_MB=5000` tries more. They are more than a preparation keeps in memory.
 const ROWS_MB: usize = 160;
+/// The same of short rows, about 200 bytes each: what is known of them, not what they say, fills the memory.
+const SHORT_ROWS_MB: usize = 280;
 /// What the process may map, in MiB: program, threads and all.
 const LIMIT_MIB: usize = 450;
 /// How often each row comes: most of the time goes into tokens, and these are made of the first of them only.
 const TIMES: usize = 40;
 
-/// Rows of hundreds of words, ten of them forty times before the next ten; gives how many are distinct.
-fn write_rows(sandbox: &Sandbox, size_mb: usize) -> usize {
+/// Rows of so many words and half as many to say, ten of them forty times before the next ten; gives how many are distinct.
+fn write_rows(sandbox: &Sandbox, size_mb: usize, words: usize) -> usize {
     let file = fs_err::File::create(sandbox.path("large.jsonl")).unwrap();
     let (mut file, mut written, mut rows) = (BufWriter::new(file), 0, 0);
     let mut state = 1_u64;
@@ -34,7 +36,7 @@ fn write_rows(sandbox: &Sandbox, size_mb: usize) -> usize {
     };
     while written < size_mb * 1_000_000 {
         let line = |_| {
-            let row = serde_json::json!({"prompt": text(200), "completion": text(100)});
+            let row = serde_json::json!({"prompt": text(words), "completion": text(words / 2)});
             format!("{row}\n")
         };
         let lines: String = (0..10).map(line).collect();
@@ -67,9 +69,17 @@ fn limited(sandbox: &Sandbox, arguments: &[&str]) -> Value {
 #[test]
 fn more_rows_than_memory() {
     let size_mb = std::env::var("SLM_TUNE_LARGE_ROWS_MB").ok();
-    let size_mb = size_mb.map_or(ROWS_MB, |mb| mb.parse().unwrap());
+    prepares(size_mb.map_or(ROWS_MB, |mb| mb.parse().unwrap()), 200);
+}
+
+#[test]
+fn a_million_short_rows() {
+    prepares(SHORT_ROWS_MB, 12);
+}
+
+fn prepares(size_mb: usize, words: usize) {
     let sandbox = Sandbox::with_base();
-    let rows = write_rows(&sandbox, size_mb);
+    let rows = write_rows(&sandbox, size_mb, words);
     let made = limited(
         &sandbox,
         &[

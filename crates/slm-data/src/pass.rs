@@ -10,6 +10,7 @@ use crate::example::Example;
 use crate::intake::{Given, Intake};
 use crate::reading::Reader;
 use crate::side::Side;
+use crate::source::{SourceFiles, size_bytes};
 
 /// A row behind the steps that look at it alone.
 #[derive(Clone, Debug)]
@@ -25,6 +26,20 @@ pub(crate) struct Cleaned {
 pub(crate) type Take<'a> = &'a mut dyn FnMut(Side, Vec<Cleaned>) -> Result<(), DataError>;
 
 impl<'a> Reader<'a> {
+    /// Whether all rows may fit into memory, by the sizes of their files. Rows that are given up half-way would leave their memory in
+    /// pieces.
+    pub(crate) fn may_keep(self, section: &DataSection) -> bool {
+        // Packed files hold more than their sizes say, others also what is not read of them.
+        let most = 2 * self.budget.kept_bytes as u64;
+        let of_all = sources(section).filter(|(source, _)| source.max_samples == 0);
+        // What is wrong with a source is told when it is read.
+        let files = of_all.filter_map(|(source, _)| SourceFiles::of(&source.path).ok());
+        let sizes = files
+            .flat_map(|files| files.0)
+            .map(|path| size_bytes(&path));
+        sizes.flatten().sum::<u64>() <= most
+    }
+
     /// Reads the rows of all sources in their order, those to learn from first; gives the sources as they were read.
     pub(crate) fn each_row(
         self,

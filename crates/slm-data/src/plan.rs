@@ -271,12 +271,16 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("rows.jsonl");
             fs_err::write(&path, rows.iter().map(line).collect::<String>()).unwrap();
+            let size_bytes = fs_err::metadata(&path).unwrap().len();
             let section = section(path.to_str().unwrap());
             let all = carried(&section, Budget::default());
             let again = carried(&section, Budget { kept_bytes: 0, ..Budget::default() });
             let least = carried(&section, Budget { kept_bytes: 1, held_bytes: 30 });
             prop_assert_eq!(&all, &again);
             prop_assert_eq!(&all, &least);
+            let half = size_bytes / 2 + 1;
+            let given_up = carried(&section, Budget { kept_bytes: half as usize, ..Budget::default() });
+            prop_assert_eq!(&all, &given_up);
             if let Ok((sides, records)) = all {
                 let left_out = records.iter().filter(|it| it.effect == crate::clean::Effect::LeftOut);
                 let kept: usize = sides.into_each().map(|(_, rows)| rows.len()).sum();

@@ -13,6 +13,8 @@ use crate::error::DataError;
 
 /// Files that records go to, by the first byte of each.
 const PARTITIONS: usize = 256;
+/// Records that there is room for at first.
+const FIRST: usize = 1 << 10;
 
 /// Where temporary files are made, and from how many bytes on.
 #[derive(Clone, Debug)]
@@ -61,6 +63,13 @@ impl<const N: usize> Spill<N> {
     }
 
     pub(crate) fn push(&mut self, record: [u8; N]) -> Result<(), DataError> {
+        let held = self.held.len();
+        if held == self.held.capacity() {
+            // Twice as much would be more than it may take.
+            let most = self.scratch.held_bytes.div_ceil(N).max(1);
+            self.held
+                .reserve_exact(held.max(FIRST).min(most.saturating_sub(held)));
+        }
         self.held.push(record);
         match self.held.len() * N >= self.scratch.held_bytes {
             true => self.write(),
@@ -91,6 +100,7 @@ impl<const N: usize> Spill<N> {
             return groups(std::mem::take(&mut self.held), key, take);
         }
         self.write()?;
+        self.held = Vec::new();
         for file in std::mem::take(&mut self.files) {
             let records = records(file).map_err(|error| self.scratch.failed(error))?;
             groups(records, key, take)?;

@@ -70,6 +70,9 @@ impl Survey {
     ) -> Result<Self, DataError> {
         let asked = Asked::by(section, reader.seed, searches)?;
         let mut survey = Self::begin(reader, searches.len());
+        if !reader.may_keep(section) {
+            survey.rows = None;
+        }
         let mut read = 0;
         let intakes = reader.each_row(section, &mut |side, rows| {
             read += rows.len();
