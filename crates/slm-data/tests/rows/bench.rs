@@ -15,26 +15,33 @@ use tempfile::TempDir;
 
 /// Byte-level, with a ChatML template and an EOS, without BOS.
 pub(crate) static TOKENIZER: LazyLock<ChatTokenizer> =
-    LazyLock::new(|| ChatTokenizer::load(&lasting("with-template"), "auto").unwrap());
+    LazyLock::new(|| ChatTokenizer::load(&lasting("with-template", |_| {}), "auto").unwrap());
 
 /// The same without a chat template.
 pub(crate) static NO_TEMPLATE: LazyLock<ChatTokenizer> = LazyLock::new(|| {
-    let folder = lasting("without-template");
-    let path = folder.join("tokenizer_config.json");
-    let mut config: serde_json::Value =
-        serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
-    config.as_object_mut().unwrap().remove("chat_template");
-    fs_err::write(&path, config.to_string()).unwrap();
+    let folder = lasting("without-template", |folder| {
+        let path = folder.join("tokenizer_config.json");
+        let mut config: serde_json::Value =
+            serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
+        config.as_object_mut().unwrap().remove("chat_template");
+        fs_err::write(&path, config.to_string()).unwrap();
+    });
     ChatTokenizer::load(&folder, "auto").unwrap()
 });
 
-/// A folder that stays, because a tokenizer's files are read when they are copied.
-fn lasting(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("rows")
-        .join(name);
+/// A folder that stays, because a tokenizer's files are read when they are copied. Each file appears whole: tests that start
+/// themselves again make the folder at the same time.
+fn lasting(name: &str, change: impl FnOnce(&Path)) -> PathBuf {
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rows");
+    let folder = all.join(name);
     fs_err::create_dir_all(&folder).unwrap();
-    train(&folder);
+    let made = tempfile::tempdir_in(&all).unwrap();
+    train(made.path());
+    change(made.path());
+    for file in fs_err::read_dir(made.path()).unwrap() {
+        let file = file.unwrap();
+        fs_err::rename(file.path(), folder.join(file.file_name())).unwrap();
+    }
     folder
 }
 
