@@ -7,7 +7,7 @@ use slm_model::Decoder;
 use slm_recipe::EvalTask;
 use slm_run::Emit;
 
-use super::Walk;
+use super::{Walk, measuring::has_file};
 use crate::{base::Base, failure::refuse};
 
 /// A task and its metric.
@@ -34,9 +34,8 @@ impl Walk {
             return Ok(None);
         };
         let task = tasks.iter().find(|task| task.name() == name);
-        let mut own = self.recipe.eval.task.iter().filter(|it| it.name == name);
-        let has_file = own.any(|it| it.path.is_some());
-        let instead = (!has_file && !shards.test().is_empty()).then(|| shards.held_out());
+        let on_test = !has_file(&self.recipe, name) && !shards.test().is_empty();
+        let instead = on_test.then(|| shards.held_out());
         if instead.is_some_and(<[HeldOut]>::is_empty) {
             return Err(refuse(
                 format!(

@@ -92,9 +92,7 @@ impl Walk {
         }
         let leaks = Leak::read(&self.run.path("data"))?;
         for result in results {
-            let own = self.recipe.eval.task.iter();
-            let mut own = own.filter(|task| task.name == result.tuned.task);
-            let has_file = own.any(|task| task.path.is_some());
+            let has_file = has_file(&self.recipe, &result.tuned.task);
             let of_task = leaks
                 .iter()
                 .filter(|leak| leak.task == result.tuned.task || !has_file && leak.task == TEST);
@@ -103,6 +101,12 @@ impl Walk {
         }
         Ok(())
     }
+}
+
+/// Whether a task of a recipe has rows of its own: others are measured on those that the recipe holds out.
+pub(super) fn has_file(recipe: &Recipe, task: &str) -> bool {
+    let mut own = recipe.eval.task.iter().filter(|it| it.name == task);
+    own.any(|it| it.path.is_some())
 }
 
 /// The tasks with their choices, and the items of each. Without a task of its own, a recipe is measured by the loss on its

@@ -59,21 +59,21 @@ fn write_counts(diff: &DataDiff, out: &mut dyn Write) -> Result<()> {
     table.write(out)?;
     writeln!(out)?;
     let mut table = Table::new(&[]).right(&[1]);
-    let counts = [
+    let to_test = ("  now of the test", diff.moved_to(Side::Test));
+    let same = [
         ("same", diff.same),
         ("  with other tokens", diff.encoded_anew),
         ("  now held out", diff.moved_to(Side::Validation)),
         ("  now learned from", diff.moved_to(Side::Train)),
-        ("  now of the test", diff.moved_to(Side::Test)),
+    ];
+    let others = [
         ("answered anew", diff.answered_anew.len()),
         ("changed", diff.changed.len()),
         ("only in A", diff.only_a.len()),
         ("only in B", diff.only_b.len()),
     ];
-    let counts = counts
-        .into_iter()
-        .filter(|(name, _)| tests || *name != "  now of the test");
-    for (name, count) in counts {
+    let to_test = tests.then_some(to_test);
+    for (name, count) in same.into_iter().chain(to_test).chain(others) {
         table.row([name.into(), thousands(count)]);
     }
     table.write(out)?;
