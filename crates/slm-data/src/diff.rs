@@ -117,11 +117,7 @@ impl SetCounts {
 
     /// The counts of one side.
     pub fn side(&self, side: Side) -> &SplitRecord {
-        match side {
-            Side::Train => &self.train,
-            Side::Validation => &self.validation,
-            Side::Test => &self.test,
-        }
+        side.of([&self.train, &self.validation, &self.test])
     }
 }
 

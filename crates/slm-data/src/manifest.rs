@@ -8,7 +8,7 @@ use crate::clean::{CleanTotals, PersonalTotals};
 use crate::error::DataError;
 use crate::leak::LeakTotals;
 use crate::mask_proof::MaskProof;
-use crate::side::Side;
+use crate::side::{Side, told};
 
 /// Version of the folder that [`crate::prepare`] writes.
 pub const FORMAT_VERSION: u32 = 4;
@@ -210,27 +210,16 @@ impl Manifest {
 
     /// The record of one side.
     pub fn side(&self, side: Side) -> &SplitRecord {
-        match side {
-            Side::Train => &self.train,
-            Side::Validation => &self.validation,
-            Side::Test => &self.test,
-        }
+        side.of([&self.train, &self.validation, &self.test])
     }
 
     pub(crate) fn side_mut(&mut self, side: Side) -> &mut SplitRecord {
-        match side {
-            Side::Train => &mut self.train,
-            Side::Validation => &mut self.validation,
-            Side::Test => &mut self.test,
-        }
+        side.of([&mut self.train, &mut self.validation, &mut self.test])
     }
 
     /// Training and held-out rows, and those of the test if there are any.
     pub fn sides(&self) -> impl Iterator<Item = (Side, &SplitRecord)> {
-        let all = Side::ALL.map(|side| (side, self.side(side)));
-        let is_told =
-            |(side, record): &(Side, &SplitRecord)| *side != Side::Test || !record.is_empty();
-        all.into_iter().filter(is_told)
+        told(|side| self.side(side), SplitRecord::is_empty)
     }
 
     /// Rows in the shards of all sides.

@@ -12,7 +12,7 @@ use crate::error::DataError;
 use crate::example::Example;
 use crate::mask_probe::Probe;
 use crate::sample::Sample;
-use crate::side::{Side, Sides};
+use crate::side::{Side, Sides, told};
 use crate::side_writer::SideCounts;
 
 /// Rows that are kept to be rendered again; one of each file.
@@ -284,26 +284,16 @@ impl MaskProof {
 
     /// The proof of one side.
     pub fn side(&self, side: Side) -> &SideProof {
-        match side {
-            Side::Train => &self.train,
-            Side::Validation => &self.validation,
-            Side::Test => &self.test,
-        }
+        side.of([&self.train, &self.validation, &self.test])
     }
 
     pub(crate) fn side_mut(&mut self, side: Side) -> &mut SideProof {
-        match side {
-            Side::Train => &mut self.train,
-            Side::Validation => &mut self.validation,
-            Side::Test => &mut self.test,
-        }
+        side.of([&mut self.train, &mut self.validation, &mut self.test])
     }
 
     /// Training and held-out rows, and those of the test if there are any.
     pub fn sides(&self) -> impl Iterator<Item = (Side, &SideProof)> {
-        let all = Side::ALL.map(|side| (side, self.side(side)));
-        let is_told = |(side, proof): &(Side, &SideProof)| *side != Side::Test || !proof.is_empty();
-        all.into_iter().filter(is_told)
+        told(|side| self.side(side), SideProof::is_empty)
     }
 
     /// Checks that a tokenizer makes of a row what was trained on: the same vocabulary, the same chat template, and for the

@@ -29,6 +29,15 @@ impl Side {
         }
     }
 
+    /// The one of three that is this side's.
+    pub(crate) fn of<T>(self, [train, validation, test]: [T; 3]) -> T {
+        match self {
+            Self::Train => train,
+            Self::Validation => validation,
+            Self::Test => test,
+        }
+    }
+
     /// For people.
     pub fn told(self) -> &'static str {
         match self {
@@ -37,6 +46,16 @@ impl Side {
             Self::Test => "test",
         }
     }
+}
+
+/// What there is of each side; of the test only where that is not empty.
+pub(crate) fn told<'a, T: 'a>(
+    of: impl Fn(Side) -> &'a T,
+    is_empty: fn(&T) -> bool,
+) -> impl Iterator<Item = (Side, &'a T)> {
+    let all = Side::ALL.map(|side| (side, of(side)));
+    let is_told = move |(side, it): &(Side, &T)| *side != Side::Test || !is_empty(it);
+    all.into_iter().filter(is_told)
 }
 
 /// Something of each side.
