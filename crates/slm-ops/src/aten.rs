@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "foreign functions")]
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
 use std::ptr::null_mut;
 
 use tch::Tensor;
@@ -49,6 +49,15 @@ unsafe extern "C" {
         y: Handle,
         log_sums: Handle,
         scale: f64,
+        out: *mut Handle,
+    ) -> *mut c_char;
+    fn slm_borrow(
+        data: *mut f32,
+        sizes: *const i64,
+        strides: *const i64,
+        n: i64,
+        owner: *mut c_void,
+        release: unsafe extern "C" fn(*mut c_void),
         out: *mut Handle,
     ) -> *mut c_char;
     fn slm_mm_f32(a: Handle, b: Handle, out: *mut Handle) -> *mut c_char;
@@ -145,6 +154,24 @@ pub(crate) fn cudnn_backward(
     let [dy, q, k, v, y, log_sums] = [dy, q, k, v, y, log_sums].map(of);
     // SAFETY: as above, with room for three.
     new(|out| unsafe { slm_cudnn_backward(dy, q, k, v, y, log_sums, scale, out) })
+}
+
+/// A tensor over memory that is not libtorch's: f32, on the processor.
+///
+/// # Safety
+/// `data` leads to all that sizes and strides reach. It is valid, and used by the tensor alone, until `release` is called with
+/// `owner`, which any thread may do.
+pub(crate) unsafe fn borrowed(
+    data: *mut f32,
+    (sizes, strides): (&[i64], &[i64]),
+    owner: *mut c_void,
+    release: unsafe extern "C" fn(*mut c_void),
+) -> Tensor {
+    let n = sizes.len() as i64;
+    let (sizes, strides) = (sizes.as_ptr(), strides.as_ptr());
+    // SAFETY: as the caller says, with room for one.
+    let [x] = new(|out| unsafe { slm_borrow(data, sizes, strides, n, owner, release, out) });
+    x
 }
 
 /// `a b` in f32, of matrices in 16 bits on CUDA.

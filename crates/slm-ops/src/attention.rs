@@ -8,8 +8,6 @@ mod flex;
 pub(crate) mod fused;
 #[cfg(feature = "libtorch")]
 mod libtorch;
-#[cfg(feature = "libtorch")]
-mod processor;
 pub(crate) mod rows;
 mod sight;
 

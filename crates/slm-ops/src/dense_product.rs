@@ -4,13 +4,12 @@ use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::Checkpoi
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{
-    Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension, ops::FloatTensorOps,
-};
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{DType, Tensor};
 use rayon::prelude::*;
 
 use crate::fused::register;
+use crate::matrix::{Dense, Threads, new_product};
 use crate::rows::{Rows, row, tensor};
 use crate::vector::{dot, vectorised};
 
@@ -96,7 +95,10 @@ impl DenseProduct for Flex {
         _: bool,
     ) -> FloatTensor<Self> {
         if x.shape()[0] > FEW {
-            return Self::float_matmul(x, Self::float_transpose(weight));
+            let [x, weight] = [x, weight].map(|it| Dense::of(&it));
+            let factors = (x.matrix(), weight.matrix().transpose());
+            let shape = [factors.0.rows(), factors.1.cols()];
+            return tensor(new_product(1.0, factors, Threads::All), shape);
         }
         let (x, weight) = (Rows::of(&x), Rows::of(&weight));
         let (rows, out) = (x.count, weight.count);

@@ -39,6 +39,8 @@ pub mod loss;
 mod matrix;
 pub mod noise;
 mod norm;
+#[cfg(feature = "libtorch")]
+mod processor;
 pub mod quantized;
 pub mod rms_norm;
 pub mod rotary;

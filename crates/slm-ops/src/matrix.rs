@@ -125,18 +125,55 @@ pub(crate) fn product(
         holds(out, [a.rows, b.cols], stride),
         "a product lies in its slice"
     );
+    // SAFETY: the result's place is borrowed for the call, and just checked.
+    #[expect(
+        unsafe_code,
+        reason = "a place is a pointer, which may lead to what was never written"
+    )]
+    unsafe {
+        write((out.as_mut_ptr(), stride), before, scale, (a, b), threads);
+    }
+}
+
+/// `scale · a b`, row by row, in memory that is not written before.
+pub(crate) fn new_product(scale: f32, (a, b): (Matrix, Matrix), threads: Threads) -> Vec<f32> {
+    assert_eq!(a.cols, b.rows, "inner dimensions of a product");
+    let n = a.rows * b.cols;
+    let mut out = Vec::with_capacity(n);
+    let place = (out.as_mut_ptr(), b.cols);
+    // SAFETY: there is room for `n` values, and a product of which nothing is added to what was there writes all of them.
+    #[expect(
+        unsafe_code,
+        reason = "zeros that nobody reads cost up to a tenth of a product"
+    )]
+    unsafe {
+        write(place, Before::Nothing, scale, (a, b), threads);
+        out.set_len(n);
+    }
+    out
+}
+
+/// # Safety
+/// A matrix `[a.rows, b.cols]` may be written there, and read if it is added to.
+#[expect(unsafe_code, reason = "the product's interface is made of pointers")]
+unsafe fn write(
+    (out, stride): (*mut f32, usize),
+    before: Before,
+    scale: f32,
+    (a, b): (Matrix, Matrix),
+    threads: Threads,
+) {
     let threads = match threads {
         Threads::All if a.rows * a.cols * b.cols > SMALL => gemm::Parallelism::Rayon(0),
         Threads::All | Threads::One => gemm::Parallelism::None,
     };
-    // SAFETY: all three matrices lie within slices that are borrowed for the call, the result's exclusively.
-    #[expect(unsafe_code, reason = "the product's interface is made of pointers")]
+    // SAFETY: both factors lie within slices that are borrowed for the call, and the caller says it of the result.
     unsafe {
         gemm::gemm(
             a.rows,
             b.cols,
             a.cols,
-            out.as_mut_ptr(),
+            out,
             1,
             stride as isize,
             matches!(before, Before::Terms),

@@ -101,6 +101,14 @@ pub(crate) fn by_rows_of_two(
         .for_each(|(i, (a, b))| work(i * rows, a, b));
 }
 
+/// The tensor in one piece, in its own memory where it lies so: to be written without a copy, if nobody else reads it.
+pub(crate) fn in_one_piece(x: FloatTensor<Flex>) -> FloatTensor<Flex> {
+    let piece = x.to_contiguous();
+    // Until here both hold the memory, which would be copied before it is written.
+    drop(x);
+    piece
+}
+
 /// Values as a tensor.
 pub(crate) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FloatTensor<Flex> {
     FloatTensor::<Flex>::from_data(TensorData::new(values, shape.into()))

@@ -20,6 +20,7 @@
 #include <ATen/ops/_scaled_dot_product_cudnn_attention.h>
 #include <ATen/ops/_scaled_dot_product_cudnn_attention_backward.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/stack.h>
@@ -107,6 +108,16 @@ char *slm_cudnn_backward(Handle dy, Handle q, Handle k, Handle v, Handle y, Hand
         out[0] = owned(dq);
         out[1] = owned(dk);
         out[2] = owned(dv);
+    });
+}
+
+// A tensor over memory of the caller, f32 on the processor; `release` frees `owner` when nobody reads it any more.
+char *slm_borrow(float *data, const int64_t *sizes, const int64_t *strides, int64_t n, void *owner, void (*release)(void *),
+                 Handle *out) {
+    return guarded([&] {
+        auto freed = [owner, release](void *) { release(owner); };
+        const auto count = static_cast<size_t>(n);
+        out[0] = owned(at::from_blob(data, at::IntArrayRef(sizes, count), at::IntArrayRef(strides, count), freed, at::kFloat));
     });
 }
 

@@ -1,15 +1,16 @@
-//! Attention in ATen's fused kernels.
+//! Attention by Flex's loops on a processor in f32, and in ATen's fused kernels elsewhere.
 
 use burn::backend::DispatchTensorKind;
-use burn::backend::LibTorch;
 use burn::backend::libtorch::LibTorchDevice;
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{Flex, LibTorch};
 use burn::tensor::{DType, Device};
 use tch::{Kind, Tensor};
 
 use super::fused::{Kept, Passes};
-use super::{Scores, Sight, flash, processor};
-use crate::torch::handle;
+use super::{Scores, Sight, flash};
+use crate::processor::{flex, reads, torch};
+use crate::torch::{Handle, handle};
 
 /// Of a GPU, flash attention is taken in 16 bits, and ATen's memory-efficient kernels in f32, which read heads of eights of
 /// channels. They have masks, too, but ask for them in a layout of their own.
@@ -36,10 +37,11 @@ impl Passes for LibTorch {
         sight: &Sight,
         scores: Scores,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        if [q, k, v].into_iter().all(reads) {
+            let (y, log_sums) = Flex::forward(&flex(q), &flex(k), &flex(v), sight, scores);
+            return (torch(y), torch(log_sums));
+        }
         let (y, log_sums) = match q.tensor.device() {
-            tch::Device::Cpu if processor::reads(&q.tensor) && is_partial(sight) => {
-                processor::forward([q, k, v].map(|x| &x.tensor), sight, scores)
-            }
             tch::Device::Cpu => {
                 let (is_causal, mask) = mask(sight);
                 Tensor::internal_scaled_dot_product_flash_attention_for_cpu(
@@ -76,10 +78,10 @@ impl Passes for LibTorch {
     }
 
     fn backward(kept: Kept<Self>, dy: FloatTensor<Self>) -> [FloatTensor<Self>; 3] {
+        if [&kept.q, &kept.k, &kept.v].into_iter().all(reads) {
+            return on_processor(&kept, &dy);
+        }
         let (dq, dk, dv) = match dy.tensor.device() {
-            tch::Device::Cpu if processor::reads(&dy.tensor) => {
-                processor::backward(&kept, &dy.tensor).into()
-            }
             tch::Device::Cpu => {
                 let (is_causal, mask) = mask(&kept.sight);
                 Tensor::internal_scaled_dot_product_flash_attention_for_cpu_backward(
@@ -100,6 +102,20 @@ impl Passes for LibTorch {
         };
         [dq, dk, dv].map(handle)
     }
+}
+
+/// By Flex's loops, which look at no key that a query does not see.
+fn on_processor(kept: &Kept<LibTorch>, dy: &Handle) -> [Handle; 3] {
+    let kept = Kept {
+        q: flex(&kept.q),
+        k: flex(&kept.k),
+        v: flex(&kept.v),
+        y: flex(&kept.y),
+        log_sums: flex(&kept.log_sums),
+        sight: kept.sight.clone(),
+        scores: kept.scores,
+    };
+    Flex::backward(kept, flex(dy)).map(torch)
 }
 
 /// Of the kernels for a GPU, which take time before heads.
@@ -158,13 +174,6 @@ fn repeated(x: &Tensor, n_heads: i64) -> Tensor {
 fn is_triangle(sight: &Sight) -> bool {
     let [_, time, seen] = sight.dims();
     time == seen && sight.is_causal()
-}
-
-/// Whether many queries see parts of a triangle. Few, as they are read one by one, are not worth copies of all keys.
-fn is_partial(sight: &Sight) -> bool {
-    const FEW: usize = 16;
-    let [_, time, _] = sight.dims();
-    time > FEW && !is_triangle(sight)
 }
 
 /// Whether the kernel's own triangle does, and what is added to the scores if not.

@@ -1,14 +1,16 @@
-//! Two heads' loop in ATen's operations: three buffers hold the logits of a chunk, the student's and the teacher's, and the student's
+//! Two heads' loop, Flex's on a processor in f32. Elsewhere in ATen's operations: three buffers hold the logits of a chunk, the student's and the teacher's, and the student's
 //! probabilities, which become the gradient.
 
-use burn::backend::LibTorch;
 use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Flex, LibTorch};
 use tch::{Kind, Tensor};
 
 use super::fused::HeadDivergence;
 use super::{Divergence, Figures, NEVER, UNUSED};
 use crate::HeadShape;
+use crate::head::flex;
 use crate::head::libtorch::{Found, in_chunks};
+use crate::processor::{flex, reads, torch};
 
 impl HeadDivergence for LibTorch {
     fn live_divergence(
@@ -20,6 +22,19 @@ impl HeadDivergence for LibTorch {
         weights: FloatTensor<Self>,
         figures: Figures,
     ) -> Found {
+        if [&hidden, &head, &states, &matrix].into_iter().all(reads) {
+            let [hidden, head, states, matrix, weights] =
+                [&hidden, &head, &states, &matrix, &weights].map(flex);
+            return of_flex(Flex::live_divergence(
+                hidden,
+                head,
+                states,
+                matrix,
+                teacher_shape,
+                weights,
+                figures,
+            ));
+        }
         let (states, matrix) = (states.tensor, matrix.tensor);
         let student = [&hidden, &head, &weights].map(|x| &x.tensor);
         in_chunks(
@@ -52,6 +67,13 @@ impl HeadDivergence for LibTorch {
         weights: FloatTensor<Self>,
         figures: Figures,
     ) -> Found {
+        if [&hidden, &head, &outcomes].into_iter().all(reads) {
+            let [hidden, head, ids, outcomes, weights] =
+                [&hidden, &head, &ids, &outcomes, &weights].map(flex);
+            return of_flex(Flex::cached_divergence(
+                hidden, head, ids, outcomes, weights, figures,
+            ));
+        }
         let (ids, outcomes) = (ids.tensor, outcomes.tensor);
         let student = [&hidden, &head, &weights].map(|x| &x.tensor);
         in_chunks(
@@ -87,6 +109,10 @@ impl Figures {
         }
         let _ = logits.internal_log_softmax_out(logits, -1, false);
     }
+}
+
+fn of_flex((scores, states, head): flex::Found) -> Found {
+    (torch(scores), torch(states), torch(head))
 }
 
 /// Σ over each row: `[r, 1]`.

@@ -4,7 +4,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 
 use super::{Draw, Dropout};
-use crate::rows::{Rows, by_rows, row, tensor};
+use crate::rows::{Rows, by_rows, in_one_piece, row, tensor};
 use crate::vector::vectorised;
 
 impl Dropout {
@@ -21,7 +21,7 @@ impl Dropout {
 
     /// Adds `x` with values dropped to `y`, in the memory of `y` where that lies in one piece.
     pub(crate) fn added(self, y: FloatTensor<Flex>, x: &FloatTensor<Flex>) -> FloatTensor<Flex> {
-        let mut y = y.to_contiguous();
+        let mut y = in_one_piece(y);
         let (x, draw) = (Rows::of(x), self.draw());
         by_rows(y.storage_mut::<f32>(), x.n, |first, y| {
             add_kept(x.values(), x.n, first, draw, y)

@@ -5,7 +5,7 @@ use burn::backend::{Flex, TensorMetadata};
 
 use super::fused::Passes;
 use super::{Activation, SQRT_2_OVER_PI};
-use crate::rows::{Rows, by_rows, by_rows_of_two, row, tensor};
+use crate::rows::{Rows, by_rows, by_rows_of_two, in_one_piece, row, tensor};
 use crate::vector::{exp, sigmoid, vectorised};
 
 impl Passes for Flex {
@@ -30,20 +30,18 @@ impl Passes for Flex {
         activation: Activation,
         dy: FloatTensor<Self>,
     ) -> [FloatTensor<Self>; 2] {
-        let shape = gate.shape();
-        let (gate, up, dy) = (Rows::of(&gate), Rows::of(&up), Rows::of(&dy));
-        let n = gate.n;
-        let mut d_gate = vec![0.0; gate.count * n];
-        let mut d_up = vec![0.0; gate.count * n];
+        let (mut gate, mut up, dy) = (in_one_piece(gate), in_one_piece(up), Rows::of(&dy));
+        let n = dy.n;
         let work = match activation {
             Activation::GeluTanh => gelu_tanh_backward,
             Activation::Silu | Activation::Gelu => silu_backward,
         };
-        by_rows_of_two((&mut d_gate, n), (&mut d_up, n), |first, d_gate, d_up| {
-            let inputs = [gate.values(), up.values(), dy.values()];
-            work(inputs, n, first, d_gate, d_up);
+        let places = [&mut gate, &mut up].map(|it| (it.storage_mut::<f32>(), n));
+        let [of_gate, of_up] = places;
+        by_rows_of_two(of_gate, of_up, |first, gate, up| {
+            work(gate, up, dy.values(), n, first);
         });
-        [tensor(d_gate, shape.clone()), tensor(d_up, shape)]
+        [gate, up]
     }
 }
 
@@ -92,26 +90,23 @@ fn forward(
     }
 }
 
+/// Leaves the gradients of gate and up in their places.
 #[inline(always)]
 fn backward(
-    [gate, up, dy]: [(&[f32], usize); 3],
+    gate: &mut [f32],
+    up: &mut [f32],
+    dy: (&[f32], usize),
     n: usize,
     first: usize,
-    d_gate: &mut [f32],
-    d_up: &mut [f32],
     activation: impl Fn(f32) -> (f32, f32),
 ) {
-    let outputs = d_gate.chunks_exact_mut(n).zip(d_up.chunks_exact_mut(n));
-    for (i, (d_gate, d_up)) in outputs.enumerate() {
-        let at = first + i;
-        let inputs = row(gate, at, n)
-            .iter()
-            .zip(row(up, at, n))
-            .zip(row(dy, at, n));
-        for (((gate, up), dy), (d_gate, d_up)) in inputs.zip(d_gate.iter_mut().zip(d_up)) {
+    let rows = gate.chunks_exact_mut(n).zip(up.chunks_exact_mut(n));
+    for (i, (gate, up)) in rows.enumerate() {
+        let dy = row(dy, first + i, n);
+        for ((gate, up), dy) in gate.iter_mut().zip(up).zip(dy) {
             let (value, slope) = activation(*gate);
-            *d_gate = dy * up * slope;
-            *d_up = dy * value;
+            *gate = dy * *up * slope;
+            *up = dy * value;
         }
     }
 }
@@ -129,13 +124,13 @@ vectorised! {
 }
 
 vectorised! {
-    fn silu_backward(inputs: [(&[f32], usize); 3], n: usize, first: usize, d_gate: &mut [f32], d_up: &mut [f32]) {
-        backward(inputs, n, first, d_gate, d_up, silu);
+    fn silu_backward(gate: &mut [f32], up: &mut [f32], dy: (&[f32], usize), n: usize, first: usize) {
+        backward(gate, up, dy, n, first, silu);
     }
 }
 
 vectorised! {
-    fn gelu_tanh_backward(inputs: [(&[f32], usize); 3], n: usize, first: usize, d_gate: &mut [f32], d_up: &mut [f32]) {
-        backward(inputs, n, first, d_gate, d_up, gelu_tanh);
+    fn gelu_tanh_backward(gate: &mut [f32], up: &mut [f32], dy: (&[f32], usize), n: usize, first: usize) {
+        backward(gate, up, dy, n, first, gelu_tanh);
     }
 }

@@ -1,12 +1,13 @@
-//! The gate in ATen's operations.
+//! The gate by Flex's loops on a processor in f32, and in ATen's operations elsewhere.
 
-use burn::backend::LibTorch;
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{Flex, LibTorch};
 use tch::{Kind, Tensor};
 
 use super::fused::Passes;
 use super::{Activation, cuda};
-use crate::torch::{handle, into_f32, product};
+use crate::processor::{flex, into_flex, reads, torch};
+use crate::torch::{Handle, handle, into_f32, product};
 
 impl Passes for LibTorch {
     fn forward(
@@ -16,6 +17,9 @@ impl Passes for LibTorch {
     ) -> FloatTensor<Self> {
         if let Some(y) = cuda::forward(&gate.tensor, &up.tensor, activation) {
             return handle(y);
+        }
+        if has_loop(gate, up, activation) {
+            return torch(Flex::forward(&flex(gate), &flex(up), activation));
         }
         let gate = gate.tensor.to_kind(Kind::Float);
         let y = apply(&gate, activation).g_mul_(&up.tensor);
@@ -31,6 +35,10 @@ impl Passes for LibTorch {
         if let Some(gradients) = cuda::backward([&gate, &up], &dy.tensor, activation) {
             return gradients.map(handle);
         }
+        if has_loop(&gate, &up, activation) {
+            let [gate, up] = [gate, up].map(into_flex);
+            return Flex::backward(gate, up, activation, flex(&dy)).map(torch);
+        }
         let dtype = gate.tensor.kind();
         let gate = gate.tensor.to_kind(Kind::Float);
         let dy = into_f32(dy);
@@ -44,6 +52,11 @@ impl Passes for LibTorch {
         };
         [d_gate, d_up].map(|gradient| handle(gradient.to_kind(dtype)))
     }
+}
+
+/// Whether Flex's loop is taken.
+fn has_loop(gate: &Handle, up: &Handle, activation: Activation) -> bool {
+    activation != Activation::Gelu && reads(gate) && reads(up)
 }
 
 fn apply(x: &Tensor, activation: Activation) -> Tensor {

@@ -5,8 +5,8 @@ use burn::backend::tensor::FloatTensor;
 use tch::{Kind, Tensor};
 
 use crate::HeadShape;
-use crate::loss::{LOGITS_AT_ONCE, Wants, rows_of_at_most};
-use crate::torch::{handle, linear, linear_into};
+use crate::loss::{Wants, rows_at_once};
+use crate::torch::{handle, linear};
 
 /// Scores, `[n, 3]`, and the gradients of states and head that are wanted.
 pub(crate) type Found = (
@@ -28,7 +28,7 @@ pub(crate) fn in_chunks<const N: usize>(
 ) -> Found {
     let weights = weights.unsqueeze(1) * factor; // [n, 1]
     let [n, d, vocab] = [hidden.size()[0], hidden.size()[1], head.size()[0]];
-    let step = rows_of_at_most(logits_at_once(N), n as usize, vocab as usize) as i64;
+    let step = rows_at_once(n as usize, vocab as usize) as i64;
     let (kind, device) = (head.kind(), head.device());
     let buffers = [(); N].map(|()| Tensor::empty([step, vocab], (Kind::Float, device)));
     let scores = Tensor::empty([n, 3], (Kind::Float, device));
@@ -61,15 +61,6 @@ pub(crate) fn in_chunks<const N: usize>(
     (handle(scores), handle(d_states), handle(d_head))
 }
 
-/// The logits of a chunk that has so many buffers: where there is only one, it may be as large as two, for products of more rows are
-/// faster.
-pub(crate) const fn logits_at_once(buffers: usize) -> usize {
-    match buffers {
-        1 => 2 * LOGITS_AT_ONCE,
-        _ => LOGITS_AT_ONCE,
-    }
-}
-
 impl HeadShape {
     /// [`Self::logits`] into `logits`, `[n, vocab]` in f32. Returns the slope of the cap there, if there is one and it is wanted.
     pub(crate) fn logits_into(
@@ -81,7 +72,7 @@ impl HeadShape {
     ) -> Option<Tensor> {
         let mut logits = logits.shallow_clone();
         match head.kind() {
-            Kind::Float => linear_into(&logits, states, head),
+            Kind::Float => drop(states.mm_out(&logits, &head.tr())),
             _ => logits.copy_(&linear(states, head, None)),
         }
         if self.scale != 1.0 {

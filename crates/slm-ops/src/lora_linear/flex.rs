@@ -5,9 +5,9 @@ use burn::backend::tensor::FloatTensor;
 
 use super::fused::{Bias, Frozen, Kept, Layer, LowRank, Passes};
 use crate::dense_product::DenseProduct;
-use crate::matrix::{Before, Dense, Matrix, Threads, product};
+use crate::matrix::{Before, Dense, Matrix, Threads, new_product, product};
 use crate::quantized::{Dense as _, IntegerProduct};
-use crate::rows::tensor;
+use crate::rows::{in_one_piece, tensor};
 
 impl Passes for Flex {
     fn forward(
@@ -71,16 +71,13 @@ impl Passes for Flex {
 
 /// `scale · a b`
 fn fresh(scale: f32, a: Matrix, b: Matrix) -> FloatTensor<Flex> {
-    let [rows, cols] = [a.rows(), b.cols()];
-    let mut out = vec![0.0; rows * cols];
-    let place = (&mut out[..], cols);
-    product(place, Before::Nothing, scale, (a, b), Threads::All);
-    tensor(out, [rows, cols])
+    let shape = [a.rows(), b.cols()];
+    tensor(new_product(scale, (a, b), Threads::All), shape)
 }
 
 /// `y + a b`, in the memory of `y` where that lies in one piece.
 fn with_product(y: FloatTensor<Flex>, a: Matrix, b: Matrix) -> FloatTensor<Flex> {
-    let mut y = y.to_contiguous();
+    let mut y = in_one_piece(y);
     let place = (y.storage_mut::<f32>(), b.cols());
     product(place, Before::Terms, 1.0, (a, b), Threads::All);
     y

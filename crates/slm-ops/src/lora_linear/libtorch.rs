@@ -1,14 +1,15 @@
-//! The layer's products in ATen: what is added to a result is added by the product itself.
+//! The layer's products by Flex's on a processor in f32, and elsewhere in ATen: what is added to a result is added by the product itself.
 
-use burn::backend::LibTorch;
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{Flex, LibTorch};
 use tch::Tensor;
 
 use super::cuda::{self, Adapted};
 use super::fused::{Bias, Frozen, Kept, Layer, LowRank, Passes, one_by_one};
 use crate::Dropout;
+use crate::processor::{flex, reads, torch};
 use crate::quantized::{Dense, Int8Matrix, IntegerProduct};
-use crate::torch::{handle, linear};
+use crate::torch::{Handle, handle, linear};
 
 /// Thin products are taken with the long side last, `[r, rows]`: the other way round they are three times slower on a
 /// processor.
@@ -18,6 +19,10 @@ impl Passes for LibTorch {
         layer: &Layer<Self>,
         low_rank: &LowRank<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        if on_processor(x, low_rank) {
+            let (y, low) = Flex::forward(&flex(x), &layer.of_flex(), &low_rank.of_flex());
+            return (torch(y), torch(low));
+        }
         let (x, LowRank { a, b, form }) = (&x.tensor, low_rank);
         let bias = layer.bias();
         if cuda::applies(x) && form.dropout.is_none() {
@@ -47,6 +52,16 @@ impl Passes for LibTorch {
         dy: FloatTensor<Self>,
         wants_x: bool,
     ) -> (Option<FloatTensor<Self>>, [FloatTensor<Self>; 2]) {
+        if on_processor(&kept.x, &kept.low_rank) {
+            let kept = Kept {
+                x: flex(&kept.x),
+                weight: kept.weight.of_flex(),
+                low_rank: kept.low_rank.of_flex(),
+                low: flex(&kept.low),
+            };
+            let (dx, gradients) = Flex::backward(kept, flex(&dy), wants_x);
+            return (dx.map(torch), gradients.map(torch));
+        }
         let LowRank { a, b, form } = &kept.low_rank;
         let (x, kind) = (&kept.x.tensor, a.tensor.kind());
         if cuda::applies(x) && form.dropout.is_none() {
@@ -122,6 +137,44 @@ impl Passes for LibTorch {
         let (dx, gradients) = cuda::backward(x, &layers, [&lows, &dys], wants_x);
         let gradients = gradients.into_iter().map(|pair| pair.map(handle));
         (dx.map(handle), gradients.collect())
+    }
+}
+
+/// Whether Flex's loops take the layer.
+fn on_processor(x: &Handle, low_rank: &LowRank<LibTorch>) -> bool {
+    reads(x) && reads(&low_rank.a)
+}
+
+impl Layer<LibTorch> {
+    /// The same layer, where it lies on a processor.
+    fn of_flex(&self) -> Layer<Flex> {
+        Layer {
+            weight: self.weight.of_flex(),
+            bias: match &self.bias {
+                Bias::Absent => Bias::Absent,
+                Bias::Present(bias) => Bias::Present(flex(bias)),
+            },
+        }
+    }
+}
+
+impl Frozen<LibTorch> {
+    fn of_flex(&self) -> Frozen<Flex> {
+        match self {
+            Frozen::Float(weight) => Frozen::Float(flex(weight)),
+            Frozen::Int8(matrix) => Frozen::Int8(matrix.of_flex()),
+            Frozen::Codes(codes) => Frozen::Float(flex(&LibTorch::dense(codes.clone()))),
+        }
+    }
+}
+
+impl LowRank<LibTorch> {
+    fn of_flex(&self) -> LowRank<Flex> {
+        LowRank {
+            a: flex(&self.a),
+            b: flex(&self.b),
+            form: self.form,
+        }
     }
 }
 

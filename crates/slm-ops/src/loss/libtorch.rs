@@ -1,17 +1,15 @@
-//! The head's loss on libtorch. On a processor what is done to logits is what Flex does, row by row in its caches; elsewhere ATen's
-//! operations do it, with two buffers for the logits and the probabilities of a chunk.
+//! The head's loss on libtorch: by Flex's loop on a processor in f32; elsewhere in ATen's operations, with two buffers for the logits and
+//! the probabilities of a chunk.
 
-use burn::backend::LibTorch;
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use rayon::prelude::*;
-use tch::{Device, Kind, Tensor};
+use burn::backend::{Flex, LibTorch};
+use tch::{Kind, Tensor};
 
-use super::flex::Figures as RowFigures;
 use super::fused::HeadLoss;
 use super::{Wants, cuda};
 use crate::HeadShape;
-use crate::head::libtorch::{Found, in_chunks};
-use crate::torch::{values, values_mut};
+use crate::head::libtorch::in_chunks;
+use crate::processor::{flex, reads, torch};
 
 impl HeadLoss for LibTorch {
     fn head_loss(
@@ -27,10 +25,12 @@ impl HeadLoss for LibTorch {
         if let Some(found) = cuda::head_loss(inputs, &targets.tensor, &shape, smoothing, wants) {
             return found;
         }
-        let targets = targets.tensor;
-        if targets.device() == Device::Cpu {
-            return by_rows(inputs, &targets, &shape, smoothing, wants);
+        if [&hidden, &head, &weights].into_iter().all(reads) {
+            let [hidden, head, targets, weights] = [&hidden, &head, &targets, &weights].map(flex);
+            let found = Flex::head_loss(hidden, head, targets, weights, shape, smoothing, wants);
+            return (torch(found.0), torch(found.1), torch(found.2));
         }
+        let targets = targets.tensor;
         let figures = Figures { smoothing };
         in_chunks(
             inputs,
@@ -47,39 +47,6 @@ impl HeadLoss for LibTorch {
             },
         )
     }
-}
-
-/// The loss on a processor.
-fn by_rows(
-    inputs: [&Tensor; 3],
-    targets: &Tensor,
-    shape: &HeadShape,
-    smoothing: f64,
-    wants: Wants,
-) -> Found {
-    let targets = targets.to_kind(Kind::Int64).contiguous();
-    let targets = values::<i64>(&targets);
-    // Weights, scale and cap are the loop's.
-    let figures = RowFigures {
-        scale: 1.0,
-        cap: None,
-        smoothing: smoothing as f32,
-        gradient: wants.any(),
-    };
-    in_chunks(inputs, shape, shape.scale, wants, |start, [logits]| {
-        let mut logits = logits.shallow_clone();
-        let (rows, vocab) = (logits.size()[0] as usize, logits.size()[1] as usize);
-        let targets = &targets[start as usize..][..rows];
-        let mut scores = vec![0.0; 3 * rows];
-        values_mut(&mut logits)
-            .par_chunks_mut(vocab)
-            .zip(scores.par_chunks_mut(3))
-            .zip(targets)
-            .for_each(|((logits, scores), target)| {
-                scores.copy_from_slice(&figures.score(logits, *target as usize, 1.0));
-            });
-        Tensor::from_slice(&scores).view((rows as i64, 3))
-    })
 }
 
 /// What is done to the logits of a chunk, `[r, vocab]`.

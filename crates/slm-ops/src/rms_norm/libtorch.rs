@@ -1,11 +1,12 @@
-//! The norm in ATen's operations, in as few passes as they allow.
+//! The norm by Flex's loops on a processor in f32, and in ATen's operations elsewhere, in as few passes as they allow.
 
-use burn::backend::LibTorch;
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{Flex, LibTorch};
 use tch::{Kind, Tensor};
 
-use super::fused::{Kept, Passes};
+use super::fused::{self, Kept, Passes};
 use super::{RmsWeight, cuda};
+use crate::processor::{flex, reads, torch};
 use crate::torch::{handle, into_f32, product};
 
 impl Passes for LibTorch {
@@ -17,6 +18,10 @@ impl Passes for LibTorch {
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         if let Some((y, roots)) = cuda::forward(&x.tensor, &weight.tensor, kind, eps) {
             return (handle(y), handle(roots));
+        }
+        if reads(x) && reads(weight) {
+            let (y, roots) = Flex::forward(&flex(x), &flex(weight), kind, eps);
+            return (torch(y), torch(roots));
         }
         let (x, dtype) = (&x.tensor, x.tensor.kind());
         let norm = x.norm_scalaropt_dim_dtype(2.0, [-1i64].as_slice(), true, Kind::Float);
@@ -37,6 +42,16 @@ impl Passes for LibTorch {
         dy: FloatTensor<Self>,
         wants_weight: bool,
     ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
+        if reads(&kept.x) && reads(&kept.weight) {
+            let kept = fused::Kept {
+                x: flex(&kept.x),
+                weight: flex(&kept.weight),
+                inverse_roots: flex(&kept.inverse_roots),
+                kind: kept.kind,
+            };
+            let (dx, dw) = Flex::backward(kept, flex(&dy), wants_weight);
+            return (torch(dx), dw.map(torch));
+        }
         let (x, weight) = (&kept.x.tensor, &kept.weight.tensor);
         let (roots, n) = (&kept.inverse_roots.tensor, columns(x));
         if !wants_weight && let Some(dx) = cuda::backward(&dy.tensor, x, weight, roots, kept.kind) {

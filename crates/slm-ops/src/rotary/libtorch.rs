@@ -1,11 +1,12 @@
-//! The rotation in ATen's operations.
+//! The rotation by Flex's loop on a processor in f32, and in ATen's operations elsewhere.
 
-use burn::backend::LibTorch;
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{Flex, LibTorch};
 use tch::{Kind, Tensor};
 
 use super::cuda;
 use super::fused::Passes;
+use crate::processor::{flex, reads, torch};
 use crate::torch::handle;
 
 impl Passes for LibTorch {
@@ -18,6 +19,9 @@ impl Passes for LibTorch {
     ) -> FloatTensor<Self> {
         if let Some(y) = cuda::rotate(&x.tensor, &cos.tensor, &sin.tensor, sign) {
             return handle(y);
+        }
+        if [x, cos, sin].into_iter().all(reads) {
+            return torch(Flex::rotate(&flex(x), &flex(cos), &flex(sin), sign));
         }
         let (dtype, x) = (x.tensor.kind(), x.tensor.to_kind(Kind::Float));
         let cos = &cos.tensor;
