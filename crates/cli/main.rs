@@ -30,7 +30,6 @@ mod summary;
 mod table;
 mod teacher;
 mod terminal;
-#[cfg(all(feature = "libtorch", target_os = "linux"))]
 mod threads;
 mod tokens;
 mod walk;
@@ -52,7 +51,8 @@ fn main() -> ExitCode {
     threads::sleep_soon(&arguments.verb);
     let mut terminal = Terminal::new(arguments.quiet, arguments.offline);
     exhaustion::hush();
-    match exhaustion::caught(|| dispatch(arguments.verb, &mut terminal)) {
+    let work = || threads::among(|| dispatch(arguments.verb, &mut terminal));
+    match exhaustion::caught(work) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::print(&error),
     }

@@ -1,41 +1,63 @@
-//! How the threads of libtorch wait for work, on Linux.
+//! The threads that compute.
 
-use std::{env, os::unix::process::CommandExt, process::Command};
+#[cfg(all(feature = "libtorch", target_os = "linux"))]
+pub(crate) use openmp::sleep_soon;
 
-use crate::args::Verb;
-
-/// Says how often OpenMP's threads look for work before they sleep.
-const VARIABLE: &str = "GOMP_SPINCOUNT";
-/// About 20 µs: longer than what lies between two operations of a model.
-const SPINS: &str = "10000";
-
-/// Starts a program that computes anew, once, with threads that sleep soon; nothing happens where the user has said how they wait.
-///
-/// As it is installed, a thread of OpenMP spins for milliseconds before it sleeps, on a core that our own threads or another
-/// program needs: beside one busy program, training was ten times slower. OpenMP reads the variable before `main`, and there is no
-/// other way to tell it.
-pub(crate) fn sleep_soon(verb: &Verb) {
-    let computes = matches!(
-        verb,
-        Verb::Bench(_)
-            | Verb::Train(_)
-            | Verb::Resume(_)
-            | Verb::Eval(_)
-            | Verb::Export(_)
-            | Verb::Chat(_)
-            | Verb::Generate(_)
-            | Verb::Logits(_)
-    );
-    let is_said = [VARIABLE, "OMP_WAIT_POLICY"]
-        .iter()
-        .any(|name| env::var_os(name).is_some());
-    if is_said || !computes {
-        return;
+/// Does `work` on one of the threads, which begins each operation by itself: another one would have to wake them for it, and be woken
+/// again, thousands of times in a step (3 to 4 % of its time on two threads).
+pub(crate) fn among<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    /// What the first thread of a process has on Linux.
+    const STACK: usize = 8 << 20;
+    let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK);
+    // Somebody else may have begun it; then it is taken as it is.
+    let _ = pool.build_global();
+    match rayon::current_num_threads() {
+        // What other threads want of a single one would wait until `work` is done.
+        1 => work(),
+        _ => rayon::scope(|_| work()),
     }
-    let mut words = env::args_os();
-    if let (Ok(program), Some(name)) = (env::current_exe(), words.next()) {
-        let mut again = Command::new(program);
-        // Returns only where the program cannot be started again; then threads wait as they are installed to.
-        let _ = again.arg0(name).args(words).env(VARIABLE, SPINS).exec();
+}
+
+/// How the threads of libtorch wait for work, on Linux.
+#[cfg(all(feature = "libtorch", target_os = "linux"))]
+mod openmp {
+    use std::{env, os::unix::process::CommandExt, process::Command};
+
+    use crate::args::Verb;
+
+    /// Says how often OpenMP's threads look for work before they sleep.
+    const VARIABLE: &str = "GOMP_SPINCOUNT";
+    /// About 20 µs: longer than what lies between two operations of a model.
+    const SPINS: &str = "10000";
+
+    /// Starts a program that computes anew, once, with threads that sleep soon; nothing happens where the user has said how they wait.
+    ///
+    /// As it is installed, a thread of OpenMP spins for milliseconds before it sleeps, on a core that our own threads or another
+    /// program needs: beside one busy program, training was ten times slower. OpenMP reads the variable before `main`, and there is no
+    /// other way to tell it.
+    pub(crate) fn sleep_soon(verb: &Verb) {
+        let computes = matches!(
+            verb,
+            Verb::Bench(_)
+                | Verb::Train(_)
+                | Verb::Resume(_)
+                | Verb::Eval(_)
+                | Verb::Export(_)
+                | Verb::Chat(_)
+                | Verb::Generate(_)
+                | Verb::Logits(_)
+        );
+        let is_said = [VARIABLE, "OMP_WAIT_POLICY"]
+            .iter()
+            .any(|name| env::var_os(name).is_some());
+        if is_said || !computes {
+            return;
+        }
+        let mut words = env::args_os();
+        if let (Ok(program), Some(name)) = (env::current_exe(), words.next()) {
+            let mut again = Command::new(program);
+            // Returns only where the program cannot be started again; then threads wait as they are installed to.
+            let _ = again.arg0(name).args(words).env(VARIABLE, SPINS).exec();
+        }
     }
 }
