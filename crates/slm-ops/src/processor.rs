@@ -4,6 +4,7 @@
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
+use std::ptr::NonNull;
 
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Shape};
@@ -92,8 +93,12 @@ impl Memory {
         (last as usize + 1) * self.tensor.kind().elt_size_in_bytes()
     }
 
+    /// Of nothing, what is a place for any kind.
     fn start(&self) -> *mut MaybeUninit<u8> {
-        self.tensor.data_ptr().cast()
+        match self.len() {
+            0 => NonNull::<u64>::dangling().as_ptr().cast(),
+            _ => self.tensor.data_ptr().cast(),
+        }
     }
 
     /// A tensor with a copy of all that lies there.
@@ -116,10 +121,6 @@ impl AllocationController for Memory {
         &mut self,
         policy: AccessPolicy,
     ) -> Result<&mut [MaybeUninit<u8>], AccessError> {
-        let len = self.len();
-        if len == 0 {
-            return Ok(&mut []);
-        }
         if !self.is_ours {
             if !policy.copy_allowed() {
                 return Err(AccessError::WouldCopy);
@@ -128,15 +129,12 @@ impl AllocationController for Memory {
             self.is_ours = true;
         }
         // SAFETY: the memory is the tensor's, which lives as long as `self`, and nobody else's.
-        Ok(unsafe { std::slice::from_raw_parts_mut(self.start(), len) })
+        Ok(unsafe { std::slice::from_raw_parts_mut(self.start(), self.len()) })
     }
 
     fn memory(&self, _: AccessPolicy) -> Result<&[MaybeUninit<u8>], AccessError> {
-        match self.len() {
-            0 => Ok(&[]),
-            // SAFETY: the memory is the tensor's, which lives as long as `self`.
-            len => Ok(unsafe { std::slice::from_raw_parts(self.start(), len) }),
-        }
+        // SAFETY: the memory is the tensor's, which lives as long as `self`.
+        Ok(unsafe { std::slice::from_raw_parts(self.start(), self.len()) })
     }
 }
 
