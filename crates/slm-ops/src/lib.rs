@@ -53,6 +53,7 @@ pub mod sums;
 mod torch;
 #[cfg(feature = "libtorch")]
 pub mod torch_build;
+pub mod upload;
 mod vector;
 pub mod weight;
 

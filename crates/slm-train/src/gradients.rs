@@ -7,7 +7,7 @@ use slm_data::Batch;
 use slm_model::{Decoder, Param, Tokens};
 use slm_ops::{
     DeviceSums, TokenSums, TokenWeights, carried, linear_cross_entropy, linear_kl, linear_nll,
-    linear_uld, token_scores,
+    linear_uld, token_scores, upload,
 };
 
 use crate::alignment::Beside;
@@ -408,7 +408,7 @@ impl Learned {
         let places: Vec<usize> = (0..batch.learn.len()).filter(|&i| batch.learn[i]).collect();
         let ints = |values: Vec<i32>| -> Tensor<1, Int> {
             let n = values.len();
-            Tensor::from_data(TensorData::new(values, [n]), decoder.device())
+            upload::ints(values, [n], decoder.device())
         };
         let index = || ints(places.iter().map(|&i| i as i32).collect());
         Self {
