@@ -1,17 +1,20 @@
 //! The processes of a launch, met.
 
+use std::cell::OnceCell;
 use std::net::{IpAddr, TcpListener, ToSocketAddrs};
 use std::time::Duration;
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
-use crate::c10d::{Meeting, Members, Sum};
+use crate::c10d::{Meeting, Members, Sum, nccl};
 use crate::{DistError, Launch};
 
 /// How long processes wait to meet: PyTorch's own for a store.
 const MEETING: Duration = Duration::from_secs(5 * 60);
 /// How long they wait for each other in a sum: PyTorch's own for Gloo. One that ends is noticed at once.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
+/// The same for NCCL.
+const PATIENCE_ON_GPUS: Duration = Duration::from_secs(10 * 60);
 /// How long the others wait for a word of the first: while it measures a task or exports, hours may pass.
 const LONG_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -21,6 +24,16 @@ pub struct Group {
     rank: usize,
     world_size: usize,
     members: Members,
+    /// Why GPUs are not summed on, once that was tried.
+    apart: OnceCell<Option<String>>,
+}
+
+/// A sum that is under way, where its values lie.
+#[derive(Debug)]
+pub struct InPlace {
+    /// Read and written until then.
+    _values: Tensor,
+    sum: Sum,
 }
 
 /// A sum that is under way.
@@ -60,6 +73,7 @@ impl Group {
             rank: launch.rank,
             world_size: launch.world_size,
             members: Members::join(meeting).map_err(failed)?,
+            apart: OnceCell::new(),
         })
     }
 
@@ -96,6 +110,58 @@ impl Group {
         Ok(Pending { values, sum })
     }
 
+    /// Whether values on `device` can be summed where they lie: on the processor by Gloo, on GPUs by NCCL. All processes ask at the
+    /// same place; the first time, they meet on their GPUs.
+    ///
+    /// # Errors
+    /// Another process was lost.
+    pub fn sums_on(&self, device: Device) -> Result<bool, DistError> {
+        let gpu = match device {
+            Device::Cpu => return Ok(true),
+            Device::Cuda(gpu) => gpu,
+            _ => return Ok(false),
+        };
+        if let Some(apart) = self.apart.get() {
+            return Ok(apart.is_none());
+        }
+        let has_nccl = nccl().is_some();
+        let mut apart = (!has_nccl).then(|| "this libtorch brings no NCCL".to_owned());
+        if self.all(has_nccl)? {
+            let met = self.members.meet_on(gpu, PATIENCE_ON_GPUS);
+            let all_met = self.all(met.is_ok())?;
+            apart = met.err();
+            if !all_met {
+                self.members.part();
+                apart = apart.or_else(|| Some("NCCL: another process failed to meet".into()));
+            }
+        } else {
+            apart = apart.or_else(|| Some("another process has no NCCL".into()));
+        }
+        Ok(self.apart.get_or_init(|| apart).is_none())
+    }
+
+    /// Why sums of what lies on GPUs go through the host; none where they do not, or where none was asked for.
+    pub fn why_not_on_gpus(&self) -> Option<&str> {
+        self.apart.get()?.as_deref()
+    }
+
+    fn all(&self, it: bool) -> Result<bool, DistError> {
+        let sum = self.sum(&[f64::from(u8::from(it))])?;
+        Ok(sum == [self.world_size as f64])
+    }
+
+    /// Begins [`Self::sum`] of contiguous f32 values where they lie, which is a device that [`Self::sums_on`] allows.
+    ///
+    /// # Errors
+    /// Another process was lost.
+    pub fn start_sum_of(&self, values: Tensor) -> Result<InPlace, DistError> {
+        let sum = self.members.sum(&values).map_err(lost)?;
+        Ok(InPlace {
+            _values: values,
+            sum,
+        })
+    }
+
     /// Says something that any other process can [`Self::hear`], once for each `key`.
     ///
     /// # Errors
@@ -111,6 +177,22 @@ impl Group {
     pub fn hear(&self, key: &str) -> Result<String, DistError> {
         self.members.hear(key, LONG_PATIENCE).map_err(lost)
     }
+}
+
+impl InPlace {
+    /// Waits until the sums lie where the values lay.
+    ///
+    /// # Errors
+    /// Another process was lost.
+    pub fn wait(self) -> Result<(), DistError> {
+        self.sum.wait().map_err(lost)
+    }
+}
+
+/// What sums are taken by, for `slm-tune doctor`.
+pub fn engines() -> Vec<String> {
+    let nccl = nccl().map(|version| format!("NCCL {version}"));
+    std::iter::once("Gloo".into()).chain(nccl).collect()
 }
 
 impl Pending {
