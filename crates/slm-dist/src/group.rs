@@ -222,3 +222,75 @@ fn on_loopback(launch: &Launch) -> std::io::Result<Option<TcpListener>> {
         false => Ok(None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    /// What `work` says in each of `n` processes, which are threads here.
+    fn among<T: Send + 'static>(n: usize, work: fn(&Group) -> T) -> Vec<T> {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
+        let port = free.unwrap().port();
+        let start = |rank| {
+            let launch = Launch {
+                rank,
+                world_size: n,
+                address: "127.0.0.1".into(),
+                port,
+                is_served: false,
+                restarts: 0,
+            };
+            thread::spawn(move || work(&Group::join(&launch).unwrap()))
+        };
+        let all: Vec<_> = (0..n).map(start).collect();
+        all.into_iter().map(|it| it.join().unwrap()).collect()
+    }
+
+    /// The sums of `[1, 2]`, `[10, 20]`, .., where they lay.
+    fn in_place(group: &Group, device: Device) -> Vec<f32> {
+        let own = 10f32.powi(group.rank() as i32);
+        let values = Tensor::from_slice(&[own, 2.0 * own]).to_device(device);
+        let sum = group.start_sum_of(values.shallow_clone()).unwrap();
+        sum.wait().unwrap();
+        Vec::try_from(values).unwrap()
+    }
+
+    #[test]
+    fn values_are_summed_where_they_lie() {
+        let found = among(3, |group| {
+            assert_eq!(group.sums_on(Device::Cpu), Ok(true));
+            in_place(group, Device::Cpu)
+        });
+        assert_eq!(found, vec![vec![111.0, 222.0]; 3]);
+    }
+
+    #[test]
+    fn without_nccl_gpus_are_summed_through_the_host() {
+        if nccl().is_some() {
+            return;
+        }
+        let found = among(2, |group| {
+            let first = group.sums_on(Device::Cuda(0));
+            (
+                first,
+                group.sums_on(Device::Cuda(0)),
+                group.why_not_on_gpus().map(str::to_owned),
+            )
+        });
+        let why = "this libtorch brings no NCCL".to_owned();
+        assert_eq!(found, vec![(Ok(false), Ok(false), Some(why)); 2]);
+    }
+
+    #[test]
+    #[ignore = "needs CUDA"]
+    fn a_gpu_alone_sums_by_nccl() {
+        let found = among(1, |group| {
+            let meets = group.sums_on(Device::Cuda(0));
+            assert_eq!((meets, group.why_not_on_gpus()), (Ok(true), None));
+            in_place(group, Device::Cuda(0))
+        });
+        assert_eq!(found, [[1.0, 2.0]]);
+    }
+}

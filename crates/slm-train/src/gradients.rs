@@ -205,13 +205,13 @@ fn checkpointed(
     let mut flowing = collect_with(start, &top, around, gradients);
     drop(top);
     for (i, layer) in decoder.layers().iter().enumerate().rev() {
-        let Some(above) = flowing
+        let above = flowing
             .take()
-            .filter(|_| lowest.is_some_and(|lowest| i >= lowest))
-        else {
+            .filter(|_| lowest.is_some_and(|lowest| i >= lowest));
+        let (Some(above), Some(input)) = (above, inputs.pop()) else {
             return loss;
         };
-        let input = leaf(inputs[i].clone());
+        let input = leaf(input);
         let output = layer.forward(decoder.config(), input.clone(), &pass, None);
         let params = layer
             .params()
@@ -219,6 +219,8 @@ fn checkpointed(
             .filter(|p| p.trainable)
             .collect();
         let start = with_pull(i, &output, carried(output.clone(), above));
+        // Nothing of the backward pass reads it.
+        drop(output);
         flowing = collect_with(start, &input, params, gradients);
     }
     if let (Some(above), true) = (flowing, decoder.embedding_is_trained()) {
