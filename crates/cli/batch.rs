@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use slm_data::Sample;
+use slm_dist::Launch;
 use slm_model::DecoderConfig;
 use slm_model::device::{self, Place};
 use slm_model::gpu;
@@ -22,8 +23,9 @@ pub(crate) fn settle(
     if recipe.train.per_device_train_batch_size != BatchSize::Auto {
         return Ok(None);
     }
-    let place = Place::of(&device::open(&recipe.model.device)?);
-    let free_bytes = free_bytes(recipe, place).ok_or_else(|| {
+    let nth = Launch::local_rank()?;
+    let place = Place::of(&device::open_nth(&recipe.model.device, nth)?);
+    let free_bytes = free_bytes(recipe, place, nth).ok_or_else(|| {
         refuse(
             "how much memory is free is not known here",
             "write `train.per_device_train_batch_size` as a number",
@@ -90,11 +92,13 @@ pub(crate) fn told(fit: &Fit) -> String {
     format!("{} rows at a time, {times} a step{checkpointing}", fit.rows)
 }
 
-fn free_bytes(recipe: &Recipe, place: Place) -> Option<u64> {
+fn free_bytes(recipe: &Recipe, place: Place, nth: usize) -> Option<u64> {
     match (place, recipe.model.device.as_str()) {
         (Place::Gpu, "libtorch:mps") => available_memory_bytes(),
-        (Place::Gpu, "auto") => gpu::free_bytes("libtorch:cuda").or_else(available_memory_bytes),
-        (Place::Gpu, spec) => gpu::free_bytes(spec),
+        (Place::Gpu, "auto") => {
+            gpu::free_bytes("libtorch:cuda", nth).or_else(available_memory_bytes)
+        }
+        (Place::Gpu, spec) => gpu::free_bytes(spec, nth),
         _ => available_memory_bytes(),
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use slm_data::{CacheFolder, CacheKey, Sample, Translator, WorkerShare};
+use slm_dist::Launch;
 use slm_model::{Decoder, DecoderConfig, QuantScheme, device, locate, quant_scheme};
 use slm_recipe::{DistillLoss, DistillMethod, DistillSection, Recipe};
 use slm_run::{Event, StageStatus, files_below, sha256_bytes, sha256_file, sha256_json};
@@ -141,7 +142,7 @@ impl TeacherModel {
     pub(crate) fn load(&self) -> Result<Decoder> {
         let given = &self.section.teacher;
         let failed = || format!("failed to load the teacher `{}`", given.path);
-        let device = device::open(&self.device)?;
+        let device = device::open_nth(&self.device, Launch::local_rank()?)?;
         let mut decoder = Decoder::load_quantized(&self.folder, &device, given.dtype, self.scheme)
             .with_context(failed)?;
         if let Some(adapter) = &self.adapter {

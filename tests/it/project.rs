@@ -180,8 +180,13 @@ fn doctor_reports_the_build_and_the_machine() {
     } else {
         assert_eq!(gpu["unused"]["reason"], "not_built");
     }
+    let engines = report["engines"].as_array().unwrap();
+    assert_eq!(engines.iter().any(|it| it == "Gloo"), built, "{report}");
     let text = sandbox.succeeds(&["doctor"]);
     assert!(text.contains("NVIDIA driver"), "{text}");
+    let processes = if built { "any number, by Gloo" } else { "one" };
+    let line = text.lines().find(|it| it.starts_with("processes "));
+    assert!(line.is_some_and(|it| it.contains(processes)), "{text}");
     assert!(
         text.contains("cores") && text.contains("libtorch:cuda:N"),
         "{text}"

@@ -3,7 +3,8 @@
 Both sides run the same workload in turn, in rounds over all workloads, so that what drifts drifts for both, and so that
 every workload has been measured once when time is short. slm-tune is a process for each measurement; the peer is one that
 stays, holding nothing on the card while slm-tune runs. The first round tries the peer as peft makes it and under autocast;
-ratios are against the faster, which the later rounds keep to, and are medians over the rounds.
+ratios are against the faster, which the later rounds keep to, and are medians over the rounds. After the first round come
+the items of gpu_items.py.
 """
 
 import argparse
@@ -21,9 +22,10 @@ from pathlib import Path
 from statistics import median
 
 from bench import HERE, ROOT, SHAPES, parameters
+from gpu_items import FORETOLD, ITEMS, Failed
 
 # Rows made of tokens need a tokenizer all the same; their ids are those that it has.
-TOKENIZER = ROOT / "datasets/base/slm-base-2m/tokenizer.json"
+TOKENIZER = [ROOT / "datasets/base/slm-base-2m" / name for name in ("tokenizer.json", "tokenizer_config.json")]
 IDS, END, IGNORED = range(16, 2048), 2, -100
 RANK, ALPHA = 16, 32
 ROWS, ROW_MEAN, ROW_SPREAD, ROW_LEAST, ROW_MOST, PROMPT_SHARE = 512, 200, 0.8, 16, 1024, 0.6
@@ -55,12 +57,12 @@ def mixed(title, floors):
 
 
 WORKLOADS = {
-    "1b": [Line("llama-3.2-1b", batch=8, length=1024, floors=dict(speed=1.5, memory=0.6))],
-    "0.5b": [Line("qwen2.5-0.5b", batch=16, length=512, floors=dict(speed=1.8, memory=0.5))],
+    "1b": [Line("llama-3.2-1b", batch=8, length=1024, floors=dict(speed=1.5, memory=0.6, foretold=FORETOLD))],
+    "0.5b": [Line("qwen2.5-0.5b", batch=16, length=512, floors=dict(speed=1.8, memory=0.5, foretold=FORETOLD))],
     "3b": [
         Line(
             "llama-3.2-3b", "checkpointed", batch=2, length=4096, checkpointing=True,
-            floors=dict(speed=1.3, share=0.35, gib=8.5),
+            floors=dict(speed=1.3, share=0.35, gib=8.5, foretold=FORETOLD),
         )
     ],
     "1b mixed": [mixed("padding", dict(speed=3.0)), mixed("packing", dict(speed=1.5))],
@@ -74,15 +76,14 @@ FAMILIES = ("llama", "qwen2", "qwen3", "gemma2", "phi3_partial", "gpt2")
 F32, BF16 = 2e-4, 1.25
 
 
-class Failed(Exception):
-    """A measurement that came to nothing, and why."""
-
-
 def parse():
     parser = argparse.ArgumentParser(description="Measure slm-tune on a GPU beside transformers and peft.")
     parser.add_argument("binary", type=Path)
-    everything = ["answers", *WORKLOADS]
-    parser.add_argument("--only", default=",".join(everything), help=f"some of: {', '.join(everything)}")
+    everything = ["answers", *WORKLOADS, *ITEMS]
+    kinds = list(dict.fromkeys(name.split()[0] for name in ITEMS))
+    parser.add_argument(
+        "--only", default=",".join(everything), help=f"some of: {', '.join(['answers', *WORKLOADS, *kinds])}, or one item of a kind: `steps uld`"
+    )
     parser.add_argument("--pairs", type=int, default=2, help="rounds")
     parser.add_argument("--steps", type=int, default=8, help="measured in each run; twice as many of rows of mixed length")
     parser.add_argument("--warmup", type=int, default=3)
@@ -92,12 +93,13 @@ def parse():
     parser.add_argument("--device", help="of slm-tune; libtorch:cuda:0, or libtorch:cpu in a dry run")
     parser.add_argument("--set", action="append", default=[], help="a key of slm-tune's recipe: model.quantization=int8")
     arguments = parser.parse_args()
-    arguments.only = arguments.only.split(",")
+    wanted = [name.strip() for name in arguments.only.split(",")]
+    arguments.only = [name for name in everything if name in wanted or (name in ITEMS and name.split()[0] in wanted)]
     arguments.binary = arguments.binary.resolve()
     arguments.device = arguments.device or ("libtorch:cpu" if arguments.dry else "libtorch:cuda:0")
-    unknown = [name for name in arguments.only if name not in everything]
+    unknown = [name for name in wanted if name not in [*everything, *kinds]]
     if unknown:
-        parser.error(f"no workload is called {', '.join(unknown)}; there are: {', '.join(everything)}")
+        parser.error(f"nothing is called {', '.join(unknown)}; there are: {', '.join(everything)}")
     if not arguments.binary.is_file():
         parser.error(f"there is no binary at {arguments.binary}")
     return arguments
@@ -111,8 +113,11 @@ def main():
             comparison.run()
         finally:
             comparison.peer.stop()
+        report = comparison.report()
         if comparison.lines:
-            table(comparison.report())
+            table(report)
+        for name, figures in report["items"].items():
+            print(f"{name:<18}  {figures['text']}{verdict(figures)}")
     print(f"all of it is in {arguments.out}" + arguments.dry * "; the numbers of a dry run mean nothing")
     for failure in comparison.failures:
         print(f"FAILED {failure['what']}")
@@ -127,7 +132,7 @@ class Comparison:
         self.peer = Peer("cpu" if arguments.dry else "cuda", work / "peer.log")
         self.card = dict(card=None, matmul_flops=None)
         self.lines = [(name, line) for name in arguments.only for line in WORKLOADS.get(name, [])]
-        self.answers = []
+        self.answers, self.items = [], {}
         # By line and contender, the figures of each round; none where it failed.
         self.runs = [{} for _ in self.lines]
         self.failures = []
@@ -155,8 +160,23 @@ class Comparison:
                     self.runs[number].setdefault(contender, []).append(figures)
                     if figures:
                         print(f"round {turn + 1}: {label}: {figures['rate']:.1f} tokens/s", flush=True)
-                    self.arguments.out.write_text(json.dumps(self.report(), indent=1) + "\n")
+                    self.keep()
                 longest[number] = max(longest[number], time.monotonic() - began)
+            if not turn:
+                self.run_items()
+        self.keep()
+
+    def run_items(self):
+        for name in filter(ITEMS.get, self.arguments.only):
+            began = time.monotonic()
+            figures = self.attempt(name, lambda: ITEMS[name](self))
+            if figures:
+                self.items[name] = dict(ok=None) | figures | dict(took_s=time.monotonic() - began)
+                print(f"{name}: {figures['text']}{verdict(self.items[name])}", flush=True)
+            self.keep()
+
+    def keep(self):
+        self.arguments.out.write_text(json.dumps(self.report(), indent=1) + "\n")
 
     def families(self):
         return FAMILIES if "answers" in self.arguments.only else ()
@@ -183,9 +203,10 @@ class Comparison:
         """What `work` gives; none where it fails, which does not keep the others from going on."""
         try:
             return work()
-        except Failed as failure:
-            print(f"FAILED {label}: {failure}", flush=True)
-            self.failures.append(dict(what=label, why=str(failure)))
+        except Exception as failure:
+            why = str(failure) if isinstance(failure, Failed) else repr(failure)
+            print(f"FAILED {label}: {why}", flush=True)
+            self.failures.append(dict(what=label, why=why))
             return None
 
     def contenders(self, number):
@@ -204,6 +225,16 @@ class Comparison:
         if left < 1:
             raise Failed("there was no time left")
         return min(left, LONGEST_S)
+
+    def workload(self, name):
+        return WORKLOADS[name][0]
+
+    def tool(self, *words, **where):
+        """What the binary prints on stdout."""
+        return self.call([str(self.arguments.binary), "--offline", *map(str, words)], **where)
+
+    def call(self, command, **where):
+        return call(command, self.seconds(), **where)
 
     def steps(self, line):
         """Steps over mixed rows differ in their tokens, so there are more of them."""
@@ -239,11 +270,11 @@ class Comparison:
         if line.kind == "generate" and line.batch < max(DECODED):
             # One process decodes every batch, as its start takes longer than that; the peak is that of the largest.
             memory = dict.fromkeys(memory)
-        return figures | memory | dict(load_s=measured["load_s"])
+        return figures | memory | dict(load_s=measured["load_s"], expected_bytes=measured["expected_bytes"])
 
-    def command(self, line):
+    def command(self, line, steps=None, warmup=None):
         base, arguments, length = self.base(line), self.arguments, line.length // self.shrink
-        steps = [f"--steps={self.steps(line)}", f"--warmup={arguments.warmup}"]
+        steps = [f"--steps={steps or self.steps(line)}", f"--warmup={warmup or arguments.warmup}"]
         packed = PACKED // self.shrink
         return [
             str(arguments.binary), "--offline", "bench", str(SHAPES / "lora.toml"), "--random-weights", "--json",
@@ -292,7 +323,8 @@ class Comparison:
                     head_dim=16, vocab_size=IDS.stop,
                 )
             (base / "config.json").write_text(json.dumps(config))
-            shutil.copy(TOKENIZER, base)
+            for file in TOKENIZER:
+                shutil.copy(file, base)
             (base / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in instruction_rows(self.shrink)))
         return base
 
@@ -303,7 +335,9 @@ class Comparison:
             summary = summarized(runs, self.fastest(number))
             fixed = dict(workload=name, **asdict(line), parameters=parameters(self.base(line)))
             lines.append(fixed | dict(summary=summary, verdicts=verdicts(summary, line.floors), runs=runs))
-        return dict(**self.card, dry=self.arguments.dry, dtype=self.dtype, answers=self.answers, lines=lines, failures=self.failures)
+        return dict(
+            **self.card, dry=self.arguments.dry, dtype=self.dtype, answers=self.answers, lines=lines, items=self.items, failures=self.failures
+        )
 
 
 class Peer:
@@ -370,16 +404,17 @@ def summarized(runs, mode):
         return middle([mine / other for mine, other in pairs if mine and other])
 
     figures = {}
-    for key in ("rate", "prefill", "flops", "share", "allocated_bytes", "reserved_bytes"):
+    for key in ("rate", "prefill", "flops", "share", "allocated_bytes", "reserved_bytes", "expected_bytes"):
         figures[key] = dict(ours=of(ours, key), peer=of(theirs, key))
     return dict(mode=mode, speed=ratio("rate"), memory=ratio("allocated_bytes"), **figures)
 
 
 def verdicts(summary, floors):
-    """By floor, whether it is reached; none where nothing was measured. Two are ratios to the peer, two are of ours alone."""
-    gib = summary["allocated_bytes"]["ours"]
+    """By floor, whether it is reached; none where nothing was measured. Two are ratios to the peer, three are of ours alone."""
+    peak, expected = summary["allocated_bytes"]["ours"], summary["expected_bytes"]["ours"]
     got = dict(
-        speed=summary["speed"], memory=summary["memory"], share=summary["share"]["ours"], gib=gib and gib / GIB,
+        speed=summary["speed"], memory=summary["memory"], share=summary["share"]["ours"], gib=peak and peak / GIB,
+        foretold=abs(expected / peak - 1) if peak and expected else None,
     )
     above = ("speed", "share")
     return {
@@ -388,9 +423,9 @@ def verdicts(summary, floors):
     }
 
 
-def call(command, seconds):
+def call(command, seconds, cwd=ROOT):
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=seconds)
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=seconds)
     except subprocess.TimeoutExpired as slow:
         raise Failed(f"`{' '.join(command)}` took over {seconds} s:\n{tail((slow.stderr or b'').decode())}") from None
     if done.returncode:
@@ -415,7 +450,7 @@ def cells(line):
     summary = line["summary"]
 
     def floors(*keys):
-        signs = dict(speed=">= {}", memory="<= {}", share=">= {:.0%}", gib="<= {} GiB")
+        signs = dict(speed=">= {}", memory="<= {}", share=">= {:.0%}", gib="<= {} GiB", foretold="foretold within {:.0%}")
         spoken = {True: "ok", False: "MISSED", None: "?"}
         return ", ".join(
             f"{signs[key].format(line['floors'][key])} {spoken[line['verdicts'][key]]}" for key in keys if key in line["floors"]
@@ -430,8 +465,12 @@ def cells(line):
         spelled(summary["rate"]["ours"], "{:.0f}".format), spelled(summary["rate"]["peer"], "{:.0f}".format) + mode,
         spelled(summary["speed"], "{:.2f}".format), floors("speed"),
         both("allocated_bytes", lambda value: f"{value / GIB:.2f}"), spelled(summary["memory"], "{:.2f}".format),
-        floors("memory", "gib"), both("share", "{:.1%}".format), floors("share"),
+        floors("memory", "gib", "foretold"), both("share", "{:.1%}".format), floors("share"),
     ]
+
+
+def verdict(figures):
+    return {True: ", ok", False: ", MISSED", None: ""}[figures.get("ok")]
 
 
 def spelled(value, spell):

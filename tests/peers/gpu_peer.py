@@ -59,7 +59,7 @@ class Card:
         if self.cuda:
             torch.cuda.reset_peak_memory_stats()
         try:
-            answer = dict(card=about, answers=answers, train=train, rows=train, generate=generate)[task["kind"]](self, task)
+            answer = dict(card=about, answers=answers, train=train, rows=train, generate=generate, write=write)[task["kind"]](self, task)
             answer["allocated_bytes"] = torch.cuda.max_memory_allocated() if self.cuda else None
             answer["reserved_bytes"] = torch.cuda.max_memory_reserved() if self.cuda else None
         except Exception:
@@ -99,6 +99,12 @@ def about(card, task):
         card=torch.cuda.get_device_name() if card.cuda else "CPU", matmul_flops=2 * size**3 * repeats / took,
         torch=torch.__version__, transformers=transformers.__version__, peft=peft.__version__,
     )
+
+
+def write(card, task):
+    """A folder with random weights."""
+    card.model(task, "sdpa").save_pretrained(task["out"])
+    return {}
 
 
 def answers(card, task):

@@ -17,6 +17,7 @@ pub(crate) fn run(output: JsonArguments, terminal: &mut Terminal) -> anyhow::Res
     let machine = Machine::look(Path::new("."));
     let backends = device::available();
     let gpus = gpu::report();
+    let engines = slm_dist::engines();
     if output.json {
         return terminal.json(&json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -30,6 +31,7 @@ pub(crate) fn run(output: JsonArguments, terminal: &mut Terminal) -> anyhow::Res
             "disk_available_bytes": machine.disk_available_bytes,
             "backends": backends,
             "gpu": gpus,
+            "engines": engines,
         }));
     }
     let known = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".to_owned(), size);
@@ -41,6 +43,11 @@ pub(crate) fn run(output: JsonArguments, terminal: &mut Terminal) -> anyhow::Res
     for row in graphics::rows(&gpus, machine.libtorch) {
         table.row(row);
     }
+    let processes = match engines.is_empty() {
+        true => "one".into(),
+        false => format!("any number, by {}", engines.join(" and ")),
+    };
+    table.row(["processes".into(), processes]);
     table.row(["system".into(), machine.os]);
     table.row(["processor".into(), machine.cpu]);
     table.row(["cores".into(), machine.cores.to_string()]);

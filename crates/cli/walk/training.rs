@@ -74,6 +74,10 @@ impl Walk {
             let kept = mask::keep(&shards.manifest().mask, run.root())?;
             ranks.tell(STAGE, BEGUN)?;
             let trainer = Trainer::among(ranks.clone(), &mut decoder, corpus, options);
+            if let Some(why) = ranks.why_not_on_gpus() {
+                let text = format!("gradients go through the memory of the host: {why}");
+                reporter.show(Event::Note { text });
+            }
             let ended = trainer.map_err(Into::into).and_then(|trainer| {
                 train(trainer, &mut decoder, &ranks, judge.as_ref(), run, reporter)
             });

@@ -37,6 +37,9 @@ unsafe extern "C" {
         tensor: *mut C_tensor,
         out: *mut *mut CPending,
     ) -> *mut c_char;
+    fn slm_nccl_version(out: *mut c_int) -> *mut c_char;
+    fn slm_group_meet_on(group: *mut CGroup, gpu: i64, sum_ms: i64) -> *mut c_char;
+    fn slm_group_part(group: *mut CGroup);
     fn slm_pending_wait(pending: *mut CPending) -> *mut c_char;
     fn slm_group_tell(group: *mut CGroup, key: *const c_char, value: *const c_char) -> *mut c_char;
     fn slm_group_hear(
@@ -68,7 +71,7 @@ pub(crate) struct Meeting<'a> {
 #[derive(Debug)]
 pub(crate) struct Members(NonNull<CGroup>);
 
-/// A sum that is under way; it keeps its tensor by itself.
+/// A sum that is under way. Whoever asked for it keeps the tensor until it is waited for.
 #[derive(Debug)]
 pub(crate) struct Sum(NonNull<CPending>);
 
@@ -96,7 +99,19 @@ impl Members {
         NonNull::new(group).map(Self).ok_or_else(nothing)
     }
 
-    /// Begins to sum `tensor` over all processes, in place.
+    /// Meets the others on a GPU, which has to be another one in each process.
+    pub(crate) fn meet_on(&self, gpu: usize, patience: Duration) -> Result<(), String> {
+        // SAFETY: the group lives as long as this.
+        checked(unsafe { slm_group_meet_on(self.0.as_ptr(), gpu as i64, millis(patience)) })
+    }
+
+    /// Leaves the GPUs.
+    pub(crate) fn part(&self) {
+        // SAFETY: as above.
+        unsafe { slm_group_part(self.0.as_ptr()) }
+    }
+
+    /// Begins to sum `tensor` over all processes, in place, where it lies.
     pub(crate) fn sum(&self, tensor: &Tensor) -> Result<Sum, String> {
         let mut pending = null_mut();
         // SAFETY: the group lives as long as this; the shim takes a reference of its own to the tensor.
@@ -144,6 +159,16 @@ impl Drop for Sum {
         // SAFETY: as above. What went wrong has been told by an earlier sum.
         let _ = checked(unsafe { slm_pending_wait(self.0.as_ptr()) });
     }
+}
+
+/// The version of NCCL that libtorch has brought into this process.
+pub(crate) fn nccl() -> Option<String> {
+    let mut version = 0;
+    // SAFETY: there is room for a number.
+    checked(unsafe { slm_nccl_version(&raw mut version) }).ok()?;
+    // As `nccl.h` puts it together: 22809 is 2.28.9.
+    let [major, minor, patch] = [version / 10_000, version / 100 % 100, version % 100];
+    (version > 0).then(|| format!("{major}.{minor}.{patch}"))
 }
 
 fn text(text: &str) -> CString {

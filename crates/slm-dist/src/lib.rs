@@ -14,7 +14,7 @@ mod nobody;
 
 pub use error::DistError;
 #[cfg(feature = "libtorch")]
-pub use group::{Group, Pending};
+pub use group::{Group, InPlace, Pending, engines};
 pub use launch::Launch;
 #[cfg(not(feature = "libtorch"))]
-pub use nobody::{Group, Pending};
+pub use nobody::{Group, Pending, engines};

@@ -10,6 +10,11 @@ pub enum Group {}
 #[derive(Debug)]
 pub enum Pending {}
 
+/// None.
+pub fn engines() -> Vec<String> {
+    Vec::new()
+}
+
 impl Group {
     /// # Errors
     /// Always.

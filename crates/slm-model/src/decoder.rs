@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::path::Path;
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor};
 use slm_ops::noise::uniform_values;
+use slm_ops::upload::ints;
 use slm_ops::{QuantScheme, Quantizer, RmsWeight, RotaryTable, Weight};
 use slm_recipe::Dtype;
 
@@ -251,8 +252,7 @@ impl Decoder {
         let rows = match &self.positions {
             None => rows,
             Some(learned) => {
-                let places = TensorData::new(tokens.positions.clone(), [batch * time]);
-                let places = Tensor::<1, Int>::from_data(places, &self.device);
+                let places = ints(tokens.positions.clone(), [batch * time], &self.device);
                 rows.add(learned.value.select(places))
             }
         };

@@ -28,13 +28,12 @@ pub fn open(spec: &str) -> Result<Device, ModelError> {
 /// [`open`] for one of several processes on this machine: where the word names no GPU by its number, that is `nth`.
 ///
 /// # Errors
-/// Those of [`open`].
+/// Those of [`open`]; also fewer GPUs than processes.
 pub fn open_nth(spec: &str, nth: usize) -> Result<Device, ModelError> {
     match spec {
         "auto" => libtorch::best(nth).unwrap_or_else(|| Ok(Device::flex())),
         "cpu" => Ok(Device::flex()),
-        "libtorch:cuda" => libtorch::open(&format!("{spec}:{nth}")),
-        _ if spec.starts_with("libtorch:") => libtorch::open(spec),
+        _ if spec.starts_with("libtorch:") => libtorch::open(spec, nth),
         _ => Err(ModelError::UnknownDevice { spec: spec.into() }),
     }
 }
@@ -137,12 +136,12 @@ mod libtorch {
 
     pub(super) fn best(nth: usize) -> Option<Result<Device, ModelError>> {
         if tch::Cuda::is_available() {
-            return Some(open(&format!("libtorch:cuda:{nth}")));
+            return Some(open("libtorch:cuda", nth));
         }
         tch::utils::has_mps().then(|| Ok(Device::libtorch_mps()))
     }
 
-    pub(super) fn open(spec: &str) -> Result<Device, ModelError> {
+    pub(super) fn open(spec: &str, nth: usize) -> Result<Device, ModelError> {
         let missing = |why: &str| ModelError::NoDevice {
             spec: spec.into(),
             why: why.into(),
@@ -152,24 +151,37 @@ mod libtorch {
             "cpu" => Ok(Device::libtorch()),
             "mps" if tch::utils::has_mps() => Ok(Device::libtorch_mps()),
             "mps" => Err(missing("libtorch finds no Metal device")),
-            other => {
-                let index = other
-                    .strip_prefix("cuda")
-                    .map(|rest| rest.trim_start_matches(':'));
-                let index: usize = match index {
-                    Some("") => 0,
-                    Some(digits) => digits
-                        .parse()
-                        .map_err(|_| ModelError::UnknownDevice { spec: spec.into() })?,
-                    None => return Err(ModelError::UnknownDevice { spec: spec.into() }),
-                };
-                let count = tch::Cuda::device_count();
-                if index as i64 >= count {
-                    return Err(missing(&format!("libtorch finds {count} CUDA devices")));
-                }
-                Ok(Device::libtorch_cuda(index))
+            _ => {
+                let count = usize::try_from(tch::Cuda::device_count()).unwrap_or_default();
+                gpu(spec, nth, count).map(Device::libtorch_cuda)
             }
         }
+    }
+
+    /// Which of `count` GPUs a word means for the `nth` process of a machine, from 0.
+    pub(super) fn gpu(spec: &str, nth: usize, count: usize) -> Result<usize, ModelError> {
+        let unknown = || ModelError::UnknownDevice { spec: spec.into() };
+        let number = spec.strip_prefix("libtorch:cuda").ok_or_else(unknown)?;
+        let named = match number.strip_prefix(':') {
+            Some(digits) => Some(digits.parse().map_err(|_| unknown())?),
+            None if number.is_empty() => None,
+            None => return Err(unknown()),
+        };
+        let index = named.unwrap_or(nth);
+        if index < count {
+            return Ok(index);
+        }
+        let why = match named {
+            None if nth > 0 && count > 0 => format!(
+                "this process is number {} of its machine (`LOCAL_RANK` is {nth}), where libtorch finds {count} CUDA devices, one for each process",
+                nth + 1
+            ),
+            _ => format!("libtorch finds {count} CUDA devices"),
+        };
+        Err(ModelError::NoDevice {
+            spec: spec.into(),
+            why,
+        })
     }
 
     pub(super) fn allow_tf32(allowed: bool) {
@@ -212,7 +224,7 @@ mod libtorch {
         None
     }
 
-    pub(super) fn open(spec: &str) -> Result<Device, ModelError> {
+    pub(super) fn open(spec: &str, _: usize) -> Result<Device, ModelError> {
         Err(ModelError::NotBuilt { spec: spec.into() })
     }
 
@@ -262,6 +274,42 @@ mod tests {
         assert_eq!(name(&open("libtorch:cpu").unwrap()), "libtorch:cpu");
         let error = open("libtorch:cuda:99").unwrap_err();
         assert!(error.to_string().contains("CUDA devices"), "{error}");
+    }
+
+    #[cfg(feature = "libtorch")]
+    #[test]
+    fn each_process_of_a_machine_has_a_gpu_of_its_own() {
+        let gpu = |spec: &str, nth, count| {
+            libtorch::gpu(spec, nth, count).map_err(|error| error.to_string())
+        };
+        let alone: Vec<_> = (0..4).map(|nth| gpu("libtorch:cuda", nth, 4)).collect();
+        assert_eq!(alone, [Ok(0), Ok(1), Ok(2), Ok(3)]);
+        // A number is meant as it stands.
+        assert_eq!(gpu("libtorch:cuda:1", 3, 4), Ok(1));
+        let few = gpu("libtorch:cuda", 2, 2).unwrap_err();
+        assert_eq!(
+            few,
+            "device `libtorch:cuda` is not there: this process is number 3 of its machine (`LOCAL_RANK` is 2), where libtorch finds 2 \
+             CUDA devices, one for each process"
+        );
+        for (spec, nth, count) in [
+            ("libtorch:cuda", 0, 0),
+            ("libtorch:cuda", 1, 0),
+            ("libtorch:cuda:2", 0, 2),
+        ] {
+            let none = gpu(spec, nth, count).unwrap_err();
+            let told = format!("device `{spec}` is not there: libtorch finds {count} CUDA devices");
+            assert_eq!(none, told);
+        }
+        for spec in [
+            "libtorch:cuda:",
+            "libtorch:cuda:x",
+            "libtorch:cuda1",
+            "libtorch:xpu",
+        ] {
+            let unknown = gpu(spec, 0, 4).unwrap_err();
+            assert_eq!(unknown, format!("device `{spec}` is not known"));
+        }
     }
 
     #[cfg(feature = "libtorch")]

@@ -114,9 +114,10 @@ pub fn report() -> GpuReport {
     found::report()
 }
 
-/// Bytes of the GPU that `spec` opens that can be had; none of a processor, and where the driver does not tell.
-pub fn free_bytes(spec: &str) -> Option<u64> {
-    found::free_bytes(spec)
+/// Bytes of the GPU that `spec` opens for the `nth` process of a machine that can be had; none of a processor, and where the driver
+/// does not tell.
+pub fn free_bytes(spec: &str, nth: usize) -> Option<u64> {
+    found::free_bytes(spec, nth)
 }
 
 /// The version of the kernel's module, on Linux.
@@ -183,11 +184,13 @@ mod found {
         }
     }
 
-    pub(super) fn free_bytes(spec: &str) -> Option<u64> {
-        let index = spec.strip_prefix("libtorch:cuda")?;
-        let index = index.trim_start_matches(':');
-        let index = if index.is_empty() { "0" } else { index };
-        Some(gpus::memory(index.parse().ok()?)?.free_bytes)
+    pub(super) fn free_bytes(spec: &str, nth: usize) -> Option<u64> {
+        let number = spec.strip_prefix("libtorch:cuda")?.trim_start_matches(':');
+        let index = match number {
+            "" => nth,
+            number => number.parse().ok()?,
+        };
+        Some(gpus::memory(index)?.free_bytes)
     }
 }
 
@@ -208,7 +211,7 @@ mod found {
         }
     }
 
-    pub(super) fn free_bytes(_: &str) -> Option<u64> {
+    pub(super) fn free_bytes(_: &str, _: usize) -> Option<u64> {
         None
     }
 }
@@ -258,7 +261,7 @@ mod tests {
         if report.gpus.is_empty() {
             assert!(report.unused.is_some() || tch_has_mps());
         }
-        assert_eq!(free_bytes("cpu"), None);
+        assert_eq!(free_bytes("cpu", 0), None);
     }
 
     fn tch_has_mps() -> bool {

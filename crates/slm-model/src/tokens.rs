@@ -1,7 +1,7 @@
 //! One batch as the decoder reads it.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use slm_ops::Sight;
+use burn::tensor::{Device, Int, Tensor};
+use slm_ops::{Sight, upload::ints};
 
 /// Token ids with the places and the sight of each.
 #[derive(Clone, Debug)]
@@ -64,5 +64,5 @@ impl Tokens {
 }
 
 fn id_tensor(ids: &[i32], shape: [usize; 2], device: &Device) -> Tensor<2, Int> {
-    Tensor::from_data(TensorData::new(ids.to_vec(), shape), device)
+    ints(ids.to_vec(), shape, device)
 }

@@ -63,13 +63,23 @@ pub struct Weighted {
 pub type Stepped = (Tensor<2>, [Tensor<2>; 2]);
 
 /// [`adamw`] of many weights: of a GPU all at once.
-pub fn adamw_each(weights: Vec<Weighted>) -> Vec<Stepped> {
+///
+/// With `clip`, a scalar on their device, that takes the place of [`AdamW::clip`]; where it is no finite number nothing changes.
+pub fn adamw_each(weights: Vec<Weighted>, clip: Option<&Tensor<1>>) -> Vec<Stepped> {
     #[cfg(feature = "libtorch")]
-    let weights = match libtorch::all(weights) {
+    let weights = match libtorch::all(weights, clip) {
         Ok(stepped) => return stepped,
         Err(weights) => weights,
     };
-    let one = |it: Weighted| adamw(it.value, it.gradient, it.moments, &it.step);
+    let clip = clip.map(|clip| clip.clone().into_scalar::<f32>());
+    let one = |mut it: Weighted| {
+        match clip {
+            Some(clip) if !clip.is_finite() => return (it.value, it.moments),
+            Some(clip) => it.step.clip = clip.into(),
+            None => {}
+        }
+        adamw(it.value, it.gradient, it.moments, &it.step)
+    };
     weights.into_iter().map(one).collect()
 }
 
@@ -180,10 +190,29 @@ mod tests {
                 kept: 1.0,
                 ..step
             };
-            let both = adamw_each(vec![it.clone(), Weighted { step: other, ..it }]);
+            let both = vec![it.clone(), Weighted { step: other, ..it }];
+            // The bound is the device's, and what the host says of it is not read.
+            let unclipped = both.iter().map(|it| Weighted {
+                step: AdamW {
+                    clip: f64::NAN,
+                    ..it.step
+                },
+                ..it.clone()
+            });
+            let clip = |clip: f32| Tensor::from_floats([clip], device);
+            let bound = adamw_each(unclipped.collect(), Some(&clip(0.5)));
+            for no_number in [f32::NAN, f32::INFINITY] {
+                for (value, [first, second]) in adamw_each(both.clone(), Some(&clip(no_number))) {
+                    assert_eq!(value.into_data(), before);
+                    assert_eq!(first.into_data(), moments[0].clone().into_data());
+                    assert_eq!(second.into_data(), moments[1].clone().into_data());
+                }
+            }
+            let both = adamw_each(both, None);
             let many = |step| portable(value.clone(), gradient.clone(), moments.clone(), step);
-            let got = [one].into_iter().chain(both);
-            for (got, want) in got.zip([many(&step), many(&step), many(&other)]) {
+            let wanted = [&step, &step, &other, &step, &other].map(many);
+            let got = [one].into_iter().chain(both).chain(bound);
+            for (got, want) in got.zip(wanted) {
                 for (got, want) in values(got)
                     .iter()
                     .flatten()

@@ -62,6 +62,7 @@ unsafe extern "C" {
     ) -> *mut c_char;
     fn slm_mm_f32(a: Handle, b: Handle, out: *mut Handle) -> *mut c_char;
     fn slm_global_norm(tensors: *const Handle, n: i64, out: *mut Handle) -> *mut c_char;
+    fn slm_upload(x: Handle, device: i64, out: *mut Handle) -> *mut c_char;
     fn slm_skip_autograd();
     fn slm_peak_bytes(device: i64, out: *mut i64) -> *mut c_char;
     fn slm_reset_peak(device: i64) -> *mut c_char;
@@ -187,6 +188,13 @@ pub(crate) fn global_norm(tensors: &[&Tensor]) -> Tensor {
     // SAFETY: as above, with room for one; there are as many handles as is said.
     let [norm] = new(|out| unsafe { slm_global_norm(handles.as_ptr(), handles.len() as i64, out) });
     norm
+}
+
+/// `x`, which lies in the host's memory, on CUDA device `index`: by way of page-locked memory, and not waited for.
+pub(crate) fn upload(x: &Tensor, index: usize) -> Tensor {
+    // SAFETY: as above, with room for one.
+    let [x] = new(|out| unsafe { slm_upload(of(x), index as i64, out) });
+    x
 }
 
 /// From here on this thread's operations go past libtorch's own autograd, which costs time and does nothing for burn's.

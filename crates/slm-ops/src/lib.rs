@@ -53,6 +53,9 @@ pub mod sums;
 mod torch;
 #[cfg(feature = "libtorch")]
 pub mod torch_build;
+#[cfg(feature = "libtorch")]
+mod torch_view;
+pub mod upload;
 mod vector;
 pub mod weight;
 
@@ -82,4 +85,6 @@ pub use rotary::{RotaryTable, rotary};
 pub use self_attention::{HeadsShape, self_attention};
 pub use sorted::{ForeignTeacher, linear_uld};
 pub use sums::{DeviceSums, TokenSums};
+#[cfg(feature = "libtorch")]
+pub use torch_view::torch_view;
 pub use weight::Weight;

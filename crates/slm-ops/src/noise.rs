@@ -1,7 +1,9 @@
 //! Random numbers of training, from a counter: functions of their seed alone, the same on every backend and after a resume.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
+
+use crate::upload::floats;
 
 /// Uniform numbers in ±`bound`: `[batch, time, columns]`, f32.
 pub fn uniform_noise(bound: f64, seed: u64, shape: [usize; 3], device: &Device) -> Tensor<3> {
@@ -9,7 +11,7 @@ pub fn uniform_noise(bound: f64, seed: u64, shape: [usize; 3], device: &Device) 
     let values: Vec<f32> = (0..shape.iter().product::<usize>() as u64)
         .map(|i| (bound * (2.0 * unit(i) - 1.0)) as f32)
         .collect();
-    Tensor::from_data(TensorData::new(values, shape), device)
+    floats(values, shape, device)
 }
 
 /// `n` numbers, uniform in ±`bound`, by all threads: weights of which only the spread matters.

@@ -12,6 +12,8 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use fused::Rotary;
 
+use crate::upload::floats;
+
 /// Cosines and sines of every position of one batch, in f32: `[batch, 1, time, dim / 2]`, with `dim` the channels that are rotated.
 #[derive(Clone, Debug)]
 pub struct RotaryTable {
@@ -70,13 +72,10 @@ impl RotaryTable {
         scale: f32,
         device: &Device,
     ) -> Self {
-        let floats = |values: Vec<f32>, shape: [usize; 4]| {
-            Tensor::<4>::from_data(TensorData::new(values, shape), (device, DType::F32))
-        };
         let [batch, _, time, half] = shape;
         let positions = positions.iter().map(|&p| p as f32).collect();
-        let angles =
-            floats(positions, [batch, 1, time, 1]) * floats(inv_freq.into(), [1, 1, 1, half]);
+        let positions = floats(positions, [batch, 1, time, 1], device);
+        let angles = positions * floats(inv_freq.into(), [1, 1, 1, half], device);
         Self {
             cos: angles.clone().cos().mul_scalar(scale),
             sin: angles.sin().mul_scalar(scale),

@@ -35,6 +35,17 @@ impl DeviceSums {
         self
     }
 
+    /// A scalar that is 0 where every loss is finite, and no number else; it is not waited for. None without a loss.
+    pub fn check(&self) -> Option<Tensor<1>> {
+        if self.chunks.is_empty() {
+            return None;
+        }
+        let n = self.chunks.len();
+        let chunks = Tensor::cat(self.chunks.clone(), 0).reshape([n, 3]);
+        let losses: Tensor<1> = chunks.narrow(1, 0, 1).flatten(0, 1);
+        Some(losses.clone().sub(losses).sum())
+    }
+
     /// Waits for the device, once, and adds up in f64.
     pub fn read(self) -> TokenSums {
         Self::read_each(vec![self]).pop().unwrap_or_default()

@@ -11,7 +11,7 @@ use crate::{TrainError, Trainer};
 /// A step and what it took.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct MeasuredStep {
-    /// From asking for rows to the changed weights.
+    /// From asking for rows to the changed weights; a share of all of them where the host is ahead of the device.
     pub elapsed_s: f64,
     /// The same by part, where that was asked for; what is left is the loop's own bookkeeping.
     pub parts: Option<PartTimes>,
@@ -36,6 +36,9 @@ pub fn measure_steps(
     n: usize,
     by_part: bool,
 ) -> Result<Vec<MeasuredStep>, TrainError> {
+    if trainer.works_ahead() && !by_part {
+        return measure_together(trainer, decoder, n);
+    }
     let device = decoder.device().clone();
     let mut measure = |_| {
         let places = trainer.next_places();
@@ -46,23 +49,49 @@ pub fn measure_steps(
         let event = trainer.step(decoder, &mut |_| {});
         let elapsed_s = started.elapsed().as_secs_f64();
         let parts = by_part.then(stopwatch::stop);
+        Ok(MeasuredStep::of(&event?, places, elapsed_s, parts))
+    };
+    (0..n).map(&mut measure).collect()
+}
+
+/// Asks for all steps before any is waited for, as a run does that is ahead of its device: each took its share, by its places.
+fn measure_together(
+    trainer: &mut Trainer<'_>,
+    decoder: &mut Decoder,
+    n: usize,
+) -> Result<Vec<MeasuredStep>, TrainError> {
+    let started = Instant::now();
+    let mut places = Vec::new();
+    for _ in 0..n {
+        places.push(trainer.next_places());
+        trainer.ask(decoder, &mut |_| {})?;
+    }
+    let mut told = Vec::new();
+    trainer.hear(decoder, &mut |event| told.push(event))?;
+    let of_each = started.elapsed().as_secs_f64() / places.iter().sum::<usize>().max(1) as f64;
+    let steps = told.iter().zip(places);
+    let step = |(event, places)| MeasuredStep::of(event, places, of_each * places as f64, None);
+    Ok(steps.map(step).collect())
+}
+
+impl MeasuredStep {
+    fn of(event: &Event, places: usize, elapsed_s: f64, parts: Option<PartTimes>) -> Self {
         let Event::Step {
             learned_tokens,
             tokens,
             loss,
             ..
-        } = event?
+        } = *event
         else {
             unreachable!("a step tells of a step");
         };
-        Ok(MeasuredStep {
+        Self {
             elapsed_s,
             parts,
             learned_tokens,
             tokens,
             places,
             loss,
-        })
-    };
-    (0..n).map(&mut measure).collect()
+        }
+    }
 }

@@ -7,7 +7,7 @@ use slm_data::Batch;
 use slm_model::{Decoder, Param, Tokens};
 use slm_ops::{
     DeviceSums, TokenSums, TokenWeights, carried, linear_cross_entropy, linear_kl, linear_nll,
-    linear_uld, token_scores,
+    linear_uld, token_scores, upload,
 };
 
 use crate::alignment::Beside;
@@ -205,13 +205,13 @@ fn checkpointed(
     let mut flowing = collect_with(start, &top, around, gradients);
     drop(top);
     for (i, layer) in decoder.layers().iter().enumerate().rev() {
-        let Some(above) = flowing
+        let above = flowing
             .take()
-            .filter(|_| lowest.is_some_and(|lowest| i >= lowest))
-        else {
+            .filter(|_| lowest.is_some_and(|lowest| i >= lowest));
+        let (Some(above), Some(input)) = (above, inputs.pop()) else {
             return loss;
         };
-        let input = leaf(inputs[i].clone());
+        let input = leaf(input);
         let output = layer.forward(decoder.config(), input.clone(), &pass, None);
         let params = layer
             .params()
@@ -219,6 +219,8 @@ fn checkpointed(
             .filter(|p| p.trainable)
             .collect();
         let start = with_pull(i, &output, carried(output.clone(), above));
+        // Nothing of the backward pass reads it.
+        drop(output);
         flowing = collect_with(start, &input, params, gradients);
     }
     if let (Some(above), true) = (flowing, decoder.embedding_is_trained()) {
@@ -408,7 +410,7 @@ impl Learned {
         let places: Vec<usize> = (0..batch.learn.len()).filter(|&i| batch.learn[i]).collect();
         let ints = |values: Vec<i32>| -> Tensor<1, Int> {
             let n = values.len();
-            Tensor::from_data(TensorData::new(values, [n]), decoder.device())
+            upload::ints(values, [n], decoder.device())
         };
         let index = || ints(places.iter().map(|&i| i as i32).collect());
         Self {

@@ -41,7 +41,7 @@ pub use gradients::{
 };
 pub use loss_scale::LossScale;
 pub use memory::Memory;
-pub use optimizer::Optimizer;
+pub use optimizer::{Clip, Optimizer};
 pub use plateau::Plateau;
 pub use practice::{Author, Practice};
 pub use preference::{JudgedCounts, JudgedSums, Judging, Preference};

@@ -11,6 +11,7 @@ mod slot;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
+use burn::tensor::Tensor;
 use slm_model::Param;
 use slm_ops::adamw_each;
 use slm_recipe::{Optim, TrainSection};
@@ -28,6 +29,20 @@ pub struct Optimizer {
     /// Steps taken; biases of moments are corrected by it.
     steps: usize,
     slots: BTreeMap<String, Slot>,
+}
+
+/// What gradients are multiplied by.
+#[derive(Clone, Debug)]
+pub enum Clip {
+    Known(f64),
+    /// A scalar in f32 that nobody waits for; where it is no finite number, nothing changes. For AdamW.
+    OnDevice(Box<Tensor<1>>),
+}
+
+impl From<f64> for Clip {
+    fn from(clip: f64) -> Self {
+        Self::Known(clip)
+    }
 }
 
 /// The optimizer's keys in the recipe.
@@ -74,8 +89,22 @@ impl Optimizer {
     }
 
     /// Updates every weight that has a gradient; gradients are multiplied by `clip` first ([`crate::clip_factor`]).
-    pub fn step(&mut self, params: Vec<&mut Param>, mut gradients: Gradients, lr: f64, clip: f64) {
+    pub fn step(
+        &mut self,
+        params: Vec<&mut Param>,
+        mut gradients: Gradients,
+        lr: f64,
+        clip: impl Into<Clip>,
+    ) {
         self.steps += 1;
+        let (clip, on_device) = match clip.into() {
+            Clip::Known(clip) => (clip, None),
+            Clip::OnDevice(clip) => (1.0, Some(clip)),
+        };
+        debug_assert!(
+            on_device.is_none() || self.figures.optim == Optim::Adamw,
+            "the other optimizers clip as the host says"
+        );
         let codebooks = OnceCell::new();
         // Taken together: a GPU is asked once.
         let (mut taken, mut weights) = (Vec::new(), Vec::new());
@@ -104,7 +133,8 @@ impl Optimizer {
                 }
             }
         }
-        for (param, (value, moments)) in taken.into_iter().zip(adamw_each(weights)) {
+        let stepped = adamw_each(weights, on_device.as_deref());
+        for (param, (value, moments)) in taken.into_iter().zip(stepped) {
             self.slots.insert(param.name.clone(), Slot::AdamW(moments));
             param.set(value);
         }

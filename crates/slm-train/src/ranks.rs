@@ -5,6 +5,8 @@
 //! micro-batches. The first one writes.
 
 mod buckets;
+#[cfg(feature = "libtorch")]
+mod in_place;
 
 use std::rc::Rc;
 
@@ -67,6 +69,14 @@ impl Ranks {
         let value = group.hear(key)?;
         group.sum(&[0.0])?;
         Ok(value)
+    }
+
+    /// Why gradients on GPUs go through the host; none where they do not, or are on none.
+    pub fn why_not_on_gpus(&self) -> Option<String> {
+        #[cfg(feature = "libtorch")]
+        return self.0.as_ref()?.why_not_on_gpus().map(str::to_owned);
+        #[cfg(not(feature = "libtorch"))]
+        None
     }
 
     /// Sums over all processes.

@@ -1,5 +1,6 @@
 //! The loop.
 
+mod ahead;
 mod evaluation;
 mod keeping;
 mod learning;
@@ -18,6 +19,7 @@ use slm_model::{Decoder, Param};
 use slm_recipe::{Method, Objective, PreferenceSection, TrainSection};
 use slm_run::Emit;
 
+use self::ahead::Ahead;
 use self::evaluation::HeldOut;
 use self::plan::Plan;
 use self::preferences::Preferences;
@@ -85,7 +87,9 @@ pub struct Trainer<'a> {
     steps_per_epoch: usize,
     total_steps: usize,
     optimizer: Optimizer,
+    /// After the last step whose figures were read.
     state: State,
+    ahead: Ahead,
     started: Instant,
     pace: Pace,
     /// The batches of the epoch that is under way, and its number.
@@ -193,6 +197,7 @@ impl<'a> Trainer<'a> {
         let trained = options.trained_mut(decoder);
         ranks.start_alike(trained, state.step, batches_per_epoch)?;
         let total_steps = total_steps(section, batches_per_epoch, state.micro_batches);
+        let ahead = Ahead::of(decoder, &options, &ranks, state.loss_scale);
         Ok(Self {
             ranks,
             corpus,
@@ -200,6 +205,7 @@ impl<'a> Trainer<'a> {
             steps_per_epoch: batches_per_epoch.div_ceil(state.micro_batches),
             total_steps,
             optimizer,
+            ahead,
             state,
             started: Instant::now(),
             pace: Pace::default(),
@@ -236,14 +242,21 @@ impl<'a> Trainer<'a> {
         stop: &AtomicBool,
         emit: Emit<'_>,
     ) -> Result<Turn, TrainError> {
-        while self.awaiting.is_none() && !self.stopped_early && self.state.step < self.total_steps {
+        while self.awaiting.is_none()
+            && !self.stopped_early
+            && self.steps_asked() < self.total_steps
+        {
             let is_stopped = self.ranks.any(stop.load(Ordering::Relaxed));
             if self.unless_lost(is_stopped, decoder, emit)? {
+                self.hear(decoder, emit)?;
                 self.checkpoint(decoder, emit)?;
                 return Ok(Turn::Ended(self.outcome(true, self.state.step)));
             }
-            let event = self.step(decoder, emit)?;
-            emit(event);
+            self.ask(decoder, emit)?;
+            if !self.has_to_hear() {
+                continue;
+            }
+            self.hear(decoder, emit)?;
             if self.is_due(self.options.section.eval_steps) && self.has_metric() {
                 self.evaluate(decoder, emit)?;
             } else if self.is_due(self.save_steps()) {
@@ -268,9 +281,9 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// The batches of the epoch that the next step is in.
-    fn planned(&mut self) -> &Plan<'a> {
-        let at = self.state.step / self.steps_per_epoch;
+    /// The batches of the epoch that the step after `step` is in.
+    fn planned(&mut self, step: usize) -> &Plan<'a> {
+        let at = step / self.steps_per_epoch;
         let held = self.planned.take().filter(|(epoch, _)| *epoch == at);
         let objective = self.options.section.objective;
         let batches = self.options.batches(at);

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,17 +15,31 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include "nccl.hpp"
+
 namespace {
 
 using std::chrono::milliseconds;
 
 struct Group {
     c10::intrusive_ptr<c10d::Store> store;
+    // Sums in the memory of the processor.
     c10::intrusive_ptr<c10d::Backend> host;
+    int rank, size;
+    // Sums in that of GPUs, once they have met there.
+    std::shared_ptr<nccl::Gpus> gpus;
 };
 
+// A sum by one of the two.
 struct Pending {
     c10::intrusive_ptr<c10d::Work> work;
+    std::shared_ptr<nccl::Gpus> gpus;
+    std::optional<c10::Event> done;
+
+    void wait() {
+        if (work) work->wait();
+        if (done) gpus->wait(*done);
+    }
 };
 
 // Runs `work`; null, or what went wrong.
@@ -49,6 +65,11 @@ auto device_of(const std::string &address) {
     return ProcessGroupGloo::createDefaultDevice();
 }
 
+// Processes that meet on the loopback address stay on it with their GPUs, too.
+void stay_on(const std::string &address) {
+    if (address == "localhost" || address == "::1" || address.rfind("127.", 0) == 0) setenv("NCCL_SOCKET_IFNAME", "lo", 0);
+}
+
 // c10d warns of every connection that ends, with where in libtorch it noticed; errors tell of it anyhow.
 void quieten() {
     setenv("TORCH_CPP_LOG_LEVEL", "ERROR", 0);
@@ -64,6 +85,7 @@ char *slm_group_join(const char *address, uint16_t port, int rank, int size, boo
                      int64_t meeting_ms, int64_t sum_ms, Group **out) {
     return guarded([&] {
         quieten();
+        stay_on(address);
         c10d::TCPStoreOptions options;
         options.port = port;
         options.isServer = serves;
@@ -75,23 +97,47 @@ char *slm_group_join(const char *address, uint16_t port, int rank, int size, boo
         auto gloo = c10d::ProcessGroupGloo::Options::create(milliseconds(sum_ms));
         gloo->devices.push_back(device_of(address));
         auto host = c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, gloo);
-        *out = new Group{store, host};
+        *out = new Group{store, host, rank, size, nullptr};
     });
 }
 
 void slm_group_leave(Group *group) { delete group; }
 
-// Begins to sum a tensor over all processes, in place. The tensor lives until then by a reference of its own.
+// The version of NCCL that is in this process, such as 22809; 0 without one.
+char *slm_nccl_version(int *out) {
+    return guarded([&] {
+        *out = 0;
+        if (const auto *functions = nccl::Functions::found()) functions->version(out);
+    });
+}
+
+// Meets the others on a GPU, of which each process has its own; all of them have NCCL.
+char *slm_group_meet_on(Group *group, int64_t gpu, int64_t sum_ms) {
+    return guarded([&] {
+        const auto index = static_cast<c10::DeviceIndex>(gpu);
+        group->gpus = std::make_shared<nccl::Gpus>(*group->store, group->rank, group->size, index, milliseconds(sum_ms));
+    });
+}
+
+// Sums on GPUs go through the host from now on.
+void slm_group_part(Group *group) { group->gpus.reset(); }
+
+// Begins to sum a tensor over all processes, in place, where it lies. It lives until then by the caller's reference.
 char *slm_group_sum(Group *group, at::Tensor *tensor, Pending **out) {
     return guarded([&] {
+        if (tensor->is_cuda()) {
+            if (!group->gpus) throw std::runtime_error("the processes have not met on their GPUs");
+            *out = new Pending{{}, group->gpus, group->gpus->sum(*tensor)};
+            return;
+        }
         std::vector<at::Tensor> tensors{*tensor};
-        *out = new Pending{group->host->allreduce(tensors)};
+        *out = new Pending{group->host->allreduce(tensors), nullptr, std::nullopt};
     });
 }
 
 // Waits for a sum, and frees `pending` in any case.
 char *slm_pending_wait(Pending *pending) {
-    auto *error = guarded([&] { pending->work->wait(); });
+    auto *error = guarded([&] { pending->wait(); });
     delete pending;
     return error;
 }

@@ -1,8 +1,9 @@
 //! The step on a GPU: one kernel for all weights, where one for each would be asked for longer than it runs.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::AdamW;
+use crate::aten::upload;
 use crate::cuda::{Launch, gpu_of};
 
 /// A weight, its gradient and its moments: contiguous, f32; all but the gradient nobody else's.
@@ -12,9 +13,9 @@ pub(super) struct Tensors {
     pub(super) moments: [Tensor; 2],
 }
 
-/// Takes the steps in the memory of the values and moments. False where there are no kernels, or the steps differ in more than rate
-/// and decay.
-pub(super) fn step(weights: &[Tensors], steps: &[AdamW]) -> bool {
+/// Takes the steps in the memory of the values and moments, with `clip`, which lies on the device, in place of their own if it is
+/// given. False where there are no kernels, or the steps differ in more than rate and decay.
+pub(super) fn step(weights: &[Tensors], steps: &[AdamW], clip: Option<&Tensor>) -> bool {
     let (Some(first), Some(step)) = (weights.first(), steps.first()) else {
         return true;
     };
@@ -36,7 +37,14 @@ pub(super) fn step(weights: &[Tensors], steps: &[AdamW]) -> bool {
         .zip(steps)
         .flat_map(|(it, step)| row(it, step))
         .collect();
-    let table = Tensor::from_slice(&table).to_device(first.value.device());
+    let Device::Cuda(index) = first.value.device() else {
+        return false;
+    };
+    let table = upload(&Tensor::from_slice(&table), index);
+    let clip = match clip {
+        Some(clip) => clip.to_kind(Kind::Float),
+        None => upload(&Tensor::from_slice(&[step.clip as f32]), index),
+    };
     let most = weights.iter().map(|it| it.value.numel()).max().unwrap_or(0);
     let arguments = [
         (&table).into(),
@@ -46,7 +54,7 @@ pub(super) fn step(weights: &[Tensors], steps: &[AdamW]) -> bool {
         (1.0 - step.beta2).into(),
         step.epsilon.into(),
         step.root.into(),
-        step.clip.into(),
+        (&clip).into(),
     ];
     Launch::for_each(weights.len(), most as i64).run(gpu, "adamw<float>", arguments);
     true

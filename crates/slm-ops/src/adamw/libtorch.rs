@@ -37,8 +37,11 @@ impl Step for LibTorch {
     }
 }
 
-/// The steps of all weights together on a GPU; gives them back where there is none.
-pub(super) fn all(weights: Vec<Weighted>) -> Result<Vec<Stepped>, Vec<Weighted>> {
+/// The steps of all weights together on a GPU, with a bound that lies there if one is given; gives them back where there is none.
+pub(super) fn all(
+    weights: Vec<Weighted>,
+    clip: Option<&burn::tensor::Tensor<1>>,
+) -> Result<Vec<Stepped>, Vec<Weighted>> {
     let is_here = |it: &Weighted| {
         let kernels = torch_tensor(&it.value).filter(|x| crate::cuda::gpu_of(x).is_some());
         kernels.is_some_and(|value| value.kind() == Kind::Float)
@@ -54,10 +57,17 @@ pub(super) fn all(weights: Vec<Weighted>) -> Result<Vec<Stepped>, Vec<Weighted>>
         moments: it.moments.map(owned),
     });
     let mut tensors: Vec<cuda::Tensors> = tensors.collect();
-    if !cuda::step(&tensors, &steps) {
-        for (it, step) in tensors.iter_mut().zip(&steps) {
+    let clip = clip.and_then(torch_tensor);
+    if !cuda::step(&tensors, &steps, clip.as_ref()) {
+        let clip = clip.map(|clip| clip.double_value(&[0]));
+        let steps = steps.iter().map(|step| AdamW {
+            clip: clip.unwrap_or(step.clip),
+            ..*step
+        });
+        let steps = steps.filter(|step| step.clip.is_finite());
+        for (it, step) in tensors.iter_mut().zip(steps) {
             let [first, second] = &mut it.moments;
-            in_passes(&mut it.value, &it.gradient, [first, second], step);
+            in_passes(&mut it.value, &it.gradient, [first, second], &step);
         }
     }
     let stepped = |it: cuda::Tensors| (burn_tensor(it.value), it.moments.map(burn_tensor));

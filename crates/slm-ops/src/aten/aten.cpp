@@ -134,6 +134,14 @@ char *slm_global_norm(const Handle *tensors, int64_t n, Handle *out) {
     });
 }
 
+// A tensor of the host on a GPU, by way of page-locked memory, whose allocator keeps it until the copy is done.
+char *slm_upload(Handle x, int64_t device, Handle *out) {
+    return guarded([&] {
+        const at::Device gpu(at::kCUDA, static_cast<c10::DeviceIndex>(device));
+        out[0] = owned(x->pin_memory().to(gpu, x->scalar_type(), /*non_blocking=*/true));
+    });
+}
+
 // From here on this thread's operations go past libtorch's own autograd, which nothing here uses.
 void slm_skip_autograd() {
     static thread_local auto *const guard = new at::AutoDispatchBelowADInplaceOrView();

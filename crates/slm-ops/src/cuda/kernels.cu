@@ -251,14 +251,17 @@ struct Weight {
     float rate, kept;
 };
 
-// A step of AdamW in place on many weights; blockIdx.y is the weight. Gradients are multiplied by `clip` first.
+// A step of AdamW in place on many weights; blockIdx.y is the weight. Gradients are multiplied by `*clip` first; where that is no
+// finite number, nothing changes.
 template <class T>
 __global__ void adamw(const Weight *weights, float beta1, float rest1, float beta2, float rest2, float epsilon, float root,
-                      float clip) {
+                      const float *clip) {
+    const float factor = *clip;
+    if (!(fabsf(factor) <= 3.402823466e38f)) return;
     const Weight w = weights[blockIdx.y];
     const long long threads = gridDim.x * (long long)blockDim.x;
     for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < w.n; i += threads) {
-        const T g = w.gradient[i] * clip, m = w.first[i] * beta1 + g * rest1, v = w.second[i] * beta2 + g * g * rest2;
+        const T g = w.gradient[i] * factor, m = w.first[i] * beta1 + g * rest1, v = w.second[i] * beta2 + g * g * rest2;
         w.first[i] = m;
         w.second[i] = v;
         w.value[i] = w.value[i] * w.kept - m / (sqrtf(v) / root + epsilon) * w.rate;

@@ -7,7 +7,7 @@ use slm_dist::{DistError, Group, Pending};
 use slm_model::Param;
 
 /// Values of a bucket: 25 MiB in f32, as in PyTorch's `DistributedDataParallel`.
-const BUCKET: usize = (25 << 20) / size_of::<f32>();
+pub(super) const BUCKET: usize = (25 << 20) / size_of::<f32>();
 
 /// Sums a tensor of the shape of each weight over all processes, in f32; `None` where no process has one.
 ///
@@ -17,6 +17,10 @@ pub(super) fn sum(
     params: &[&Param],
     mut own: Vec<Option<Tensor<2>>>,
 ) -> Result<Vec<Option<Tensor<2>>>, DistError> {
+    #[cfg(feature = "libtorch")]
+    if super::in_place::applies(group, params)? {
+        return super::in_place::sum(group, params, own);
+    }
     let lengths: Vec<usize> = params.iter().map(|it| it.len()).collect();
     let mut sent: Vec<(Range<usize>, Pending)> = Vec::new();
     for bucket in buckets(&lengths, BUCKET) {
@@ -31,7 +35,7 @@ pub(super) fn sum(
 }
 
 /// Neighbours, as many as stay within `limit` values together, and one at least.
-fn buckets(lengths: &[usize], limit: usize) -> Vec<Range<usize>> {
+pub(super) fn buckets(lengths: &[usize], limit: usize) -> Vec<Range<usize>> {
     let mut buckets: Vec<Range<usize>> = Vec::new();
     let mut held = 0;
     for (at, length) in lengths.iter().enumerate() {

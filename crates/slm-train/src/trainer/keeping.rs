@@ -13,12 +13,17 @@ use crate::{Checkpoint, TrainError};
 impl Trainer<'_> {
     /// Every `every` steps (0: at the end of each epoch), and at the last step.
     pub(super) fn is_due(&self, every: usize) -> bool {
+        self.is_due_at(self.state.step, every)
+    }
+
+    /// The same after `step`.
+    pub(super) fn is_due_at(&self, step: usize, every: usize) -> bool {
         let every = if every == 0 {
             self.steps_per_epoch
         } else {
             every
         };
-        self.state.step.is_multiple_of(every) || self.state.step == self.total_steps
+        step.is_multiple_of(every) || step == self.total_steps
     }
 
     /// 0 means with each evaluation; without one, at the end of each epoch.

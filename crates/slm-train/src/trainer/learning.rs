@@ -5,6 +5,7 @@ use slm_run::{Emit, Event};
 
 use super::Trainer;
 use crate::gradients::Gradients;
+use crate::optimizer::Clip;
 use crate::{Fault, clip_factor, watchdog};
 
 impl Trainer<'_> {
@@ -43,7 +44,8 @@ impl Trainer<'_> {
         let clip = clip_factor(grad_norm, self.options.section.max_grad_norm);
         let factor = clip / self.loss_scale();
         let trained = self.options.trained_mut(decoder);
-        self.optimizer.step(trained, gradients, lr, factor);
+        let clip = Clip::Known(factor);
+        self.optimizer.step(trained, gradients, lr, clip);
         if let Some(scale) = &mut self.state.loss_scale {
             scale.keep();
         }

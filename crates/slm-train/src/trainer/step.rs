@@ -1,11 +1,12 @@
 //! One optimizer step over a group of micro-batches.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use slm_model::Decoder;
 use slm_run::{Emit, Event};
 
 use super::Trainer;
+use super::ahead::Asked;
 use super::micro_loss::{MicroLoss, Unread};
 use super::plan::{Content, MicroBatch};
 use crate::gradients::{Gradients, LossOptions, loss_and_gradients, taught_loss_and_gradients};
@@ -20,6 +21,20 @@ impl Trainer<'_> {
     /// # Errors
     /// A step that is not to be learned from, see [`crate::Fault`].
     pub fn step(&mut self, decoder: &mut Decoder, emit: Emit<'_>) -> Result<Event, TrainError> {
+        self.ask(decoder, emit)?;
+        let mut told = None;
+        self.hear(decoder, &mut |event| match event {
+            Event::Step { .. } => told = Some(event),
+            event => emit(event),
+        })?;
+        Ok(told.expect("one step was asked for"))
+    }
+
+    /// Asks the device for all that the next step is made of; [`Trainer::hear`] says what became of it.
+    ///
+    /// # Errors
+    /// Another process was lost, or a teacher cannot be asked.
+    pub(crate) fn ask(&mut self, decoder: &mut Decoder, emit: Emit<'_>) -> Result<(), TrainError> {
         let started = Instant::now();
         let group = self.group();
         lap(Part::Data);
@@ -29,27 +44,49 @@ impl Trainer<'_> {
         lap(Part::Forward);
 
         let mut gradients = Gradients::new();
-        let losses = self.losses(decoder, &group, learned, &mut gradients)?;
+        let unread = self.losses(decoder, &group, learned, &mut gradients)?;
         let trained = self.options.trained(decoder);
         let gradients = self.ranks.sum_gradients(&trained, gradients);
         let gradients = self.unless_lost(gradients, decoder, emit)?;
-        let norm = grad_norm(&gradients);
-        // From here on the device has been asked for everything that the step is judged by: this waits for it, once.
-        let losses = MicroLoss::over(&self.ranks, MicroLoss::each(losses));
-        let losses = self.unless_lost(losses, decoder, emit)?;
-        let said = MicroLoss::total(&losses);
+        let asked = Asked {
+            places: group.iter().map(|it| it.place).collect(),
+            tokens,
+            unread,
+            norm: grad_norm(&gradients),
+            lr: self.lr(),
+            started,
+            gradients: Some(gradients),
+        };
+        self.learn_ahead(decoder, asked);
+        Ok(())
+    }
+
+    /// Takes in what a step came to: learns from it, unless that was done ahead, or stops before it. `took` is its share of the time
+    /// of several.
+    pub(super) fn taken(
+        &mut self,
+        decoder: &mut Decoder,
+        asked: Asked,
+        losses: &[MicroLoss],
+        norm: f64,
+        took: Option<Duration>,
+        emit: Emit<'_>,
+    ) -> Result<Event, TrainError> {
+        let said = MicroLoss::total(losses);
         let (means, learned_tokens) = (said.means(), said.n_tokens);
-        let norm = norm.map_or(0.0, |norm| f64::from(norm.into_scalar::<f32>()));
         let grad_norm = norm / self.loss_scale();
         if let Some(fault) = self.fault(means.loss, grad_norm, emit) {
-            return Err(self.stop_before(decoder, &group, &losses, fault, emit)?);
+            return Err(self.stop_before(decoder, &asked.places, losses, fault, emit)?);
         }
-        let lr = self.lr();
-        if grad_norm.is_finite() {
-            self.learn(decoder, gradients, grad_norm, lr);
+        if let Some(gradients) = asked.gradients.filter(|_| grad_norm.is_finite()) {
+            self.learn(decoder, gradients, grad_norm, asked.lr);
         }
         lap(Part::Optimizer);
 
+        let (tokens, took) = (
+            asked.tokens,
+            took.unwrap_or_else(|| asked.started.elapsed()),
+        );
         self.state.step += 1;
         self.state.tokens += tokens as u64;
         self.state.last_loss = means.loss;
@@ -60,7 +97,7 @@ impl Trainer<'_> {
             watchdog::remember(&mut self.state.recent_losses, means.loss);
         }
         let left = self.total_steps - self.state.step;
-        let (tokens_per_s, eta_s) = self.pace.measure(tokens, started.elapsed(), left);
+        let (tokens_per_s, eta_s) = self.pace.measure(tokens, took, left);
         Ok(Event::Step {
             step: self.state.step,
             total_steps: self.total_steps,
@@ -70,7 +107,7 @@ impl Trainer<'_> {
             token_accuracy: means.token_accuracy,
             rewards: said.judged.map(|judged| judged.rewards()),
             taught: said.taught(),
-            lr,
+            lr: asked.lr,
             grad_norm,
             tokens,
             learned_tokens,
@@ -89,8 +126,9 @@ impl Trainer<'_> {
     /// The micro-batches of the next step; an epoch's last group may be smaller.
     fn group(&mut self) -> Vec<MicroBatch> {
         let n = self.state.micro_batches;
-        let first = self.state.step % self.steps_per_epoch * n;
-        let batches = self.planned();
+        let step = self.steps_asked();
+        let first = step % self.steps_per_epoch * n;
+        let batches = self.planned(step);
         (first..first + n)
             .filter_map(|place| batches.get(place))
             .collect()
@@ -175,14 +213,14 @@ impl Trainer<'_> {
 
     /// What is drawn for the `i`-th micro-batch of the next step is a function of this.
     pub(super) fn draw(&self, i: usize) -> u64 {
-        self.options.seed ^ ((self.state.step as u64) << 20 | i as u64)
+        self.options.seed ^ ((self.steps_asked() as u64) << 20 | i as u64)
     }
 
     /// The rate of the next step.
     fn lr(&self) -> f64 {
         match &self.state.plateau {
             Some(plateau) => plateau.lr,
-            None => self.schedule.lr(self.state.step),
+            None => self.schedule.lr(self.steps_asked()),
         }
     }
 
@@ -190,24 +228,24 @@ impl Trainer<'_> {
     fn stop_before(
         &mut self,
         decoder: &Decoder,
-        group: &[MicroBatch],
+        group: &[usize],
         losses: &[MicroLoss],
         fault: Fault,
         emit: Emit<'_>,
     ) -> Result<TrainError, TrainError> {
         let places = match fault {
             // The gradients of the group are one sum by now.
-            Fault::GradNorm(_) => group.iter().map(|it| it.place).collect(),
+            Fault::GradNorm(_) => group.to_vec(),
             Fault::Loss(_) | Fault::Spike { .. } => {
                 let badness = |i: &usize| losses[*i].badness();
                 let is_worse = |a: &usize, b: &usize| badness(a).total_cmp(&badness(b));
                 let worst = (0..group.len()).max_by(is_worse);
-                worst.map(|i| vec![group[i].place]).unwrap_or_default()
+                worst.map(|i| vec![group[i]]).unwrap_or_default()
             }
         };
         let checkpoint = self.keep(decoder, emit)?;
         let step = self.state.step + 1;
-        let batches = self.planned();
+        let batches = self.planned(self.state.step);
         let rows = places
             .into_iter()
             .flat_map(|place| batches.sample_rows(place));
