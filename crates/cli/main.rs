@@ -49,10 +49,10 @@ fn main() -> ExitCode {
     }
     #[cfg(all(feature = "libtorch", target_os = "linux"))]
     threads::sleep_soon(&arguments.verb);
+    threads::join();
     let mut terminal = Terminal::new(arguments.quiet, arguments.offline);
     exhaustion::hush();
-    let work = || threads::among(|| dispatch(arguments.verb, &mut terminal));
-    match exhaustion::caught(work) {
+    match exhaustion::caught(|| dispatch(arguments.verb, &mut terminal)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::print(&error),
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// Results go to `out`; everything else, through a [`Reporter`](crate::reporter::Reporter), to stderr.
 pub(crate) struct Terminal {
-    pub(crate) out: Box<dyn Write + Send>,
+    pub(crate) out: Box<dyn Write>,
     pub(crate) quiet: bool,
     pub(crate) offline: bool,
 }

@@ -1,20 +1,25 @@
 //! The threads that compute.
 
+use std::env;
+use std::num::NonZero;
+use std::thread::available_parallelism;
+
+use rayon::ThreadPoolBuilder;
+
 #[cfg(all(feature = "libtorch", target_os = "linux"))]
 pub(crate) use openmp::sleep_soon;
 
-/// Does `work` on one of the threads, which begins each operation by itself: another one would have to wake them for it, and be woken
-/// again, thousands of times in a step (3 to 4 % of its time on two threads).
-pub(crate) fn among<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    /// What the first thread of a process has on Linux.
-    const STACK: usize = 8 << 20;
-    let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK);
-    // Somebody else may have begun it; then it is taken as it is.
-    let _ = pool.build_global();
-    match rayon::current_num_threads() {
-        // What other threads want of a single one would wait until `work` is done.
-        1 => work(),
-        _ => rayon::scope(|_| work()),
+/// Makes the first thread, which begins each operation, one of those that compute. Otherwise it wakes another one for it, and is woken
+/// again, thousands of times in a step (3 to 10 % of its time on two threads).
+pub(crate) fn join() {
+    let asked = env::var("RAYON_NUM_THREADS").ok();
+    let asked = asked.and_then(|n| n.parse().ok()).filter(|n| *n > 0);
+    let threads = asked.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get));
+    // What others want of a single one would wait for what it does by itself.
+    if threads > 1 {
+        let pool = ThreadPoolBuilder::new().num_threads(threads);
+        // It fails where threads compute already; then these are taken.
+        let _ = pool.use_current_thread().build_global();
     }
 }
 

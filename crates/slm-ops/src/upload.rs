@@ -19,6 +19,21 @@ pub fn ints<const D: usize>(
     Tensor::from_data(data, device)
 }
 
+/// Whole numbers on `device` in 32 bits, as kernels ask for them.
+#[cfg(feature = "libtorch")]
+pub(crate) fn ints_of_32_bits<const D: usize>(
+    values: Vec<i32>,
+    shape: [usize; D],
+    device: &Device,
+) -> Tensor<D, Int> {
+    let data = TensorData::new(values, shape);
+    if let Some(index) = libtorch::gpu(device) {
+        let here = Tensor::from_data(data, (&Device::libtorch(), DType::I32));
+        return libtorch::ints(here, index);
+    }
+    Tensor::from_data(data, (device, DType::I32))
+}
+
 /// Numbers in f32 on `device`.
 pub fn floats<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
     let data = TensorData::new(values, shape);

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use slm_model::device::Place;
 use slm_model::{DecoderConfig, LoraSpec, quant_scheme};
-use slm_ops::loss::{LOGITS_AT_ONCE, LOGITS_AT_ONCE_ON_GPU, rows_of_at_most};
+use slm_ops::loss::{LOGITS_AT_ONCE_ON_GPU, rows_at_once, rows_of_at_most};
 use slm_recipe::{Dtype, Method, ModelSection, Optim, Recipe, TrainSection};
 
 use crate::TeacherShape;
@@ -125,13 +125,12 @@ fn at_the_head(
         let pulls = rows * d * (2 * width + size_of::<f32>());
         (width * rows * vocab + pulls, 2 * width * tokens * d)
     } else {
-        // Beside the logits, on a GPU, lie their probabilities. libtorch on a processor has twice as many logits instead.
-        let (buffers, chunks) = match place {
-            Place::Flex => (1, 1),
-            Place::Gpu => (2, 1),
-            Place::LibtorchCpu => (1, 2),
+        // Beside the logits, on a GPU, lie their probabilities.
+        let buffers = match place {
+            Place::Flex | Place::LibtorchCpu => 1,
+            Place::Gpu => 2,
         };
-        let rows = rows_of_at_most(chunks * LOGITS_AT_ONCE, tokens, vocab);
+        let rows = rows_at_once(tokens, vocab);
         (f32s(buffers * rows * vocab), width * tokens * d)
     };
     logits + states + width * of_head

@@ -2,7 +2,9 @@
 
 use std::sync::OnceLock;
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::upload::ints_of_32_bits;
 
 /// A batch as conversations one after the other, whose queries see everything before themselves in their own.
 #[derive(Debug)]
@@ -51,10 +53,7 @@ impl Conversations {
 
     /// Where each begins, and where the last ends, `[n + 1]` in i32. Made once for the device that asks first.
     pub(super) fn starts(&self, device: &Device) -> Tensor<1, Int> {
-        let new = || {
-            let data = TensorData::new(self.starts.clone(), [self.starts.len()]);
-            Tensor::from_data(data, (device, DType::I32))
-        };
+        let new = || ints_of_32_bits(self.starts.clone(), [self.starts.len()], device);
         let held = self.on_device.get_or_init(new);
         match held.device() == *device {
             true => held.clone(),

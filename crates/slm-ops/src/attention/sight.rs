@@ -3,10 +3,11 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 #[cfg(feature = "libtorch")]
 use super::conversations::Conversations;
+use crate::upload;
 
 /// What is added to a masked score. Infinite rather than large: `expf` answers at once, where a large number takes its slow
 /// path for underflow (a fifth of a training step on the processor). No NaN follows, since every position sees itself.
@@ -194,10 +195,7 @@ impl Sight {
             keys[self.range(row, query)].fill(0.0);
             self.hide(row, query, 0, keys);
         }
-        Tensor::from_data(
-            TensorData::new(values, [rows, 1, time, seen]),
-            (device, DType::F32),
-        )
+        upload::floats(values, [rows, 1, time, seen], device)
     }
 }
 
