@@ -68,7 +68,11 @@ def parse():
         help="Alpaca rows, for the workloads of mixed length",
     )
     parser.add_argument("--out", type=Path, help="a JSON file for all that was measured")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.only.split(",") if name not in WORKLOADS]
+    if unknown:
+        parser.error(f"--only {', '.join(unknown)}: there are {', '.join(WORKLOADS)}")
+    return arguments
 
 
 def main():
