@@ -9,7 +9,7 @@ use burn::tensor::{DType, Tensor};
 use rayon::prelude::*;
 
 use crate::fused::register;
-use crate::matrix::{Dense, Threads, new_product};
+use crate::matrix::{Dense, new_product};
 use crate::rows::{Rows, row, tensor};
 use crate::vector::{dot, vectorised};
 
@@ -96,9 +96,7 @@ impl DenseProduct for Flex {
     ) -> FloatTensor<Self> {
         if x.shape()[0] > FEW {
             let [x, weight] = [x, weight].map(|it| Dense::of(&it));
-            let factors = (x.matrix(), weight.matrix().transpose());
-            let shape = [factors.0.rows(), factors.1.cols()];
-            return tensor(new_product(1.0, factors, Threads::All), shape);
+            return new_product(1.0, (x.matrix(), weight.matrix().transpose()));
         }
         let (x, weight) = (Rows::of(&x), Rows::of(&weight));
         let (rows, out) = (x.count, weight.count);

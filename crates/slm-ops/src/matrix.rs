@@ -5,6 +5,8 @@ use std::marker::PhantomData;
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 
+use crate::rows::tensor;
+
 /// A matrix of f32; entry (i, j) is at `i · row + j · col` of its slice.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Matrix<'a> {
@@ -31,10 +33,6 @@ impl<'a> Matrix<'a> {
             col: 1,
             slice: PhantomData,
         }
-    }
-
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
     }
 
     pub(crate) fn cols(&self) -> usize {
@@ -135,8 +133,8 @@ pub(crate) fn product(
     }
 }
 
-/// `scale · a b`, row by row, in memory that is not written before.
-pub(crate) fn new_product(scale: f32, (a, b): (Matrix, Matrix), threads: Threads) -> Vec<f32> {
+/// `scale · a b` by all threads, in memory that is not written before.
+pub(crate) fn new_product(scale: f32, (a, b): (Matrix, Matrix)) -> FloatTensor<Flex> {
     assert_eq!(a.cols, b.rows, "inner dimensions of a product");
     let n = a.rows * b.cols;
     let mut out = Vec::with_capacity(n);
@@ -147,10 +145,10 @@ pub(crate) fn new_product(scale: f32, (a, b): (Matrix, Matrix), threads: Threads
         reason = "zeros that nobody reads cost up to a tenth of a product"
     )]
     unsafe {
-        write(place, Before::Nothing, scale, (a, b), threads);
+        write(place, Before::Nothing, scale, (a, b), Threads::All);
         out.set_len(n);
     }
-    out
+    tensor(out, [a.rows, b.cols])
 }
 
 /// # Safety

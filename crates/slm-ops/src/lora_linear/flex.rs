@@ -7,7 +7,7 @@ use super::fused::{Bias, Frozen, Kept, Layer, LowRank, Passes};
 use crate::dense_product::DenseProduct;
 use crate::matrix::{Before, Dense, Matrix, Threads, new_product, product};
 use crate::quantized::{Dense as _, IntegerProduct};
-use crate::rows::{in_one_piece, tensor};
+use crate::rows::in_one_piece;
 
 impl Passes for Flex {
     fn forward(
@@ -26,7 +26,7 @@ impl Passes for Flex {
         let dropped = form.dropout.map(|dropout| dropout.of_flex(x));
         let x = dropped.as_ref().unwrap_or(x);
         let [x, a, b] = [x, &low_rank.a, &low_rank.b].map(Dense::of);
-        let low = fresh(form.scale as f32, x.matrix(), a.matrix().transpose());
+        let low = new_product(form.scale as f32, (x.matrix(), a.matrix().transpose()));
         let mut y = with_product(y, Dense::of(&low).matrix(), b.matrix().transpose());
         if let Bias::Present(bias) = &layer.bias {
             let bias = bias.to_contiguous();
@@ -48,31 +48,28 @@ impl Passes for Flex {
         let dropped = form.dropout.map(|dropout| dropout.of_flex(&kept.x));
         let x = dropped.as_ref().unwrap_or(&kept.x);
         let [x, low, a, b] = [x, &kept.low, a, b].map(Dense::of);
-        let d_low = fresh(form.scale as f32, pull.matrix(), b.matrix());
+        let d_low = new_product(form.scale as f32, (pull.matrix(), b.matrix()));
         let d_low = Dense::of(&d_low);
-        let da = fresh(1.0, d_low.matrix().transpose(), x.matrix());
-        let db = fresh(1.0, pull.matrix().transpose(), low.matrix());
+        let da = new_product(1.0, (d_low.matrix().transpose(), x.matrix()));
+        let db = new_product(1.0, (pull.matrix().transpose(), low.matrix()));
         let dx = wants_x.then(|| {
             let dx = match kept.weight {
                 Frozen::Int8(matrix) => Self::integer_gradient(dy, matrix),
-                Frozen::Float(weight) => fresh(1.0, pull.matrix(), Dense::of(&weight).matrix()),
-                Frozen::Codes(codes) => {
-                    fresh(1.0, pull.matrix(), Dense::of(&Self::dense(codes)).matrix())
+                Frozen::Float(weight) => {
+                    new_product(1.0, (pull.matrix(), Dense::of(&weight).matrix()))
                 }
+                Frozen::Codes(codes) => new_product(
+                    1.0,
+                    (pull.matrix(), Dense::of(&Self::dense(codes)).matrix()),
+                ),
             };
             match form.dropout {
                 None => with_product(dx, d_low.matrix(), a.matrix()),
-                Some(dropout) => dropout.added(dx, &fresh(1.0, d_low.matrix(), a.matrix())),
+                Some(dropout) => dropout.added(dx, &new_product(1.0, (d_low.matrix(), a.matrix()))),
             }
         });
         (dx, [da, db])
     }
-}
-
-/// `scale · a b`
-fn fresh(scale: f32, a: Matrix, b: Matrix) -> FloatTensor<Flex> {
-    let shape = [a.rows(), b.cols()];
-    tensor(new_product(scale, (a, b), Threads::All), shape)
 }
 
 /// `y + a b`, in the memory of `y` where that lies in one piece.

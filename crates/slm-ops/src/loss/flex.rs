@@ -49,16 +49,16 @@ impl HeadLoss for Flex {
 }
 
 /// What is done to each row of logits.
-pub(super) struct Figures {
-    pub(super) scale: f32,
-    pub(super) cap: Option<f32>,
-    pub(super) smoothing: f32,
-    pub(super) gradient: bool,
+struct Figures {
+    scale: f32,
+    cap: Option<f32>,
+    smoothing: f32,
+    gradient: bool,
 }
 
 impl Figures {
     /// Loss, entropy, and whether the target is the likeliest; logits become the gradient of what is before the scale.
-    pub(super) fn score(&self, logits: &mut [f32], target: usize, weight: f32) -> [f32; 3] {
+    fn score(&self, logits: &mut [f32], target: usize, weight: f32) -> [f32; 3] {
         if let Some(cap) = self.cap {
             head::cap_row(logits, cap);
         }
