@@ -78,7 +78,9 @@ fn a_student_follows_a_run() {
     let again = self::steps(&sandbox)[0]["distill/divergence"]
         .as_f64()
         .unwrap();
-    assert!((first - again).abs() < 1e-5 * first, "{first}, {again}");
+    // Of probabilities in f32, sums have about seven digits after the point; the base as teacher would be at zero.
+    assert!((first - again).abs() < 1e-6, "{first}, {again}");
+    assert!(first > 1e-4, "{first}");
 }
 
 #[test]
@@ -216,7 +218,7 @@ fn a_teacher_is_asked_once_and_any_student_learns_from_that() {
     assert_shown!(shown, @r"
     exit code: 0
     ----- stdout -----
-    cache       cache/8d08406186f8394d
+    cache       cache/[key]
     shards      1 of 1
     taught now  9 rows, 206 tokens in [time]: [speed] tokens/s
     rows        9, 18 learned tokens
@@ -518,7 +520,7 @@ fn a_cache_that_cannot_be_written_is_told() {
     teach: started
     teach: failed in [time]
     error: failed to write the teacher's cache
-      caused by: `rows.jsonl/cache/8d08406186f8394d` cannot be a folder: a part of that path is a file
+      caused by: `rows.jsonl/cache/[key]` cannot be a folder: a part of that path is a file
 
     hint: choose a folder that can be written with `distill.cache_dir`
     ");

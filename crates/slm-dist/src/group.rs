@@ -145,6 +145,11 @@ impl Group {
         self.apart.get()?.as_deref()
     }
 
+    /// Ends the sums that are under way on GPUs, which a lost process would never end.
+    pub fn leave_gpus(&self) {
+        self.members.part();
+    }
+
     fn all(&self, it: bool) -> Result<bool, DistError> {
         let sum = self.sum(&[f64::from(u8::from(it))])?;
         Ok(sum == [self.world_size as f64])

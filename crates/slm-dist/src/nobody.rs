@@ -51,6 +51,11 @@ impl Group {
     }
 
     /// See there.
+    pub fn leave_gpus(&self) {
+        match *self {}
+    }
+
+    /// See there.
     ///
     /// # Errors
     /// None.

@@ -323,6 +323,12 @@ impl Decoder {
             .collect()
     }
 
+    /// The same in the order in which a backward pass is done with them.
+    pub fn trainable_from_the_top(&self) -> Vec<&Param> {
+        let layers = self.layers.iter().rev().flat_map(Layer::trainable);
+        layers.chain(self.trainable_around_layers()).collect()
+    }
+
     /// The trained weights outside the layers: embedding, final norm, head.
     pub fn trainable_around_layers(&self) -> Vec<&Param> {
         std::iter::once(&self.embed)
@@ -340,12 +346,7 @@ impl Decoder {
 
     /// The lowest layer that a backward pass must reach; `None` when no layer is trained.
     pub fn lowest_trained(&self) -> Option<usize> {
-        let is_trained = |layer: &Layer| {
-            layer
-                .params()
-                .chain(layer.lora_params())
-                .any(|p| p.trainable)
-        };
+        let is_trained = |layer: &Layer| layer.trainable().next().is_some();
         if self.embedding_is_trained() {
             Some(0)
         } else {

@@ -166,6 +166,12 @@ impl Layer {
             .flat_map(|lora| lora.params())
     }
 
+    /// The weights of the layer that are trained, base and adapter.
+    pub fn trainable(&self) -> impl Iterator<Item = &Param> {
+        let all = self.params().chain(self.lora_params());
+        all.filter(|param| param.trainable)
+    }
+
     /// Base weights and adapter weights, to be changed, in the orders of `params` and `lora_params`.
     pub(crate) fn split_params_mut(&mut self) -> (Vec<&mut Param>, Vec<&mut Param>) {
         let Self {

@@ -14,7 +14,7 @@ use slm_ops::{DeviceSums, StateDistance, TokenWeights, carried, states_apart};
 use slm_recipe::{HiddenLoss, HiddenSection};
 
 use crate::TrainError;
-use crate::gradients::{Gradients, Learned, add};
+use crate::gradients::{Gather, Learned};
 
 /// Which layers of a student follow which of its teacher, and how.
 #[derive(Clone, Debug)]
@@ -188,7 +188,7 @@ pub(crate) struct Beside<'a> {
 
 impl Beside<'_> {
     /// Looks at what a layer gave, `[rows, cols, d]`; adds the gradients of its projection.
-    pub(crate) fn see(&mut self, layer: usize, output: &Tensor<3>, gradients: &mut Gradients) {
+    pub(crate) fn see(&mut self, layer: usize, output: &Tensor<3>, gradients: &mut dyn Gather) {
         let Some(Wanted { wanted, projection }) = self.said.layers.get(&layer) else {
             return;
         };
@@ -197,7 +197,7 @@ impl Beside<'_> {
         let (weights, distance) = (&self.weights, self.said.distance);
         let found = states_apart(states, wanted.clone(), matrix, weights, distance);
         if let (Some(param), Some(gradient)) = (projection, found.d_projection) {
-            add(gradients, &param.name, gradient);
+            gradients.add(&param.name, gradient);
         }
         self.sums = self.take_sums().and(found.sums);
         self.pulls.insert(layer, found.d_states);

@@ -36,7 +36,7 @@ pub use error::{Diverged, TrainError};
 pub use faithfulness::Faithfulness;
 pub use fit::Fit;
 pub use gradients::{
-    Gradients, LossOptions, TokenMeans, held_out_means, judged_loss_and_gradients,
+    Gather, Gradients, LossOptions, TokenMeans, held_out_means, judged_loss_and_gradients,
     loss_and_gradients, taught_loss_and_gradients,
 };
 pub use loss_scale::LossScale;

@@ -4,16 +4,16 @@
 //! they say and their gradients are summed over all processes, so that all take the same step: that of one process with n times the
 //! micro-batches. The first one writes.
 
-mod buckets;
-#[cfg(feature = "libtorch")]
-mod in_place;
+mod bucket;
+mod reducer;
 
 use std::rc::Rc;
 
 use slm_dist::{DistError, Group, Launch};
 use slm_model::Param;
 
-use crate::Gradients;
+use crate::gradients::Gather;
+pub(crate) use reducer::Reducer;
 
 /// This process and the others; by itself by default.
 #[derive(Clone, Debug, Default)]
@@ -111,32 +111,21 @@ impl Ranks {
             return Err(DistError::Apart { what });
         }
         let params: Vec<&Param> = trained.iter().map(|param| &**param).collect();
-        let own = params
-            .iter()
-            .map(|it| self.leads().then(|| it.tensor().inner()));
-        let weights = buckets::sum(group, &params, own.collect())?;
-        for (param, weight) in trained.into_iter().zip(weights) {
-            if let Some(weight) = weight {
+        let mut weights = self.reducer(params.clone())?;
+        for param in params.into_iter().filter(|_| self.leads()) {
+            weights.add(&param.name, param.tensor().inner());
+        }
+        let mut weights = weights.finish()?;
+        for param in trained {
+            if let Some(weight) = weights.remove(&param.name) {
                 param.set(weight);
             }
         }
         Ok(())
     }
 
-    /// The gradients of all processes, summed; a weight that has none in any process has none.
-    pub(crate) fn sum_gradients(
-        &self,
-        trained: &[&Param],
-        mut gradients: Gradients,
-    ) -> Result<Gradients, DistError> {
-        let Some(group) = &self.0 else {
-            return Ok(gradients);
-        };
-        let own = trained.iter().map(|it| gradients.remove(&it.name));
-        let sums = buckets::sum(group, trained, own.collect())?;
-        let named = trained.iter().zip(sums);
-        Ok(named
-            .filter_map(|(param, sum)| Some((param.name.clone(), sum?)))
-            .collect())
+    /// Sums the gradients of `params`, which is the order that the backward pass is done with them.
+    pub(crate) fn reducer<'a>(&'a self, params: Vec<&'a Param>) -> Result<Reducer<'a>, DistError> {
+        Reducer::new(self.0.as_deref(), params)
     }
 }

@@ -299,6 +299,13 @@ impl Options {
         decoder.trainable().into_iter().chain(beside).collect()
     }
 
+    /// The same in the order in which a backward pass is done with them.
+    fn trained_from_the_top<'p>(&'p self, decoder: &'p Decoder) -> Vec<&'p Param> {
+        let beside = self.teaching.iter().flat_map(Teaching::trained);
+        let own = decoder.trainable_from_the_top().into_iter();
+        own.chain(beside).collect()
+    }
+
     /// The same, to be changed.
     fn trained_mut<'p>(&'p mut self, decoder: &'p mut Decoder) -> Vec<&'p mut Param> {
         let beside = self.teaching.iter_mut().flat_map(Teaching::trained_mut);

@@ -219,11 +219,11 @@ fn what_a_larger_head_has_beyond_the_smaller_is_left_out() {
         });
         slm_model::DecoderConfig::from_json(config, Path::new("config.json")).unwrap()
     };
-    let model = |vocab_size| Decoder::init(config(vocab_size), 5, &device);
+    let model = |vocab_size, seed| Decoder::init(config(vocab_size), seed, &device);
     let sample = Sample::new(0, vec![1, 7, 3, 5], vec![true; 4]);
     let batch = collate(&[&sample]);
-    for sizes in [[40, 32], [32, 40]] {
-        let [mut student, teacher] = sizes.map(model);
+    for [size, of_teacher] in [[40, 32], [32, 40]] {
+        let (mut student, teacher) = (model(size, 5), model(of_teacher, 6));
         student.train_all();
         let measure = Measure {
             alpha: 1.0,

@@ -119,8 +119,11 @@ char *slm_group_meet_on(Group *group, int64_t gpu, int64_t sum_ms) {
     });
 }
 
-// Sums on GPUs go through the host from now on.
-void slm_group_part(Group *group) { group->gpus.reset(); }
+// Sums on GPUs go through the host from now on; those that are under way end without one.
+void slm_group_part(Group *group) {
+    if (group->gpus) group->gpus->leave();
+    group->gpus.reset();
+}
 
 // Begins to sum a tensor over all processes, in place, where it lies. It lives until then by the caller's reference.
 char *slm_group_sum(Group *group, at::Tensor *tensor, Pending **out) {

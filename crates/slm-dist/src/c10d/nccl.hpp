@@ -86,7 +86,6 @@ class Gpus {
     Gpus(const Gpus &) = delete;
     Gpus &operator=(const Gpus &) = delete;
 
-    // Aborts, which waits for nobody: every sum has been waited for.
     ~Gpus() { leave(); }
 
     // Asks the GPU for the sum of a contiguous f32 tensor, in place, behind what it was asked for before.
@@ -109,6 +108,7 @@ class Gpus {
     void wait(const c10::Event &done) {
         const auto latest = steady_clock::now() + patience;
         while (!done.query()) {
+            if (!comm) throw std::runtime_error("NCCL: the processes have parted");
             int error = SUCCESS;
             const int asked = functions.async_error(comm, &error);
             const bool is_late = steady_clock::now() > latest;
@@ -124,14 +124,15 @@ class Gpus {
         }
     }
 
-  private:
-    void check(int error) const {
-        if (error != SUCCESS) throw std::runtime_error(std::string("NCCL: ") + functions.error(error));
-    }
-
+    // Aborts, which waits for nobody.
     void leave() {
         if (comm) functions.abort(comm);
         comm = nullptr;
+    }
+
+  private:
+    void check(int error) const {
+        if (error != SUCCESS) throw std::runtime_error(std::string("NCCL: ") + functions.error(error));
     }
 
     const Functions &functions;

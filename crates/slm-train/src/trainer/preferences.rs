@@ -8,7 +8,7 @@ use slm_recipe::Objective;
 use super::micro_loss::MicroLoss;
 use super::plan::{Content, Plan};
 use super::{Corpus, Options};
-use crate::gradients::{Gradients, LossOptions, judged, judged_loss_and_gradients};
+use crate::gradients::{Gather, LossOptions, judged, judged_loss_and_gradients};
 use crate::{JudgedCounts, JudgedSums, Preference, Ranks, Reference, TrainError, divergence};
 
 /// How the answers of a run are judged.
@@ -54,7 +54,7 @@ impl Preferences {
         it: &PreferenceBatch,
         counts: JudgedCounts,
         options: &LossOptions,
-        gradients: &mut Gradients,
+        gradients: &mut dyn Gather,
     ) -> (DeviceSums, JudgedSums) {
         let scored = self.preference.scored(it);
         let kl = self.divergence(decoder, it);

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use slm_dist::DistError;
 use slm_model::Decoder;
 use slm_run::{Emit, Event};
 
@@ -43,10 +44,7 @@ impl Trainer<'_> {
         let [tokens, learned] = counted;
         lap(Part::Forward);
 
-        let mut gradients = Gradients::new();
-        let unread = self.losses(decoder, &group, learned, &mut gradients)?;
-        let trained = self.options.trained(decoder);
-        let gradients = self.ranks.sum_gradients(&trained, gradients);
+        let (unread, gradients) = self.losses(decoder, &group, learned)?;
         let gradients = self.unless_lost(gradients, decoder, emit)?;
         let asked = Asked {
             places: group.iter().map(|it| it.place).collect(),
@@ -134,19 +132,28 @@ impl Trainer<'_> {
             .collect()
     }
 
-    /// What each micro-batch says that this process takes, its sums still on the device; adds their gradients of the step's mean
-    /// loss.
+    /// What each micro-batch says that this process takes, its sums still on the device, and the gradients of the step's mean loss,
+    /// over all processes.
     fn losses(
         &self,
         decoder: &Decoder,
         group: &[MicroBatch],
         learned: usize,
-        gradients: &mut Gradients,
-    ) -> Result<Vec<Unread>, TrainError> {
+    ) -> Result<(Vec<Unread>, Result<Gradients, DistError>), TrainError> {
+        let trained = self.options.trained_from_the_top(decoder);
+        let mut gradients = match self.ranks.reducer(trained) {
+            Ok(reducer) => reducer,
+            Err(lost) => return Ok((Vec::new(), Err(lost))),
+        };
+        let last = (0..group.len()).rfind(|i| self.ranks.takes(*i));
         let counts = self.judged_counts(group);
         let teaching = self.options.teaching.as_ref();
         let practises = teaching.is_some_and(|it| it.practice().is_some());
         let learn = |(i, it): (usize, &MicroBatch)| {
+            if Some(i) == last {
+                gradients.begin_last();
+            }
+            let gradients = &mut gradients;
             let options = self.loss_options(i, learned);
             let mut said = Unread {
                 n_tokens: it.batch().learned,
@@ -182,7 +189,8 @@ impl Trainer<'_> {
             }
             Ok(said)
         };
-        group.iter().enumerate().map(learn).collect()
+        let said: Result<_, TrainError> = group.iter().enumerate().map(learn).collect();
+        Ok((said?, gradients.finish()))
     }
 
     fn judged_counts(&self, group: &[MicroBatch]) -> JudgedCounts {
