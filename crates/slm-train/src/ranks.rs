@@ -73,10 +73,7 @@ impl Ranks {
 
     /// Why gradients on GPUs go through the host; none where they do not, or are on none.
     pub fn why_not_on_gpus(&self) -> Option<String> {
-        #[cfg(feature = "libtorch")]
-        return self.0.as_ref()?.why_not_on_gpus().map(str::to_owned);
-        #[cfg(not(feature = "libtorch"))]
-        None
+        self.0.as_ref()?.why_not_on_gpus().map(str::to_owned)
     }
 
     /// Sums over all processes.
