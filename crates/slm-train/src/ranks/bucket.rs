@@ -40,7 +40,7 @@ pub(super) fn sums_in_place(group: &Group, params: &[&Param]) -> Result<bool, Di
 pub(super) enum Sum {
     OnHost(Pending),
     #[cfg(feature = "libtorch")]
-    InPlace(Tensor<1>, slm_dist::InPlace),
+    InPlace(Box<Tensor<1>>, slm_dist::InPlace),
 }
 
 impl Sum {
@@ -57,7 +57,8 @@ impl Sum {
             let Some(view) = torch_view(&values) else {
                 unreachable!("weights of one model lie in one place")
             };
-            return Ok(Self::InPlace(values, group.start_sum_of(view)?));
+            let sum = group.start_sum_of(view)?;
+            return Ok(Self::InPlace(Box::new(values), sum));
         }
         let _ = in_place;
         let values: Vec<f32> = values.into_data().try_into_vec().expect("values are f32");
@@ -75,7 +76,7 @@ impl Sum {
             #[cfg(feature = "libtorch")]
             Self::InPlace(values, sum) => {
                 sum.wait()?;
-                values
+                *values
             }
         };
         Ok(parts(params, &values))
