@@ -108,7 +108,7 @@ impl Ranks {
             return Err(DistError::Apart { what });
         }
         let params: Vec<&Param> = trained.iter().map(|param| &**param).collect();
-        let mut weights = self.reducer(params.clone())?;
+        let mut weights = self.reducer(params.clone());
         for param in params.into_iter().filter(|_| self.leads()) {
             weights.add(&param.name, param.tensor().inner());
         }
@@ -122,7 +122,7 @@ impl Ranks {
     }
 
     /// Sums the gradients of `params`, which is the order that the backward pass is done with them.
-    pub(crate) fn reducer<'a>(&'a self, params: Vec<&'a Param>) -> Result<Reducer<'a>, DistError> {
+    pub(crate) fn reducer<'a>(&'a self, params: Vec<&'a Param>) -> Reducer<'a> {
         Reducer::new(self.0.as_deref(), params)
     }
 }

@@ -1,7 +1,6 @@
 //! Sums over all processes that are under way while the backward pass goes on, as by the reducer of PyTorch's
 //! `DistributedDataParallel`.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use burn::tensor::Tensor;
@@ -15,8 +14,8 @@ use crate::gradients::Gather;
 /// Values of a bucket: 4 MiB in f32. An adapter is small, and the sum of the last bucket is one that nothing hides.
 const BUCKET: usize = (4 << 20) / size_of::<f32>();
 
-/// The gradients of a step. A bucket of neighbours sets out as soon as all of them are settled and the one before it has set out,
-/// so that every process begins the same sums in the same order.
+/// The gradients of a step. Buckets of neighbours set out one after the other, each as soon as all of it is settled, so that every
+/// process begins the same sums in the same order.
 pub(crate) struct Reducer<'a> {
     /// None where this process is by itself.
     group: Option<&'a Group>,
@@ -27,7 +26,8 @@ pub(crate) struct Reducer<'a> {
     /// What has not set out.
     held: Gradients,
     is_last: bool,
-    settled: BTreeSet<String>,
+    /// How many of `params` are settled: the first ones.
+    settled: usize,
     sums: Vec<Sum>,
     /// For each weight that has set out, whether it had a gradient here.
     had: Vec<f64>,
@@ -35,32 +35,29 @@ pub(crate) struct Reducer<'a> {
 }
 
 impl<'a> Reducer<'a> {
-    pub(super) fn new(group: Option<&'a Group>, params: Vec<&'a Param>) -> Result<Self, DistError> {
+    pub(super) fn new(group: Option<&'a Group>, params: Vec<&'a Param>) -> Self {
         Self::with_buckets(group, params, BUCKET)
     }
 
-    fn with_buckets(
-        group: Option<&'a Group>,
-        params: Vec<&'a Param>,
-        limit: usize,
-    ) -> Result<Self, DistError> {
+    fn with_buckets(group: Option<&'a Group>, params: Vec<&'a Param>, limit: usize) -> Self {
         let lengths: Vec<usize> = params.iter().map(|it| it.len()).collect();
-        let in_place = match group {
-            Some(group) => bucket::sums_in_place(group, &params)?,
-            None => false,
+        let asked = group.map(|group| bucket::sums_in_place(group, &params));
+        let (in_place, failed) = match asked.transpose() {
+            Ok(in_place) => (in_place.unwrap_or(false), None),
+            Err(lost) => (false, Some(lost)),
         };
-        Ok(Self {
+        Self {
             group,
             buckets: bucket::split(&lengths, limit),
             params,
             in_place,
             held: Gradients::new(),
             is_last: false,
-            settled: BTreeSet::new(),
+            settled: 0,
             sums: Vec::new(),
             had: Vec::new(),
-            failed: None,
-        })
+            failed,
+        }
     }
 
     /// What comes now is the last micro-batch of this process in the step: what it settles is whole.
@@ -76,7 +73,8 @@ impl<'a> Reducer<'a> {
         let Some(group) = self.group else {
             return Ok(self.held);
         };
-        while self.failed.is_none() && self.send(|_| true) {}
+        self.settled = self.params.len();
+        self.send();
         let had = match self.failed.take() {
             Some(lost) => Err(lost),
             // Through the host: a process that was lost is noticed before a GPU waits for it.
@@ -94,24 +92,23 @@ impl<'a> Reducer<'a> {
         Ok(sums)
     }
 
-    /// Begins the sum of the next bucket, if there is one and it `is_whole`.
-    fn send(&mut self, is_whole: impl Fn(&Param) -> bool) -> bool {
-        let (Some(group), Some(bucket)) = (self.group, self.buckets.get(self.sums.len())) else {
-            return false;
-        };
-        let params = &self.params[bucket.clone()];
-        if !params.iter().all(|param| is_whole(param)) {
-            return false;
+    /// Begins the sums of all buckets that are settled.
+    fn send(&mut self) {
+        let Some(group) = self.group else { return };
+        while self.failed.is_none()
+            && let Some(bucket) = self.buckets.get(self.sums.len())
+            && bucket.end <= self.settled
+        {
+            let params = &self.params[bucket.clone()];
+            let own = params.iter().map(|param| self.held.remove(&param.name));
+            let own: Vec<Option<Tensor<2>>> = own.collect();
+            let had = own.iter().map(|it| f64::from(u8::from(it.is_some())));
+            self.had.extend(had);
+            match Sum::start(group, params, own, self.in_place) {
+                Ok(sum) => self.sums.push(sum),
+                Err(lost) => self.failed = Some(lost),
+            }
         }
-        let own = params.iter().map(|param| self.held.remove(&param.name));
-        let own: Vec<Option<Tensor<2>>> = own.collect();
-        let had = own.iter().map(|it| f64::from(u8::from(it.is_some())));
-        self.had.extend(had);
-        match Sum::start(group, params, own, self.in_place) {
-            Ok(sum) => self.sums.push(sum),
-            Err(lost) => self.failed = Some(lost),
-        }
-        self.failed.is_none()
     }
 }
 
@@ -121,14 +118,18 @@ impl Gather for Reducer<'_> {
     }
 
     fn settle(&mut self, params: &[&Param]) {
-        if self.group.is_none() || !self.is_last || self.failed.is_some() {
+        if !self.is_last {
             return;
         }
-        let names = params.iter().map(|param| param.name.clone());
-        self.settled.extend(names);
-        let settled = std::mem::take(&mut self.settled);
-        while self.send(|param| settled.contains(&param.name)) {}
-        self.settled = settled;
+        let expected = self.params[self.settled..].iter().take(params.len());
+        assert!(
+            expected
+                .map(|it| &it.name)
+                .eq(params.iter().map(|it| &it.name)),
+            "layers are settled from the top"
+        );
+        self.settled += params.len();
+        self.send();
     }
 }
 
@@ -196,7 +197,7 @@ mod tests {
             let params = decoder.trainable_from_the_top();
             assert_eq!(params.len(), decoder.trainable().len());
             let of_layer = decoder.layers()[0].trainable().count();
-            let mut reducer = Reducer::with_buckets(Some(&group), params, 1).unwrap();
+            let mut reducer = Reducer::with_buckets(Some(&group), params, 1);
             for begun in [[0, 0], [of_layer, 2 * of_layer]] {
                 let mut watched = Watched(&mut reducer, Vec::new());
                 loss_and_gradients(&decoder, &batch, &options, &mut watched);

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use slm_dist::DistError;
 use slm_model::Decoder;
 use slm_run::{Emit, Event};
 
@@ -10,7 +9,8 @@ use super::Trainer;
 use super::ahead::Asked;
 use super::micro_loss::{MicroLoss, Unread};
 use super::plan::{Content, MicroBatch};
-use crate::gradients::{Gradients, LossOptions, loss_and_gradients, taught_loss_and_gradients};
+use crate::gradients::{LossOptions, loss_and_gradients, taught_loss_and_gradients};
+use crate::ranks::Reducer;
 use crate::stopwatch::{Part, lap};
 use crate::{
     Alignment, Author, Diverged, Fault, JudgedCounts, JudgedSums, TrainError, grad_norm, watchdog,
@@ -45,6 +45,7 @@ impl Trainer<'_> {
         lap(Part::Forward);
 
         let (unread, gradients) = self.losses(decoder, &group, learned)?;
+        let gradients = gradients.finish();
         let gradients = self.unless_lost(gradients, decoder, emit)?;
         let asked = Asked {
             places: group.iter().map(|it| it.place).collect(),
@@ -132,19 +133,15 @@ impl Trainer<'_> {
             .collect()
     }
 
-    /// What each micro-batch says that this process takes, its sums still on the device, and the gradients of the step's mean loss,
-    /// over all processes.
-    fn losses(
-        &self,
-        decoder: &Decoder,
+    /// What each micro-batch says that this process takes, its sums still on the device, and the gradients of the step's mean loss.
+    fn losses<'a>(
+        &'a self,
+        decoder: &'a Decoder,
         group: &[MicroBatch],
         learned: usize,
-    ) -> Result<(Vec<Unread>, Result<Gradients, DistError>), TrainError> {
+    ) -> Result<(Vec<Unread>, Reducer<'a>), TrainError> {
         let trained = self.options.trained_from_the_top(decoder);
-        let mut gradients = match self.ranks.reducer(trained) {
-            Ok(reducer) => reducer,
-            Err(lost) => return Ok((Vec::new(), Err(lost))),
-        };
+        let mut gradients = self.ranks.reducer(trained);
         let last = (0..group.len()).rfind(|i| self.ranks.takes(*i));
         let counts = self.judged_counts(group);
         let teaching = self.options.teaching.as_ref();
@@ -190,7 +187,7 @@ impl Trainer<'_> {
             Ok(said)
         };
         let said: Result<_, TrainError> = group.iter().enumerate().map(learn).collect();
-        Ok((said?, gradients.finish()))
+        Ok((said?, gradients))
     }
 
     fn judged_counts(&self, group: &[MicroBatch]) -> JudgedCounts {
