@@ -1,8 +1,11 @@
+//! What is typed to look for labels that are likely wrong.
+
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{JsonArguments, at_least_2};
+use super::JsonArguments;
+use super::numbers::at_least_2;
 
 #[derive(Args, Debug)]
 pub(crate) struct AuditArguments {
