@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
@@ -21,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SHAPES = HERE / "shapes"
 MAX_LENGTH, NEW_TOKENS, PROMPT = 512, 64, 512
+PACKAGES = ("torch", "transformers", "peft", "trl")
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def parse():
 def main():
     arguments = parse()
     results = []
+    print(f"the peer: {', '.join(map(installed, PACKAGES))}, {sys.executable}", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(arguments, Path(scratch))
         for name in arguments.only.split(","):
@@ -205,6 +208,13 @@ def parameters(base):
     biases = width + 2 * kv if config["model_type"] == "qwen2" else 0
     layer = 2 * width * (width + kv) + 3 * width * inner + 2 * width + biases
     return config["vocab_size"] * width + config["num_hidden_layers"] * layer + width
+
+
+def installed(package):
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return f"no {package}"
 
 
 def found_tcmalloc():

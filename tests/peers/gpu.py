@@ -171,7 +171,9 @@ class Comparison:
             began = time.monotonic()
             figures = self.attempt(name, lambda: ITEMS[name](self))
             if figures:
-                self.items[name] = dict(ok=None) | figures | dict(took_s=time.monotonic() - began)
+                unsaid = dict(ok=None)
+                figures = unsaid | figures | (unsaid if self.arguments.dry else {})
+                self.items[name] = figures | dict(took_s=time.monotonic() - began)
                 print(f"{name}: {figures['text']}{verdict(self.items[name])}", flush=True)
             self.keep()
 
@@ -328,13 +330,17 @@ class Comparison:
             (base / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in instruction_rows(self.shrink)))
         return base
 
+    def verdicts(self, summary, floors):
+        """Of real shapes; there are none of a dry run's."""
+        return dict.fromkeys(floors) if self.arguments.dry else verdicts(summary, floors)
+
     def report(self):
         """All that was measured, a summary of each line first."""
         lines = []
         for (name, line), runs, number in zip(self.lines, self.runs, range(len(self.lines))):
             summary = summarized(runs, self.fastest(number))
             fixed = dict(workload=name, **asdict(line), parameters=parameters(self.base(line)))
-            lines.append(fixed | dict(summary=summary, verdicts=verdicts(summary, line.floors), runs=runs))
+            lines.append(fixed | dict(summary=summary, verdicts=self.verdicts(summary, line.floors), runs=runs))
         return dict(
             **self.card, dry=self.arguments.dry, dtype=self.dtype, answers=self.answers, lines=lines, items=self.items, failures=self.failures
         )
