@@ -12,7 +12,7 @@ use crate::norm::Norm;
 use crate::{Decoder, DecoderConfig, LayerKind};
 use slm_gguf::product::Vectors;
 
-/// All weights, on the processor's own device.
+/// All weights, in the processor's memory.
 pub(crate) struct HostDecoder {
     pub(crate) embed: HostMatrix,
     pub(crate) layers: Vec<HostLayer>,

@@ -255,8 +255,10 @@ impl HostLinear {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
-    use crate::{Decoder, Tokens};
+    use crate::{Decoder, Tokens, device};
     use burn::tensor::Device;
     use slm_ops::Sight;
     use slm_recipe::Dtype;
@@ -288,44 +290,55 @@ mod tests {
     /// All families that have steps: sliding windows, soft caps, multipliers, norms on queries and keys, joined projections.
     #[test]
     fn a_step_gives_what_tensors_give() {
-        let mut stepped = Vec::new();
-        for folder in golden_models(15) {
-            let name = golden_name(&folder);
-            let model = folder.join("model");
-            let decoder = Decoder::load(&model, &Device::flex(), Dtype::F32).unwrap();
-            let Some(host) = HostDecoder::of(&decoder) else {
-                continue;
-            };
-            let vocab = decoder.config().vocab_size as i32;
-            let ids: Vec<i32> = (0..PROMPT as i32 + 7)
-                .map(|i| (i * 31 + 5) % vocab)
-                .collect();
-            let (cache, want) = by_tensors(&decoder, &ids);
-            for threads in [1, 2] {
-                let mut step = Step::after(decoder.config(), &host, &cache);
-                let got: Vec<f32> = Team::with(threads, |team| {
-                    let read = ids[PROMPT..].iter();
-                    read.flat_map(|&id| step.read(id as u32, team)).collect()
-                });
-                assert_close(&name, &got, &want, 1e-5);
-            }
-            stepped.push(name);
-        }
-        for name in [
-            "llama",
-            "llama_bias",
-            "gemma2",
-            "gemma3",
-            "phi3_longrope",
-            "olmo2",
-            "granite",
-            "qwen3",
+        for device in [
+            "cpu",
+            #[cfg(feature = "libtorch")]
+            "libtorch:cpu",
         ] {
-            assert!(
-                stepped.iter().any(|stepped| stepped == name),
-                "{name} has no step"
-            );
+            let device = device::open(device).unwrap();
+            let stepped = golden_models(15).into_iter();
+            let stepped: Vec<String> = stepped
+                .filter(|folder| step_is_right(folder, &device))
+                .map(|folder| golden_name(&folder))
+                .collect();
+            for name in [
+                "llama",
+                "llama_bias",
+                "gemma2",
+                "gemma3",
+                "phi3_longrope",
+                "olmo2",
+                "granite",
+                "qwen3",
+            ] {
+                assert!(
+                    stepped.iter().any(|stepped| stepped == name),
+                    "{name} has no step on {device:?}"
+                );
+            }
         }
+    }
+
+    /// False where the model has no steps.
+    fn step_is_right(folder: &Path, device: &Device) -> bool {
+        let decoder = Decoder::load(&folder.join("model"), device, Dtype::F32).unwrap();
+        let Some(host) = HostDecoder::of(&decoder) else {
+            return false;
+        };
+        let vocab = decoder.config().vocab_size as i32;
+        let ids: Vec<i32> = (0..PROMPT as i32 + 7)
+            .map(|i| (i * 31 + 5) % vocab)
+            .collect();
+        let (cache, want) = by_tensors(&decoder, &ids);
+        for threads in [1, 2] {
+            let mut step = Step::after(decoder.config(), &host, &cache);
+            let got: Vec<f32> = Team::with(threads, |team| {
+                let read = ids[PROMPT..].iter();
+                read.flat_map(|&id| step.read(id as u32, team)).collect()
+            });
+            assert_close(&golden_name(folder), &got, &want, 1e-5);
+        }
+        true
     }
 
     #[test]

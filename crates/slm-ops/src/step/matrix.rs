@@ -8,6 +8,8 @@ use slm_gguf::product::{self, Vectors};
 
 use crate::Weight;
 use crate::dense_product::dots;
+#[cfg(feature = "libtorch")]
+use crate::processor;
 use crate::rows::{Rows, row};
 
 /// A matrix `[out, in]` in the processor's memory.
@@ -19,7 +21,7 @@ enum Held {
 }
 
 impl HostMatrix {
-    /// Shares the memory; `None` where the weight is not on the processor's own device, in codes, or not in f32.
+    /// Shares the memory; `None` where the weight is not in the processor's memory, in codes, or not in f32.
     pub fn of(weight: &Weight) -> Option<Self> {
         match weight {
             Weight::Blocks(blocks) => Some(Self(Held::Blocks(blocks.matrix().clone()))),
@@ -84,6 +86,10 @@ fn flex(tensor: &Tensor<2>) -> Option<FloatTensor<Flex>> {
     }
     match tensor.clone().into_dispatch().kind {
         DispatchTensorKind::Flex(BackendTensor::Float(tensor)) => Some(tensor),
+        #[cfg(feature = "libtorch")]
+        DispatchTensorKind::LibTorch(BackendTensor::Float(tensor)) => {
+            processor::reads(&tensor).then(|| processor::flex(&tensor))
+        }
         _ => None,
     }
 }
