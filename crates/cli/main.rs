@@ -47,8 +47,6 @@ fn main() -> ExitCode {
     if !matches!(arguments.verb, Verb::Data(DataVerb::Prepare(_))) {
         pages::keep();
     }
-    #[cfg(all(feature = "libtorch", target_os = "linux"))]
-    threads::sleep_soon(&arguments.verb);
     threads::join();
     let mut terminal = Terminal::new(arguments.quiet, arguments.offline);
     exhaustion::hush();

@@ -6,9 +6,6 @@ use std::thread::available_parallelism;
 
 use rayon::ThreadPoolBuilder;
 
-#[cfg(all(feature = "libtorch", target_os = "linux"))]
-pub(crate) use openmp::sleep_soon;
-
 /// Makes the first thread, which begins each operation, one of those that compute. Otherwise it wakes another one for it, and is woken
 /// again, thousands of times in a step (3 to 10 % of its time on two threads).
 pub(crate) fn join() {
@@ -24,45 +21,62 @@ pub(crate) fn join() {
 }
 
 /// How the threads of libtorch wait for work, on Linux.
-#[cfg(all(feature = "libtorch", target_os = "linux"))]
+///
+/// As it is installed, a thread of OpenMP spins for milliseconds before it sleeps, on a core that our own threads or another
+/// program needs: beside one busy program, training was ten times slower. OpenMP reads a variable for it when it is loaded, and there is
+/// no other way to tell it: so the program starts itself once more with that, unless the user has said how threads wait.
+#[cfg(all(feature = "libtorch", target_os = "linux", target_env = "gnu"))]
+#[expect(
+    unsafe_code,
+    reason = "before the libraries have begun there is nothing but C's own"
+)]
 mod openmp {
-    use std::{env, os::unix::process::CommandExt, process::Command};
+    use std::ffi::{CStr, c_char, c_int};
+    use std::{iter, ptr};
 
-    use crate::args::Verb;
+    /// Threads look for work so often before they sleep: for about 20 µs, longer than what lies between two operations of a model.
+    const SPINS: &CStr = c"GOMP_SPINCOUNT=10000";
+    /// With these the user has said it.
+    const SAID: [&[u8]; 2] = [b"GOMP_SPINCOUNT=", b"OMP_WAIT_POLICY="];
 
-    /// Says how often OpenMP's threads look for work before they sleep.
-    const VARIABLE: &str = "GOMP_SPINCOUNT";
-    /// About 20 µs: longer than what lies between two operations of a model.
-    const SPINS: &str = "10000";
+    /// A list that ends with null.
+    type Words = *const *const c_char;
 
-    /// Starts a program that computes anew, once, with threads that sleep soon; nothing happens where the user has said how they wait.
-    ///
-    /// As it is installed, a thread of OpenMP spins for milliseconds before it sleeps, on a core that our own threads or another
-    /// program needs: beside one busy program, training was ten times slower. OpenMP reads the variable before `main`, and there is no
-    /// other way to tell it.
-    pub(crate) fn sleep_soon(verb: &Verb) {
-        let computes = matches!(
-            verb,
-            Verb::Bench(_)
-                | Verb::Train(_)
-                | Verb::Resume(_)
-                | Verb::Eval(_)
-                | Verb::Export(_)
-                | Verb::Chat(_)
-                | Verb::Generate(_)
-                | Verb::Logits(_)
-        );
-        let is_said = [VARIABLE, "OMP_WAIT_POLICY"]
-            .iter()
-            .any(|name| env::var_os(name).is_some());
-        if is_said || !computes {
+    /// Called by the loader ahead of what libraries do when they are loaded, which takes libtorch 0.4 s.
+    #[used]
+    #[unsafe(link_section = ".preinit_array")]
+    static FIRST: extern "C" fn(c_int, Words, Words) = sleep_soon;
+
+    extern "C" fn sleep_soon(_: c_int, arguments: Words, environment: Words) {
+        // SAFETY: the loader gives lists, whose words live as long as the program.
+        let mut variables: Vec<*const c_char> = unsafe { words(environment) }.collect();
+        let is_said = |variable: &*const c_char| {
+            // SAFETY: as above, and each word ends with a zero.
+            let variable = unsafe { CStr::from_ptr(*variable) }.to_bytes();
+            SAID.iter().any(|name| variable.starts_with(name))
+        };
+        if variables.iter().any(is_said) {
             return;
         }
-        let mut words = env::args_os();
-        if let (Ok(program), Some(name)) = (env::current_exe(), words.next()) {
-            let mut again = Command::new(program);
-            // Returns only where the program cannot be started again; then threads wait as they are installed to.
-            let _ = again.arg0(name).args(words).env(VARIABLE, SPINS).exec();
+        variables.extend([SPINS.as_ptr(), ptr::null()]);
+        let mut program = [0u8; libc::PATH_MAX as usize];
+        let room = program.len() - 1;
+        // SAFETY: there is room for what is written, behind which a zero remains; both lists end with null. `execve` returns only
+        // where the program cannot be started again; then threads wait as they are installed to.
+        unsafe {
+            let link = c"/proc/self/exe".as_ptr();
+            if libc::readlink(link, program.as_mut_ptr().cast(), room) > 0 {
+                libc::execve(program.as_ptr().cast(), arguments, variables.as_ptr());
+            }
         }
+    }
+
+    /// # Safety
+    /// It is a list that ends with null.
+    unsafe fn words(list: Words) -> impl Iterator<Item = *const c_char> {
+        let places = iter::successors(Some(list), |at| Some(at.wrapping_add(1)));
+        // SAFETY: nothing behind the null is read.
+        let words = places.map(|at| unsafe { *at });
+        words.take_while(|word| !word.is_null())
     }
 }
