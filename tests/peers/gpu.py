@@ -171,9 +171,8 @@ class Comparison:
             began = time.monotonic()
             figures = self.attempt(name, lambda: ITEMS[name](self))
             if figures:
-                unsaid = dict(ok=None)
-                figures = unsaid | figures | (unsaid if self.arguments.dry else {})
-                self.items[name] = figures | dict(took_s=time.monotonic() - began)
+                ok = None if self.arguments.dry else figures.get("ok")
+                self.items[name] = figures | dict(ok=ok, took_s=time.monotonic() - began)
                 print(f"{name}: {figures['text']}{verdict(self.items[name])}", flush=True)
             self.keep()
 
